@@ -1,0 +1,23 @@
+//! `timeouts:` how long to wait for servers, for the whole file or for one upstream.
+//!
+//! ```yaml
+//! timeouts: { connect: 2s, read: 60s, write: 60s, idle: 60s }
+//! ```
+
+use serde::Deserialize;
+
+use super::Duration;
+
+/// Waiting for a server. A key that is left out is taken from the file's `timeouts`, then from the default named here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// For the connection to stand. Default: `2s`.
+    pub connect: Option<Duration>,
+    /// The longest silence of a server, before its answer and within it; above it the answer is 504. Default: `60s`.
+    pub read: Option<Duration>,
+    /// For a server to take a piece of the request. Default: `60s`.
+    pub write: Option<Duration>,
+    /// How long an unused connection to a server is kept. Default: `60s`.
+    pub idle: Option<Duration>,
+}

@@ -1,7 +1,7 @@
 //! `timeouts:` how long to wait for servers, for the whole file or for one upstream.
 //!
 //! ```yaml
-//! timeouts: { connect: 2s, read: 60s, write: 60s, idle: 60s }
+//! timeouts: { connect: 2s, read: 60s, write: 60s, idle: 60s, tunnel: 1h }
 //! ```
 
 use serde::Deserialize;
@@ -20,4 +20,6 @@ pub struct Timeouts {
     pub write: Option<Duration>,
     /// How long an unused connection to a server is kept. Default: `60s`.
     pub idle: Option<Duration>,
+    /// The longest silence of either side on an upgraded connection, such as a WebSocket. Default: `1h`.
+    pub tunnel: Option<Duration>,
 }

@@ -11,6 +11,17 @@
 //! [`route`], [`upstream`], [`snapshot`], [`flow`], [`server`], and beside them [`admin`], [`observe`], [`error`] and
 //! [`cli`].
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test that fails may panic"
+    )
+)]
+
 pub mod admin;
 pub mod cli;
 pub mod component;

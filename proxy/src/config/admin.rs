@@ -15,5 +15,6 @@ use super::Spanned;
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// An address that clients cannot reach.
+    #[serde(deserialize_with = "super::address::listen")]
     pub address: Spanned<SocketAddr>,
 }

@@ -21,6 +21,7 @@ use super::{Duration, Spanned};
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port.
+    #[serde(deserialize_with = "super::address::listen")]
     pub address: Spanned<SocketAddr>,
     /// What is spoken here. Default: all of them.
     pub protocols: Option<Spanned<Vec<Protocol>>>,
@@ -46,11 +47,11 @@ pub enum Protocol {
 #[serde(deny_unknown_fields)]
 pub struct ClientTimeouts {
     /// For the whole request head, from its first byte. Default: `10s`.
-    pub header: Option<Duration>,
+    pub header: Option<Spanned<Duration>>,
     /// The longest silence within a request body. Default: `60s`.
-    pub body: Option<Duration>,
+    pub body: Option<Spanned<Duration>>,
     /// For a client to take a piece of the answer. Default: `60s`.
-    pub write: Option<Duration>,
+    pub write: Option<Spanned<Duration>>,
     /// For the next request on a connection. Default: `75s`.
-    pub keep_alive: Option<Duration>,
+    pub keep_alive: Option<Spanned<Duration>>,
 }

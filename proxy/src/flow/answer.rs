@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a test")]
+    
     fn what_concerns_the_servers_connection_stays_behind() {
         let mut response = ResponseHeader::build(200, None).unwrap();
         for (name, value) in [

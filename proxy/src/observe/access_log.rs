@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a test")]
+    
     fn a_program_reads_every_field() {
         let line = serde_json::to_string(&entry()).unwrap();
         assert_eq!(

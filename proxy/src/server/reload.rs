@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 use super::listener::Listeners;
-use crate::config;
+use crate::config::{self, Report};
 use crate::snapshot::{Plan, Refusal, Running, Snapshot};
 use crate::upstream::Live;
 
@@ -35,10 +35,11 @@ pub(super) struct Reloader {
 /// Everything that is wrong with it, as it is printed.
 pub fn read(path: &std::path::Path) -> Result<Plan, String> {
     let loaded = config::load(path).map_err(|report| report.to_string())?;
-    for warning in &loaded.warnings {
-        warn!("{}", loaded.source.report(vec![warning.clone()]));
+    let plan = Plan::new(&loaded.file).map_err(|problems| Report::new(loaded.source.clone(), problems).to_string())?;
+    if !loaded.warnings.is_empty() {
+        warn!("{}", Report::new(loaded.source, loaded.warnings));
     }
-    Plan::new(&loaded.file).map_err(|problems| loaded.source.report(problems).to_string())
+    Ok(plan)
 }
 
 impl Reloader {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::component;
-use crate::config::{self, Diagnostic, File, Protocol};
+use crate::config::{self, Diagnostic, File, Protocol, Spanned};
 use crate::route::{Conditions, PathCondition};
 use crate::upstream::balance;
 use crate::upstream::health;
@@ -173,7 +173,7 @@ fn server_spec(server: &config::Server) -> ServerSpec {
 }
 
 fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
-    let pick = |key: fn(&config::Timeouts) -> Option<config::Duration>, default: Duration| {
+    let pick = |key: fn(&config::Timeouts) -> Option<Spanned<config::Duration>>, default: Duration| {
         key(upstream).or(key(file)).map_or(default, |written| written.get())
     };
     Timeouts {
@@ -197,7 +197,7 @@ fn conditions(written: &config::Match) -> Conditions {
 
 fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {
     let speaks = |protocol| listener.protocols.as_ref().is_none_or(|protocols| protocols.contains(&protocol));
-    let or = |written: Option<config::Duration>, default| written.map_or(default, |written| written.get());
+    let or = |written: Option<Spanned<config::Duration>>, default| written.map_or(default, |written| written.get());
     ListenerSpec {
         name: name.to_owned(),
         address: listener.address.value,

@@ -109,7 +109,7 @@ impl Connection {
                 self.progress.set(Stage::Head);
             }
             Stage::Head => self.head += bytes,
-            Stage::Request | Stage::HeadLate | Stage::HeadRefused => {}
+            Stage::Request | Stage::HeadLate | Stage::HeadRefused(_) => {}
         }
     }
 

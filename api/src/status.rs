@@ -5,6 +5,7 @@
 
 use axum::Json;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
@@ -12,12 +13,11 @@ use serde_json::json;
 use crate::error::ApiError;
 
 /// Answers as told.
-pub async fn status(Path(code): Path<String>) -> Response {
-    match final_status(&code) {
+pub async fn status(code: Result<Path<String>, PathRejection>) -> Response {
+    // What is not even text is not a number either.
+    match code.ok().and_then(|Path(code)| final_status(&code)) {
         Some(status) => answer(status),
-        None => {
-            ApiError::bad_request("the status must be a number from 200 to 599").into_response()
-        }
+        None => ApiError::bad_request("the status must be a number from 200 to 599").into_response(),
     }
 }
 

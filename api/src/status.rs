@@ -17,7 +17,9 @@ pub async fn status(code: Result<Path<String>, PathRejection>) -> Response {
     // What is not even text is not a number either.
     match code.ok().and_then(|Path(code)| final_status(&code)) {
         Some(status) => answer(status),
-        None => ApiError::bad_request("the status must be a number from 200 to 599").into_response(),
+        None => {
+            ApiError::bad_request("the status must be a number from 200 to 599").into_response()
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Each endpoint's contract, asked of the router directly: no sockets, no waiting.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -19,7 +23,11 @@ fn api() -> Router {
 }
 
 async fn ask(method: Method, target: &str) -> Response {
-    let request = Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .body(Body::empty())
+        .unwrap();
     api().oneshot(request).await.unwrap()
 }
 
@@ -49,7 +57,10 @@ async fn assert_error(response: Response, status: u16) -> String {
 async fn hello_is_exactly_this() {
     let response = get("/api/hello").await;
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/plain; charset=utf-8"
+    );
     assert_eq!(text(response).await, "Hello, World!");
 }
 
@@ -73,7 +84,10 @@ async fn whoami_says_who_and_what_arrived() {
         assert_eq!(body["request"]["method"], "GET");
         assert_eq!(body["request"]["path"], "/api/whoami?x=1");
         assert_eq!(body["request"]["headers"]["x-one"], "1");
-        assert_eq!(body["request"]["headers"]["x-two"], serde_json::json!(["a", "b"]));
+        assert_eq!(
+            body["request"]["headers"]["x-two"],
+            serde_json::json!(["a", "b"])
+        );
     }
 }
 
@@ -81,7 +95,10 @@ async fn whoami_says_who_and_what_arrived() {
 async fn health_fails_from_the_moment_the_drain_begins() {
     let drain = Drain::new();
     let api = app(Instance::new(None, drain.clone()));
-    let ask = || api.clone().oneshot(Request::get("/api/health").body(Body::empty()).unwrap());
+    let ask = || {
+        api.clone()
+            .oneshot(Request::get("/api/health").body(Body::empty()).unwrap())
+    };
     assert_eq!(json(ask().await.unwrap()).await["status"], "ok");
     drain.leave(Duration::ZERO).await;
     assert_error(ask().await.unwrap(), 503).await;
@@ -89,8 +106,17 @@ async fn health_fails_from_the_moment_the_drain_begins() {
 
 #[tokio::test]
 async fn every_answer_names_the_instance_even_an_error() {
-    for target in ["/api/hello", "/nowhere", "/api/status/503", "/api/slow?ms=x"] {
-        assert_eq!(get(target).await.headers()["x-instance"], "api-1", "{target}");
+    for target in [
+        "/api/hello",
+        "/nowhere",
+        "/api/status/503",
+        "/api/slow?ms=x",
+    ] {
+        assert_eq!(
+            get(target).await.headers()["x-instance"],
+            "api-1",
+            "{target}"
+        );
     }
 }
 
@@ -104,7 +130,10 @@ async fn echo_returns_the_body_and_its_type_for_any_method() {
             .body(Body::from("high water"))
             .unwrap();
         let response = api().oneshot(request).await.unwrap();
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-tide");
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/x-tide"
+        );
         assert_eq!(text(response).await, "high water");
     }
     assert_eq!(text(get("/api/echo").await).await, "");
@@ -115,8 +144,17 @@ async fn echo_answers_before_the_request_has_ended() {
     use futures_util::StreamExt as _;
     let first = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"first")) });
     let body = Body::from_stream(first.chain(stream::pending()));
-    let response = api().oneshot(Request::post("/api/echo").body(body).unwrap()).await.unwrap();
-    let chunk = response.into_body().into_data_stream().next().await.unwrap().unwrap();
+    let response = api()
+        .oneshot(Request::post("/api/echo").body(body).unwrap())
+        .await
+        .unwrap();
+    let chunk = response
+        .into_body()
+        .into_data_stream()
+        .next()
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(chunk, "first");
 }
 
@@ -152,10 +190,16 @@ async fn status_gives_any_final_status() {
         let response = get(&format!("/api/status/{code}")).await;
         assert_eq!(response.status().as_u16(), code);
         let body = json(response).await;
-        let told = if code < 400 { &body["status"] } else { &body["error"]["status"] };
+        let told = if code < 400 {
+            &body["status"]
+        } else {
+            &body["error"]["status"]
+        };
         assert_eq!(*told, code);
     }
-    for target in ["100", "101", "199", "600", "999", "0", "-1", "teapot", "%20", "%FF", "99999"] {
+    for target in [
+        "100", "101", "199", "600", "999", "0", "-1", "teapot", "%20", "%FF", "99999",
+    ] {
         assert_error(get(&format!("/api/status/{target}")).await, 400).await;
     }
 }
@@ -173,12 +217,21 @@ async fn statuses_without_a_body_have_none() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_has_that_many_events_and_an_end() {
     let response = get("/api/stream?events=3&ms=100").await;
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/event-stream"
+    );
     let body = text(response).await;
     let events: Vec<&str> = body.split_terminator("\n\n").collect();
     assert_eq!(events.len(), 4, "{body}");
-    assert!(events[2].contains("id: 3") && events[2].contains(r#""event":3"#), "{body}");
-    assert!(events[3].contains("event: end") && events[3].contains("done"), "{body}");
+    assert!(
+        events[2].contains("id: 3") && events[2].contains(r#""event":3"#),
+        "{body}"
+    );
+    assert!(
+        events[3].contains("event: end") && events[3].contains("done"),
+        "{body}"
+    );
 }
 
 #[tokio::test]
@@ -188,20 +241,33 @@ async fn bytes_are_as_many_as_asked_and_known_by_position() {
         assert_eq!(response.headers()[header::CONTENT_LENGTH], size.to_string());
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         assert_eq!(body.len(), size);
-        assert!(body.iter().zip((b'a'..=b'z').cycle()).all(|(got, expected)| *got == expected));
+        assert!(
+            body.iter()
+                .zip((b'a'..=b'z').cycle())
+                .all(|(got, expected)| *got == expected)
+        );
     }
 }
 
 #[tokio::test]
 async fn sink_counts_what_it_throws_away() {
     let body = Body::from(vec![0; 3_000_000]);
-    let response = api().oneshot(Request::post("/api/sink").body(body).unwrap()).await.unwrap();
+    let response = api()
+        .oneshot(Request::post("/api/sink").body(body).unwrap())
+        .await
+        .unwrap();
     assert_eq!(json(response).await["bytes"], 3_000_000);
 }
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    for target in ["/api/hello", "/api/whoami", "/api/health", "/api/bytes?size=4294967296", "/nowhere"] {
+    for target in [
+        "/api/hello",
+        "/api/whoami",
+        "/api/health",
+        "/api/bytes?size=4294967296",
+        "/nowhere",
+    ] {
         let response = ask(Method::HEAD, target).await;
         assert_eq!(response.status(), get(target).await.status(), "{target}");
         let length = response.headers()[header::CONTENT_LENGTH].to_str().unwrap();
@@ -244,11 +310,20 @@ async fn any_origin_may_call_without_credentials() {
     };
     let preflight = api().oneshot(request(Method::OPTIONS)).await.unwrap();
     assert!(preflight.status().is_success());
-    assert_eq!(preflight.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    assert_eq!(
+        preflight.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN],
+        "*"
+    );
 
     let answer = api().oneshot(request(Method::GET)).await.unwrap();
     assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-    assert!(!answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
-    let exposed = answer.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
+    assert!(
+        !answer
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS)
+    );
+    let exposed = answer.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS]
+        .to_str()
+        .unwrap();
     assert!(exposed.contains("x-instance"), "{exposed}");
 }

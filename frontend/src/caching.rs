@@ -15,20 +15,28 @@ const ASSET: HeaderValue = HeaderValue::from_static("public, max-age=300, must-r
 pub async fn label(request: Request, next: Next) -> Response {
     let is_asset = is_asset(request.uri().path());
     let mut answer = next.run(request).await;
-    let value = if is_asset && is_content(answer.status()) { ASSET } else { REVALIDATE };
+    let value = if is_asset && is_content(answer.status()) {
+        ASSET
+    } else {
+        REVALIDATE
+    };
     answer.headers_mut().insert(header::CACHE_CONTROL, value);
     answer
 }
 
 /// A 304 renews what the cache has, so it must say the same as the 200 did.
 fn is_content(status: StatusCode) -> bool {
-    matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED)
+    matches!(
+        status,
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
+    )
 }
 
 /// By name rather than by content type, which a 304 does not have.
 fn is_asset(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.rsplit_once('.').is_some_and(|(_, extension)| !matches!(extension, "html" | "htm"))
+    name.rsplit_once('.')
+        .is_some_and(|(_, extension)| !matches!(extension, "html" | "htm"))
 }
 
 #[cfg(test)]
@@ -37,10 +45,22 @@ mod tests {
 
     #[test]
     fn pages_and_assets_are_told_apart_by_name() {
-        for page in ["/", "/index.html", "/about/", "/about", "/v1.2/", "/a.b/page.htm"] {
+        for page in [
+            "/",
+            "/index.html",
+            "/about/",
+            "/about",
+            "/v1.2/",
+            "/a.b/page.htm",
+        ] {
             assert!(!is_asset(page), "{page}");
         }
-        for asset in ["/app.js", "/assets/style.css", "/favicon.svg", "/a.html.txt"] {
+        for asset in [
+            "/app.js",
+            "/assets/style.css",
+            "/favicon.svg",
+            "/a.html.txt",
+        ] {
             assert!(is_asset(asset), "{asset}");
         }
     }

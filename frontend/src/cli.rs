@@ -12,7 +12,12 @@ use crate::security::ApiOrigin;
 #[command(name = "tidegate-frontend", version, about)]
 pub struct Cli {
     /// Address to listen on; port 0 takes a free one, which the log then names
-    #[arg(long, env = "TIDEGATE_FRONTEND_LISTEN", default_value = "127.0.0.1:9000", global = true)]
+    #[arg(
+        long,
+        env = "TIDEGATE_FRONTEND_LISTEN",
+        default_value = "127.0.0.1:9000",
+        global = true
+    )]
     pub listen: SocketAddr,
 
     /// Directory to serve
@@ -21,7 +26,12 @@ pub struct Cli {
 
     /// Another origin the page may call, such as http://127.0.0.1:5252; open the page with ?api=<origin> to use it.
     /// May be given several times, or separated by commas
-    #[arg(long = "api-origin", env = "TIDEGATE_FRONTEND_API_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    #[arg(
+        long = "api-origin",
+        env = "TIDEGATE_FRONTEND_API_ORIGIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN"
+    )]
     pub api_origins: Vec<ApiOrigin>,
 
     /// What to do instead of serving

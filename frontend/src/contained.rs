@@ -71,7 +71,11 @@ impl Backend for Root {
         let root = self.clone();
         Box::pin(async move {
             let (_, metadata) = root.resolve(&path).await?;
-            if metadata.is_file() || metadata.is_dir() { Ok(metadata) } else { Err(not_there()) }
+            if metadata.is_file() || metadata.is_dir() {
+                Ok(metadata)
+            } else {
+                Err(not_there())
+            }
         })
     }
 }
@@ -94,7 +98,9 @@ fn no_such_name(error: io::Error) -> io::Error {
     /// "Too many levels of symbolic links", the same number on every system we run on that has a name for it here.
     const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
     match error.kind() {
-        io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => not_there(),
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename => not_there(),
         _ if error.raw_os_error() == Some(ELOOP) => not_there(),
         _ => error,
     }

@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 /// Lets a range through only if its condition holds.
 pub async fn honour(mut request: Request, next: Next) -> Response {
     let condition = request.headers_mut().remove(header::IF_RANGE);
-    let Some(condition) = condition.filter(|_| request.headers().contains_key(header::RANGE)) else {
+    let Some(condition) = condition.filter(|_| request.headers().contains_key(header::RANGE))
+    else {
         return next.run(request).await;
     };
     let mut whole = Request::new(axum::body::Body::empty());
@@ -22,7 +23,10 @@ pub async fn honour(mut request: Request, next: Next) -> Response {
     whole.headers_mut().remove(header::RANGE);
 
     let answer = next.clone().run(request).await;
-    let about_a_range = matches!(answer.status(), StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
+    let about_a_range = matches!(
+        answer.status(),
+        StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE
+    );
     if about_a_range && !is_current(&condition, answer.headers()) {
         return next.run(whole).await;
     }
@@ -32,5 +36,8 @@ pub async fn honour(mut request: Request, next: Next) -> Response {
 /// The comparison is the strong one: a weak validator never matches, a date only if it is the very same.
 fn is_current(condition: &HeaderValue, answer: &HeaderMap) -> bool {
     let is_weak = condition.as_bytes().starts_with(b"W/");
-    !is_weak && [header::ETAG, header::LAST_MODIFIED].iter().any(|name| answer.get(name) == Some(condition))
+    !is_weak
+        && [header::ETAG, header::LAST_MODIFIED]
+            .iter()
+            .any(|name| answer.get(name) == Some(condition))
 }

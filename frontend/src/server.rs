@@ -57,13 +57,26 @@ pub fn run(cli: &Cli) -> Result<(), ServeError> {
 }
 
 async fn serve_until_signal(cli: &Cli) -> Result<(), ServeError> {
-    let root = Root::open(&cli.root).map_err(|source| ServeError::Root { path: cli.root.clone(), source })?;
+    let root = Root::open(&cli.root).map_err(|source| ServeError::Root {
+        path: cli.root.clone(),
+        source,
+    })?;
     let bind = TcpListener::bind(cli.listen).await;
-    let listener = bind.map_err(|source| ServeError::Bind { address: cli.listen, source })?;
+    let listener = bind.map_err(|source| ServeError::Bind {
+        address: cli.listen,
+        source,
+    })?;
     let stopping = watch::Sender::new(false);
-    tracing::info!("{} is served on {}", root.path().display(), listener.local_addr()?);
+    tracing::info!(
+        "{} is served on {}",
+        root.path().display(),
+        listener.local_addr()?
+    );
     let site = site(&root, &cli.api_origins, stopping.subscribe());
-    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signals = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let stopped = stopping.subscribe();
     tokio::spawn(stop_on_signal(stopping, signals.0, signals.1));
     serve(listener, site, stopped).await?;
@@ -71,7 +84,11 @@ async fn serve_until_signal(cli: &Cli) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn serve(listener: TcpListener, site: Router, stopping: watch::Receiver<bool>) -> io::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    site: Router,
+    stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
     let listener = listener.tap_io(|stream| {
         // Small answers should leave at once. A connection that refuses the option still works.
         let _ = stream.set_nodelay(true);
@@ -95,7 +112,11 @@ async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-async fn stop_on_signal(stopping: watch::Sender<bool>, mut terminate: Signal, mut interrupt: Signal) {
+async fn stop_on_signal(
+    stopping: watch::Sender<bool>,
+    mut terminate: Signal,
+    mut interrupt: Signal,
+) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping; once more to stop at once"),

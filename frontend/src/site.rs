@@ -34,8 +34,11 @@ pub fn site(root: &Root, api_origins: &[ApiOrigin], stopping: watch::Receiver<bo
 /// 200 while the service takes requests, 503 from the moment it is told to stop.
 async fn health(State(stopping): State<watch::Receiver<bool>>) -> Response {
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    let (status, text) =
-        if *stopping.borrow() { (StatusCode::SERVICE_UNAVAILABLE, "stopping\n") } else { (StatusCode::OK, "ok\n") };
+    let (status, text) = if *stopping.borrow() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    };
     (status, no_store, text).into_response()
 }
 
@@ -45,5 +48,10 @@ async fn only_get_and_head(request: Request, next: axum::middleware::Next) -> Re
         return next.run(request).await;
     }
     let allow = [(header::ALLOW, HeaderValue::from_static("GET, HEAD"))];
-    (StatusCode::METHOD_NOT_ALLOWED, allow, "Only GET and HEAD are answered here.\n").into_response()
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        allow,
+        "Only GET and HEAD are answered here.\n",
+    )
+        .into_response()
 }

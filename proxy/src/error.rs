@@ -75,22 +75,102 @@ impl Failure {
     const fn facts(self) -> (&'static str, u16, Fault, &'static str) {
         use Fault::{Client, Proxy, Upstream};
         match self {
-            Self::BadRequest => ("bad_request", 400, Client, "The request does not follow the HTTP protocol."),
-            Self::NoRoute => ("no_route", 404, Client, "Nothing is served at this address."),
-            Self::MethodNotSupported => ("method_not_supported", 405, Client, "This method is not served here."),
-            Self::HeadTimeout => ("head_timeout", 408, Client, "The request took too long to arrive."),
-            Self::BodyTimeout => ("body_timeout", 408, Client, "The body of the request took too long to arrive."),
-            Self::BodyTooLarge => ("body_too_large", 413, Client, "The body of the request is larger than what is accepted here."),
-            Self::HeadTooLarge => ("head_too_large", 431, Client, "The header of the request is larger than what is accepted here."),
-            Self::ClientGone => ("client_gone", 499, Client, "The client closed the connection."),
-            Self::NoServers => ("no_servers", 503, Upstream, "The service has no servers at the moment. Please try again soon."),
-            Self::AllDown => ("all_down", 503, Upstream, "No server of this service is well at the moment. Please try again soon."),
-            Self::ConnectFailed => ("connect_failed", 502, Upstream, "The service could not be reached."),
-            Self::ConnectTimeout => ("connect_timeout", 504, Upstream, "The service could not be reached in time."),
-            Self::UpstreamClosed => ("upstream_closed", 502, Upstream, "The service closed the connection before it answered."),
-            Self::UpstreamTimeout => ("upstream_timeout", 504, Upstream, "The service did not answer in time."),
-            Self::BadAnswer => ("bad_answer", 502, Upstream, "The service gave an answer that does not follow the HTTP protocol."),
-            Self::Internal => ("internal", 500, Proxy, "The proxy could not handle the request."),
+            Self::BadRequest => (
+                "bad_request",
+                400,
+                Client,
+                "The request does not follow the HTTP protocol.",
+            ),
+            Self::NoRoute => (
+                "no_route",
+                404,
+                Client,
+                "Nothing is served at this address.",
+            ),
+            Self::MethodNotSupported => (
+                "method_not_supported",
+                405,
+                Client,
+                "This method is not served here.",
+            ),
+            Self::HeadTimeout => (
+                "head_timeout",
+                408,
+                Client,
+                "The request took too long to arrive.",
+            ),
+            Self::BodyTimeout => (
+                "body_timeout",
+                408,
+                Client,
+                "The body of the request took too long to arrive.",
+            ),
+            Self::BodyTooLarge => (
+                "body_too_large",
+                413,
+                Client,
+                "The body of the request is larger than what is accepted here.",
+            ),
+            Self::HeadTooLarge => (
+                "head_too_large",
+                431,
+                Client,
+                "The header of the request is larger than what is accepted here.",
+            ),
+            Self::ClientGone => (
+                "client_gone",
+                499,
+                Client,
+                "The client closed the connection.",
+            ),
+            Self::NoServers => (
+                "no_servers",
+                503,
+                Upstream,
+                "The service has no servers at the moment. Please try again soon.",
+            ),
+            Self::AllDown => (
+                "all_down",
+                503,
+                Upstream,
+                "No server of this service is well at the moment. Please try again soon.",
+            ),
+            Self::ConnectFailed => (
+                "connect_failed",
+                502,
+                Upstream,
+                "The service could not be reached.",
+            ),
+            Self::ConnectTimeout => (
+                "connect_timeout",
+                504,
+                Upstream,
+                "The service could not be reached in time.",
+            ),
+            Self::UpstreamClosed => (
+                "upstream_closed",
+                502,
+                Upstream,
+                "The service closed the connection before it answered.",
+            ),
+            Self::UpstreamTimeout => (
+                "upstream_timeout",
+                504,
+                Upstream,
+                "The service did not answer in time.",
+            ),
+            Self::BadAnswer => (
+                "bad_answer",
+                502,
+                Upstream,
+                "The service gave an answer that does not follow the HTTP protocol.",
+            ),
+            Self::Internal => (
+                "internal",
+                500,
+                Proxy,
+                "The proxy could not handle the request.",
+            ),
         }
     }
 }

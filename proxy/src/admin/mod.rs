@@ -27,7 +27,10 @@ pub async fn serve(listener: TcpListener, running: Arc<Running>) {
 }
 
 fn routes(running: Arc<Running>) -> Router {
-    Router::new().route("/live", get(live)).route("/ready", get(ready)).with_state(running)
+    Router::new()
+        .route("/live", get(live))
+        .route("/ready", get(ready))
+        .with_state(running)
 }
 
 async fn live() -> &'static str {
@@ -36,7 +39,11 @@ async fn live() -> &'static str {
 
 async fn ready(State(running): State<Arc<Running>>) -> impl IntoResponse {
     let readiness = Readiness::of(&running);
-    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(readiness))
 }
 
@@ -99,7 +106,11 @@ impl Readiness {
                 report: refusal.report,
             }),
             restart_required: running.restart_required(),
-            upstreams: snapshot.upstreams.iter().map(|upstream| UpstreamState::of(upstream)).collect(),
+            upstreams: snapshot
+                .upstreams
+                .iter()
+                .map(|upstream| UpstreamState::of(upstream))
+                .collect(),
         }
     }
 }

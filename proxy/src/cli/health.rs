@@ -26,10 +26,19 @@ pub(super) fn health(path: &Path) -> ExitCode {
 
 fn is_ready(path: &Path) -> Result<(), String> {
     let loaded = config::load(path).map_err(|report| report.to_string())?;
-    let admin = loaded.file.admin.ok_or_else(|| format!("{}: without `admin: {{ address: ... }}` there is nobody to ask", path.display()))?;
+    let admin = loaded.file.admin.ok_or_else(|| {
+        format!(
+            "{}: without `admin: {{ address: ... }}` there is nobody to ask",
+            path.display()
+        )
+    })?;
     let address = reachable(admin.address.value);
     let status = ask(address).map_err(|error| format!("no answer from {address}: {error}"))?;
-    if status == "200" { Ok(()) } else { Err(format!("not ready: {address} answers {status}")) }
+    if status == "200" {
+        Ok(())
+    } else {
+        Err(format!("not ready: {address} answers {status}"))
+    }
 }
 
 /// The loopback address for one that stands for all.
@@ -46,8 +55,15 @@ fn ask(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(64 * 1024).read_to_string(&mut answer)?;
-    Ok(answer.split_whitespace().nth(1).unwrap_or("nothing").to_owned())
+    Ok(answer
+        .split_whitespace()
+        .nth(1)
+        .unwrap_or("nothing")
+        .to_owned())
 }

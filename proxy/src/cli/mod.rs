@@ -14,7 +14,12 @@ use crate::snapshot::Plan;
 
 /// A programmable load balancer: one YAML file, checked, explained, swapped in whole.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "tidegate",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,7 +40,13 @@ enum Command {
 #[derive(Debug, Args)]
 struct FileOption {
     /// The routing file
-    #[arg(short, long, value_name = "FILE", env = "TIDEGATE_CONFIG", default_value = "conf/tidegate.yaml")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "TIDEGATE_CONFIG",
+        default_value = "conf/tidegate.yaml"
+    )]
     config: PathBuf,
 }
 
@@ -45,7 +56,9 @@ pub fn main() -> ExitCode {
     match line.command {
         None => run::run(line.run),
         Some(Command::Run(options)) => run::run(options),
-        Some(Command::Check(file)) => check::run(&file.config, |loaded| Plan::new(&loaded.file).err().unwrap_or_default()),
+        Some(Command::Check(file)) => check::run(&file.config, |loaded| {
+            Plan::new(&loaded.file).err().unwrap_or_default()
+        }),
         Some(Command::Health(file)) => health::health(&file.config),
     }
 }

@@ -35,7 +35,12 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
     // A soft limit of 1024 open files is 500 requests at a time; what is refused stays as it was.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let threads = options.threads.map_or_else(processors, usize::from);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("tidegate").enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("tidegate")
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
@@ -46,7 +51,11 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
         }
         Switch::Off => (AccessLog::off(), None),
     };
-    let settings = Settings { path: options.file.config, access_log, threads };
+    let settings = Settings {
+        path: options.file.config,
+        access_log,
+        threads,
+    };
     let ended = runtime.block_on(server::run(settings));
     // What is still open after the drain is not waited for.
     runtime.shutdown_background();

@@ -1,8 +1,8 @@
 //! Fifth stage: what the client is sent. The server's hop-by-hop headers end here (RFC 9110, section 7.6.1); how the body
 //! is framed towards the client is Pingora's business.
 
-use http::header::{CONNECTION, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, UPGRADE, VIA};
 use http::StatusCode;
+use http::header::{CONNECTION, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, UPGRADE, VIA};
 use pingora::http::ResponseHeader;
 
 use super::Exchange;
@@ -13,7 +13,15 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Headers that concern one connection only.
-const HOP_BY_HOP: [HeaderName; 7] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, UPGRADE];
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    TE,
+    TRAILER,
+    UPGRADE,
+];
 
 /// Notes when the answer came and takes out what concerns the server's connection only.
 ///
@@ -21,11 +29,15 @@ const HOP_BY_HOP: [HeaderName; 7] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, P
 /// Only if a header cannot be added, which is a mistake of ours.
 pub fn answer(response: &mut ResponseHeader, exchange: &mut Exchange) -> pingora::Result<()> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        exchange.first_byte.get_or_insert_with(|| exchange.started.elapsed());
+        exchange
+            .first_byte
+            .get_or_insert_with(|| exchange.started.elapsed());
     } else if response.status.is_informational() {
         return Ok(());
     } else {
-        exchange.first_byte.get_or_insert_with(|| exchange.started.elapsed());
+        exchange
+            .first_byte
+            .get_or_insert_with(|| exchange.started.elapsed());
         strip_hop_by_hop(response);
     }
     if let Some(id) = &exchange.id {
@@ -52,8 +64,19 @@ fn strip_hop_by_hop(response: &mut ResponseHeader) {
 
 /// A server cannot nominate what frames its body, or what the client needs to read it.
 fn is_free_to_go(name: &HeaderName) -> bool {
-    use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING};
-    ![CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING].contains(name)
+    use http::header::{
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE,
+        TRANSFER_ENCODING,
+    };
+    ![
+        CACHE_CONTROL,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        SET_COOKIE,
+        TRANSFER_ENCODING,
+    ]
+    .contains(name)
 }
 
 #[cfg(test)]
@@ -61,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    
+
     fn what_concerns_the_servers_connection_stays_behind() {
         let mut response = ResponseHeader::build(200, None).unwrap();
         for (name, value) in [

@@ -7,7 +7,13 @@ use super::receive::host_as_sent;
 use crate::observe::access_log::{AccessLog, Durations, Entry};
 
 /// Writes the line. `status` is what the client was sent, if anything.
-pub fn finish(request: &RequestHeader, status: Option<u16>, bytes: usize, exchange: &Exchange, log: &AccessLog) {
+pub fn finish(
+    request: &RequestHeader,
+    status: Option<u16>,
+    bytes: usize,
+    exchange: &Exchange,
+    log: &AccessLog,
+) {
     if !log.is_on() {
         return;
     }
@@ -20,7 +26,9 @@ pub fn finish(request: &RequestHeader, status: Option<u16>, bytes: usize, exchan
         method: request.method.as_str(),
         host: host_as_sent(request),
         path: request.uri.path(),
-        status: status.or(exchange.failure.map(|failure| failure.status())).unwrap_or(0),
+        status: status
+            .or(exchange.failure.map(|failure| failure.status()))
+            .unwrap_or(0),
         bytes,
         route: route.map(|route| route.name.as_str()),
         upstream: route.map(|route| route.upstream.name()),

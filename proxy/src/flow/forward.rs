@@ -27,11 +27,18 @@ const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2 tidegate");
 ///
 /// # Errors
 /// Only if a header cannot be added, which is a mistake of ours.
-pub fn forward(request: &mut RequestHeader, received: http::Version, exchange: &Exchange) -> pingora::Result<()> {
+pub fn forward(
+    request: &mut RequestHeader,
+    received: http::Version,
+    exchange: &Exchange,
+) -> pingora::Result<()> {
     for name in SPOOFABLE {
         request.remove_header(name);
     }
-    match exchange.client.and_then(|client| HeaderValue::from_str(&client.to_string()).ok()) {
+    match exchange
+        .client
+        .and_then(|client| HeaderValue::from_str(&client.to_string()).ok())
+    {
         Some(client) => request.insert_header(FORWARDED_FOR, client)?,
         None => drop(request.remove_header(FORWARDED_FOR)),
     }
@@ -43,7 +50,14 @@ pub fn forward(request: &mut RequestHeader, received: http::Version, exchange: &
     if let Some(id) = &exchange.id {
         request.insert_header(REQUEST_ID, id.clone())?;
     }
-    request.append_header(VIA, if received == http::Version::HTTP_2 { VIA_HTTP2 } else { VIA_HTTP1 })?;
+    request.append_header(
+        VIA,
+        if received == http::Version::HTTP_2 {
+            VIA_HTTP2
+        } else {
+            VIA_HTTP1
+        },
+    )?;
     Ok(())
 }
 

@@ -92,22 +92,33 @@ impl Exchange {
 
     /// The longest silence if it becomes a tunnel.
     pub fn tunnel_timeout(&self) -> Option<Duration> {
-        self.route().map(|route| route.upstream.spec().timeouts.tunnel)
+        self.route()
+            .map(|route| route.upstream.spec().timeouts.tunnel)
     }
 
     /// Its id as text.
     pub fn id(&self) -> &str {
-        self.id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("-")
+        self.id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or("-")
     }
 
     /// The server that it is with.
     pub fn server(&self) -> Option<SocketAddr> {
-        self.attempt.as_ref().map(|attempt| attempt.server.address())
+        self.attempt
+            .as_ref()
+            .map(|attempt| attempt.server.address())
     }
 }
 
 impl Attempt {
     fn with(server: &Arc<Endpoint>) -> Self {
-        Self { server: Arc::clone(server), picked: Instant::now(), connect: None, _in_flight: server.enter() }
+        Self {
+            server: Arc::clone(server),
+            picked: Instant::now(),
+            connect: None,
+            _in_flight: server.enter(),
+        }
     }
 }

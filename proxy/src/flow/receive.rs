@@ -22,7 +22,11 @@ const H2_FIELD_OVERHEAD: u64 = 32;
 ///
 /// # Errors
 /// The reason for which the request is not served.
-pub fn receive(request: &RequestHeader, head_size: Option<u64>, exchange: &mut Exchange) -> Result<(), Failure> {
+pub fn receive(
+    request: &RequestHeader,
+    head_size: Option<u64>,
+    exchange: &mut Exchange,
+) -> Result<(), Failure> {
     exchange.id = Some(id(request));
     check_head(request, head_size, &exchange.snapshot.limits)?;
     check_length(request, &exchange.snapshot.limits)?;
@@ -33,7 +37,10 @@ pub fn receive(request: &RequestHeader, head_size: Option<u64>, exchange: &mut E
 
 /// The client's id if it is one, or a new one that sorts by time.
 fn id(request: &RequestHeader) -> HeaderValue {
-    let given = request.headers.get(REQUEST_ID).filter(|id| is_sound_id(id.as_bytes()));
+    let given = request
+        .headers
+        .get(REQUEST_ID)
+        .filter(|id| is_sound_id(id.as_bytes()));
     given.cloned().unwrap_or_else(new_id)
 }
 
@@ -49,20 +56,35 @@ fn is_sound_id(id: &[u8]) -> bool {
     (1..=ID_LENGTH_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-fn check_head(request: &RequestHeader, head_size: Option<u64>, limits: &Limits) -> Result<(), Failure> {
+fn check_head(
+    request: &RequestHeader,
+    head_size: Option<u64>,
+    limits: &Limits,
+) -> Result<(), Failure> {
     let size = head_size.unwrap_or_else(|| fields_size(request));
-    let too_large = size > limits.header_size || request.headers.len() > usize::from(limits.header_count);
-    if too_large { Err(Failure::HeadTooLarge) } else { Ok(()) }
+    let too_large =
+        size > limits.header_size || request.headers.len() > usize::from(limits.header_count);
+    if too_large {
+        Err(Failure::HeadTooLarge)
+    } else {
+        Ok(())
+    }
 }
 
 fn fields_size(request: &RequestHeader) -> u64 {
-    let fields = request.headers.iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64 + H2_FIELD_OVERHEAD);
+    let fields = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + H2_FIELD_OVERHEAD);
     fields.sum::<u64>() + request.raw_path().len() as u64
 }
 
 /// What is announced can be refused before a byte of it is sent; what is not announced is counted as it comes.
 fn check_length(request: &RequestHeader, limits: &Limits) -> Result<(), Failure> {
-    let announced = request.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = request
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     match (announced, limits.body_size) {
         (Some(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
         _ => Ok(()),
@@ -79,7 +101,9 @@ pub fn host_as_sent(request: &RequestHeader) -> Option<&str> {
 fn host(request: &RequestHeader) -> Option<String> {
     match host_as_sent(request) {
         Some(host) => Some(without_port(host).to_ascii_lowercase()),
-        None if request.version <= Version::HTTP_10 && !request.headers.contains_key(HOST) => Some(String::new()),
+        None if request.version <= Version::HTTP_10 && !request.headers.contains_key(HOST) => {
+            Some(String::new())
+        }
         None => None,
     }
 }

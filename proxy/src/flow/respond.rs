@@ -22,8 +22,12 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
         (ErrorSource::Downstream, _) => Failure::ClientGone,
         (ErrorSource::Upstream, E::ConnectTimedout) => Failure::ConnectTimeout,
         (ErrorSource::Upstream, E::ReadTimedout | E::WriteTimedout) => Failure::UpstreamTimeout,
-        (ErrorSource::Upstream, E::ConnectionClosed | E::ReadError | E::WriteError) => Failure::UpstreamClosed,
-        (ErrorSource::Upstream, E::InvalidHTTPHeader | E::H1Error | E::H2Error | E::InvalidH2) => Failure::BadAnswer,
+        (ErrorSource::Upstream, E::ConnectionClosed | E::ReadError | E::WriteError) => {
+            Failure::UpstreamClosed
+        }
+        (ErrorSource::Upstream, E::InvalidHTTPHeader | E::H1Error | E::H2Error | E::InvalidH2) => {
+            Failure::BadAnswer
+        }
         (ErrorSource::Upstream, _) => Failure::ConnectFailed,
         _ => Failure::Internal,
     }
@@ -33,8 +37,16 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
 ///
 /// # Errors
 /// Only if the head cannot be built, which is a mistake of ours.
-pub fn page(failure: Failure, request: &RequestHeader, exchange: &Exchange) -> pingora::Result<(Box<ResponseHeader>, Option<Bytes>)> {
-    let (content_type, body) = if reads_html(request) { html(failure, exchange.id()) } else { json(failure, exchange.id()) };
+pub fn page(
+    failure: Failure,
+    request: &RequestHeader,
+    exchange: &Exchange,
+) -> pingora::Result<(Box<ResponseHeader>, Option<Bytes>)> {
+    let (content_type, body) = if reads_html(request) {
+        html(failure, exchange.id())
+    } else {
+        json(failure, exchange.id())
+    };
     let mut head = ResponseHeader::build(failure.status(), Some(5))?;
     head.insert_header(CONTENT_TYPE, HeaderValue::from_static(content_type))?;
     head.insert_header(CONTENT_LENGTH, body.len())?;
@@ -52,7 +64,10 @@ pub fn refusal(failure: Failure) -> Vec<u8> {
     let id = id.to_str().unwrap_or("-");
     let (content_type, body) = json(failure, id);
     let status = failure.status();
-    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Error");
     let length = body.len();
     format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
@@ -63,12 +78,19 @@ pub fn refusal(failure: Failure) -> Vec<u8> {
 
 /// Whether the client still waits for leave to send its body (RFC 9110, section 10.1.1): then there is none to read.
 pub fn awaits_continue(request: &RequestHeader) -> bool {
-    request.headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    request
+        .headers
+        .get(EXPECT)
+        .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Browsers name `text/html`; programs do not.
 fn reads_html(request: &RequestHeader) -> bool {
-    let mut accepted = request.headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let mut accepted = request
+        .headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|accept| accept.to_str().ok());
     accepted.any(|accept| accept.contains("text/html"))
 }
 
@@ -86,7 +108,10 @@ fn json(failure: Failure, id: &str) -> (&'static str, String) {
 
 fn html(failure: Failure, id: &str) -> (&'static str, String) {
     let status = failure.status();
-    let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
+    let title = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Error");
     let explanation = failure.explanation();
     let id = escape(id);
     let body = format!(
@@ -101,7 +126,10 @@ fn html(failure: Failure, id: &str) -> (&'static str, String) {
 
 /// The id may be the client's own.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

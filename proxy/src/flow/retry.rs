@@ -42,7 +42,10 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         return;
     }
     exchange.failure = Some(classify(error, exchange));
-    let again = sent.unanswered && sent.body_kept && has_attempts_left(exchange) && may_repeat(error.etype(), sent.idempotent);
+    let again = sent.unanswered
+        && sent.body_kept
+        && has_attempts_left(exchange)
+        && may_repeat(error.etype(), sent.idempotent);
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
     if again && !sent.reused {
         leave(exchange);
@@ -65,5 +68,7 @@ fn leave(exchange: &mut Exchange) {
 }
 
 fn has_attempts_left(exchange: &Exchange) -> bool {
-    exchange.route().is_some_and(|route| exchange.attempts < route.upstream.spec().attempts)
+    exchange
+        .route()
+        .is_some_and(|route| exchange.attempts < route.upstream.spec().attempts)
 }

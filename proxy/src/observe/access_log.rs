@@ -61,7 +61,10 @@ pub struct Durations {
 impl Serialize for Entry<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = serializer.serialize_struct("Entry", 14)?;
-        line.serialize_field("time", &humantime::format_rfc3339_millis(self.time).to_string())?;
+        line.serialize_field(
+            "time",
+            &humantime::format_rfc3339_millis(self.time).to_string(),
+        )?;
         line.serialize_field("request_id", self.request_id)?;
         line.serialize_field("client", &self.client)?;
         line.serialize_field("method", self.method)?;
@@ -108,8 +111,17 @@ impl AccessLog {
     /// Lines on standard output. The log ends, with all its lines written, when the guard is dropped.
     pub fn to_stdout(format: Format) -> (Self, WorkerGuard) {
         let json = format.is_json(&io::stdout());
-        let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).thread_name("access-log").finish(io::stdout());
-        (Self { sink: Some(Sink { writer, json }) }, guard)
+        let (writer, guard) = NonBlockingBuilder::default()
+            .buffered_lines_limit(QUEUE)
+            .lossy(true)
+            .thread_name("access-log")
+            .finish(io::stdout());
+        (
+            Self {
+                sink: Some(Sink { writer, json }),
+            },
+            guard,
+        )
     }
 
     /// No lines at all.
@@ -124,13 +136,19 @@ impl AccessLog {
 
     /// Lines that found the queue full.
     pub fn dropped(&self) -> usize {
-        self.sink.as_ref().map_or(0, |sink| sink.writer.error_counter().dropped_lines())
+        self.sink
+            .as_ref()
+            .map_or(0, |sink| sink.writer.error_counter().dropped_lines())
     }
 
     /// Queues a line, or drops it if the queue is full.
     pub fn write(&self, entry: &Entry<'_>) {
         let Some(sink) = &self.sink else { return };
-        let mut line = if sink.json { serde_json::to_vec(entry).unwrap_or_default() } else { human(entry).into_bytes() };
+        let mut line = if sink.json {
+            serde_json::to_vec(entry).unwrap_or_default()
+        } else {
+            human(entry).into_bytes()
+        };
         line.push(b'\n');
         // The queue takes a line or counts it as dropped; it has no error to tell.
         let _ = sink.writer.clone().write_all(&line);
@@ -141,11 +159,21 @@ impl AccessLog {
 fn human(entry: &Entry<'_>) -> String {
     let time = humantime::format_rfc3339_millis(entry.time).to_string();
     let clock = time.get(11..23).unwrap_or(&time);
-    let client = entry.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
-    let Entry { status, method, path, bytes, request_id, .. } = entry;
+    let client = entry
+        .client
+        .map_or_else(|| "-".to_owned(), |client| client.to_string());
+    let Entry {
+        status,
+        method,
+        path,
+        bytes,
+        request_id,
+        ..
+    } = entry;
     let host = entry.host.unwrap_or("-");
     let total = milliseconds(entry.durations.total);
-    let mut line = format!("{clock} {status} {method} {host}{path} {bytes} B {total:.1} ms  {client}");
+    let mut line =
+        format!("{clock} {status} {method} {host}{path} {bytes} B {total:.1} ms  {client}");
     if let (Some(route), Some(server)) = (entry.route, entry.server) {
         line += &format!("  {route} -> {server}");
     }
@@ -176,13 +204,17 @@ mod tests {
             upstream: Some("api"),
             server: Some(([127, 0, 0, 1], 80).into()),
             attempts: 1,
-            durations: Durations { total: Duration::from_micros(1234), connect: None, first_byte: Some(Duration::from_millis(1)) },
+            durations: Durations {
+                total: Duration::from_micros(1234),
+                connect: None,
+                first_byte: Some(Duration::from_millis(1)),
+            },
             failure: None,
         }
     }
 
     #[test]
-    
+
     fn a_program_reads_every_field() {
         let line = serde_json::to_string(&entry()).unwrap();
         assert_eq!(
@@ -193,6 +225,9 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_matters_first() {
-        assert_eq!(human(&entry()), "00:00:00.000 200 GET h/p 13 B 1.2 ms  127.0.0.1  api -> 127.0.0.1:80  id-1");
+        assert_eq!(
+            human(&entry()),
+            "00:00:00.000 200 GET h/p 13 B 1.2 ms  127.0.0.1  api -> 127.0.0.1:80  id-1"
+        );
     }
 }

@@ -75,7 +75,8 @@ impl Table {
 
 /// `a.b.c` has the suffixes `.b.c` and `.c`, the longest first.
 fn suffixes(host: &str) -> impl Iterator<Item = &str> {
-    host.match_indices('.').filter_map(|(dot, _)| host.get(dot..))
+    host.match_indices('.')
+        .filter_map(|(dot, _)| host.get(dot..))
 }
 
 impl Paths {
@@ -89,13 +90,18 @@ impl Paths {
     }
 
     fn find(&self, path: &str) -> Option<usize> {
-        self.exact.get(path).or_else(|| prefixes(path).find_map(|prefix| self.prefix.get(prefix))).copied()
+        self.exact
+            .get(path)
+            .or_else(|| prefixes(path).find_map(|prefix| self.prefix.get(prefix)))
+            .copied()
     }
 }
 
 /// `/a/b` has the prefixes `/a/b`, `/a` and the empty one, the longest first.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
-    let at_slashes = path.rmatch_indices('/').filter_map(|(slash, _)| path.get(..slash));
+    let at_slashes = path
+        .rmatch_indices('/')
+        .filter_map(|(slash, _)| path.get(..slash));
     std::iter::once(path).chain(at_slashes)
 }
 
@@ -104,7 +110,10 @@ mod tests {
     use super::*;
 
     fn route(hosts: &[&str], path: PathCondition) -> Conditions {
-        Conditions { hosts: hosts.iter().map(ToString::to_string).collect(), path }
+        Conditions {
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            path,
+        }
     }
 
     fn prefix(path: &str) -> PathCondition {
@@ -114,7 +123,15 @@ mod tests {
     #[test]
     fn a_prefix_ends_at_a_slash() {
         let table = Table::new(&[route(&[], prefix("/api")), route(&[], prefix("/"))]);
-        for (path, expected) in [("/api", 0), ("/api/", 0), ("/api/hello", 0), ("/apiary", 1), ("/", 1), ("/x", 1), ("*", 1)] {
+        for (path, expected) in [
+            ("/api", 0),
+            ("/api/", 0),
+            ("/api/hello", 0),
+            ("/apiary", 1),
+            ("/", 1),
+            ("/x", 1),
+            ("*", 1),
+        ] {
             assert_eq!(table.find("h", path), Some(expected), "{path}");
         }
     }
@@ -134,7 +151,13 @@ mod tests {
             route(&[], prefix("/a")),
             route(&[], PathCondition::Exact("/a/b".to_owned())),
         ]);
-        for (path, expected) in [("/a/b", 3), ("/a/b/", 1), ("/a/b/c", 1), ("/a/c", 2), ("/c", 0)] {
+        for (path, expected) in [
+            ("/a/b", 3),
+            ("/a/b/", 1),
+            ("/a/b/c", 1),
+            ("/a/c", 2),
+            ("/c", 0),
+        ] {
             assert_eq!(table.find("h", path), Some(expected), "{path}");
         }
     }

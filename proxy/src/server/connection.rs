@@ -17,7 +17,8 @@ use crossbeam_utils::atomic::AtomicCell;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -73,15 +74,30 @@ pub(super) struct Connection {
 
 impl Connection {
     /// HTTP/2 has its own bounds and its own errors: its connections count as one long request.
-    pub(super) fn new(stream: TcpStream, client: SocketAddr, patience: Duration, is_http2: bool) -> Self {
-        let stage = if is_http2 { Stage::Request } else { Stage::Waiting };
+    pub(super) fn new(
+        stream: TcpStream,
+        client: SocketAddr,
+        patience: Duration,
+        is_http2: bool,
+    ) -> Self {
+        let stage = if is_http2 {
+            Stage::Request
+        } else {
+            Stage::Waiting
+        };
         use std::os::fd::AsRawFd;
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         // Known already; it would cost a system call to ask again. The cell is fresh, so it takes the value.
         let _ = digest.peer_addr.set(Some(client.into()));
         let mut stream = L4Stream::from(stream);
         stream.set_socket_digest(digest);
-        Self { stream, progress: Arc::new(Progress(AtomicCell::new(stage))), patience, deadline: None, head: 0 }
+        Self {
+            stream,
+            progress: Arc::new(Progress(AtomicCell::new(stage))),
+            patience,
+            deadline: None,
+            head: 0,
+        }
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {
@@ -94,10 +110,15 @@ impl Connection {
             return Poll::Pending;
         }
         let patience = self.patience;
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
         std::task::ready!(deadline.as_mut().poll(cx));
         self.progress.set(Stage::HeadLate);
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the head of the request did not come in time"))
+        Poll::Ready(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the head of the request did not come in time",
+        ))
     }
 
     /// Bytes have come.
@@ -127,7 +148,11 @@ impl Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
@@ -143,11 +168,17 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.progress.get() == Stage::Head {
             let refusal = self.refusal(buf);
             // The stream buffers what it is given, and a page this small finds room: it is taken whole.
-            return Pin::new(&mut self.stream).poll_write(cx, &refusal).map_ok(|_| buf.len());
+            return Pin::new(&mut self.stream)
+                .poll_write(cx, &refusal)
+                .map_ok(|_| buf.len());
         }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -160,7 +191,11 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

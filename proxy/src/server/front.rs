@@ -34,12 +34,22 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, log: Arc<AccessLog>, timeouts: ClientTimeouts, h2c: bool) -> Self {
+    pub(super) fn new(
+        proxy: Arc<HttpProxy<Gateway>>,
+        log: Arc<AccessLog>,
+        timeouts: ClientTimeouts,
+        h2c: bool,
+    ) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2c = h2c;
         options.h2_idle_timeout = Some(timeouts.keep_alive);
         options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
-        Self { proxy, log, timeouts, options }
+        Self {
+            proxy,
+            log,
+            timeouts,
+            options,
+        }
     }
 
     fn prepare(&self, session: &mut ServerSession, is_ending: bool) {
@@ -68,7 +78,11 @@ impl Front {
             upstream: None,
             server: None,
             attempts: 0,
-            durations: Durations { total: since.elapsed(), connect: None, first_byte: None },
+            durations: Durations {
+                total: since.elapsed(),
+                connect: None,
+                first_byte: None,
+            },
             failure: Some(failure.label()),
         });
     }
@@ -87,10 +101,17 @@ fn connection(session: &ServerSession) -> Option<&Connection> {
 
 #[async_trait]
 impl HttpServerApp for Front {
-    async fn process_new_http(self: &Arc<Self>, mut session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
         self.prepare(&mut session, *shutdown.borrow());
         let progress = connection(&session).map(|connection| Arc::clone(connection.progress()));
-        let client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        let client = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
         let since = Instant::now();
         if let Some(progress) = &progress {
             progress.set(Stage::Waiting);

@@ -40,11 +40,18 @@ fn give_up(failure: Failure, exchange: &mut Exchange) -> Box<Error> {
 
 /// The size of an HTTP/1 head as it came; HTTP/2 heads come compressed.
 fn head_size(session: &Session) -> Option<u64> {
-    session.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes().len() as u64)
+    session
+        .as_downstream()
+        .as_http1()
+        .map(|http1| http1.get_headers_raw_bytes().len() as u64)
 }
 
 /// Sends the answer to a failure; whether the connection can take another request after it.
-async fn send_failure(failure: Failure, session: &mut Session, exchange: &Exchange) -> Result<bool> {
+async fn send_failure(
+    failure: Failure,
+    session: &mut Session,
+    exchange: &Exchange,
+) -> Result<bool> {
     // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body.
     let is_reusable = exchange.route.is_none() && session.is_body_done();
     if !is_reusable {
@@ -74,15 +81,23 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         head_is_complete(session.as_downstream());
-        exchange.client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        exchange.client = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
         match receive::receive(session.req_header(), head_size(session), exchange) {
             Ok(()) => Ok(false),
             Err(failure) => Err(give_up(failure, exchange)),
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        select::select(session.is_upgrade_req(), exchange).map_err(|failure| give_up(failure, exchange))
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
+        select::select(session.is_upgrade_req(), exchange)
+            .map_err(|failure| give_up(failure, exchange))
     }
 
     async fn connected_to_upstream(
@@ -100,20 +115,44 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
         forward::forward(request, session.req_header().version, exchange)
     }
 
-    async fn request_body_filter(&self, _session: &mut Session, piece: &mut Option<Bytes>, _end: bool, exchange: &mut Exchange) -> Result<()> {
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        piece: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
         forward::count_body(piece.as_ref(), exchange).map_err(|failure| give_up(failure, exchange))
     }
 
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         retry::after_connect_failure(&mut error, exchange);
         error
     }
 
-    fn error_while_proxy(&self, _peer: &HttpPeer, session: &mut Session, mut error: Box<Error>, exchange: &mut Exchange, reused: bool) -> Box<Error> {
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
         let sent = Sent {
             idempotent: session.req_header().method.is_idempotent(),
             body_kept: !session.retry_buffer_truncated(),
@@ -124,7 +163,12 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // A tunnel may be silent for longer than a body.
             session.set_read_timeout(exchange.tunnel_timeout());
@@ -132,20 +176,46 @@ impl ProxyHttp for Gateway {
         answer::answer(response, exchange)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
         let failure = respond::classify(error, exchange);
         exchange.failure = Some(failure);
-        let is_answered = session.response_written().is_some_and(|head| !head.status.is_informational());
+        let is_answered = session
+            .response_written()
+            .is_some_and(|head| !head.status.is_informational());
         if is_answered || failure == Failure::ClientGone {
-            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            };
         }
-        let can_reuse_downstream = send_failure(failure, session, exchange).await.unwrap_or(false);
-        FailToProxy { error_code: failure.status(), can_reuse_downstream }
+        let can_reuse_downstream = send_failure(failure, session, exchange)
+            .await
+            .unwrap_or(false);
+        FailToProxy {
+            error_code: failure.status(),
+            can_reuse_downstream,
+        }
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(
+        &self,
+        session: &mut Session,
+        _error: Option<&Error>,
+        exchange: &mut Exchange,
+    ) {
         let status = session.response_written().map(|head| head.status.as_u16());
-        finish::finish(session.req_header(), status, session.body_bytes_sent(), exchange, &self.log);
+        finish::finish(
+            session.req_header(),
+            status,
+            session.body_bytes_sent(),
+            exchange,
+            &self.log,
+        );
     }
 
     /// Every failure is in the access log: a line of Pingora's own for each would only be a way to fill a disk.
@@ -153,7 +223,13 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error, _context: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _exchange: &Exchange,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }

@@ -80,11 +80,19 @@ struct Process {
 impl Process {
     async fn start(settings: Settings, plan: &Plan) -> Result<Self, CannotStart> {
         let live = Arc::new(Live::default());
-        let running = Arc::new(Running::new(settings.path.clone(), Snapshot::start(plan, 1, &live, None)));
+        let running = Arc::new(Running::new(
+            settings.path.clone(),
+            Snapshot::start(plan, 1, &live, None),
+        ));
         let log = Arc::new(settings.access_log);
-        let proxy = Arc::new(http_proxy(&Arc::new(pingora_settings(settings.threads)), Gateway::new(Arc::clone(&running), Arc::clone(&log))));
+        let proxy = Arc::new(http_proxy(
+            &Arc::new(pingora_settings(settings.threads)),
+            Gateway::new(Arc::clone(&running), Arc::clone(&log)),
+        ));
         let listeners = Arc::new(Listeners::new(Arc::clone(&proxy), Arc::clone(&log)));
-        let prepared = listeners.prepare(&plan.listeners).map_err(|error| CannotStart::Listen(error.to_string()))?;
+        let prepared = listeners
+            .prepare(&plan.listeners)
+            .map_err(|error| CannotStart::Listen(error.to_string()))?;
         serve_admin(plan.admin, &running).await?;
         running.snapshot().settle(reload::SETTLE).await;
         listeners.apply(prepared);
@@ -97,7 +105,13 @@ impl Process {
             admin: plan.admin,
             turn: tokio::sync::Mutex::default(),
         });
-        Ok(Self { running, listeners, proxy, reloader, log })
+        Ok(Self {
+            running,
+            listeners,
+            proxy,
+            reloader,
+            log,
+        })
     }
 
     /// Until a signal says to end.
@@ -126,7 +140,10 @@ impl Process {
             () = interrupted(signals) => warn!(connections = self.listeners.connections(), "interrupted again, ending at once"),
         }
         if self.log.dropped() > 0 {
-            warn!(lines = self.log.dropped(), "lines of the access log were dropped: whoever reads it is too slow");
+            warn!(
+                lines = self.log.dropped(),
+                "lines of the access log were dropped: whoever reads it is too slow"
+            );
         }
     }
 
@@ -144,7 +161,10 @@ impl Process {
         };
         match tokio::time::timeout(shutdown.timeout, finishing).await {
             Ok(()) => info!("ended, nothing was in flight any more"),
-            Err(_) => warn!(connections = self.listeners.connections(), "ended with connections still open after {:?}", shutdown.timeout),
+            Err(_) => warn!(
+                connections = self.listeners.connections(),
+                "ended with connections still open after {:?}", shutdown.timeout
+            ),
         }
     }
 }
@@ -154,12 +174,24 @@ async fn interrupted(signals: &mut Signals) {
 }
 
 fn pingora_settings(threads: usize) -> ServerConf {
-    ServerConf { threads, upstream_keepalive_pool_size: UPSTREAM_POOL, max_retries: ATTEMPTS_BOUND, ..ServerConf::default() }
+    ServerConf {
+        threads,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        max_retries: ATTEMPTS_BOUND,
+        ..ServerConf::default()
+    }
 }
 
-async fn serve_admin(address: Option<SocketAddr>, running: &Arc<Running>) -> Result<(), CannotStart> {
-    let Some(address) = address else { return Ok(()) };
-    let listener = TcpListener::bind(address).await.map_err(|error| CannotStart::Listen(format!("admin cannot listen on {address}: {error}")))?;
+async fn serve_admin(
+    address: Option<SocketAddr>,
+    running: &Arc<Running>,
+) -> Result<(), CannotStart> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        CannotStart::Listen(format!("admin cannot listen on {address}: {error}"))
+    })?;
     info!(%address, "admin listening");
     tokio::spawn(admin::serve(listener, Arc::clone(running)));
     Ok(())

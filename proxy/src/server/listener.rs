@@ -82,8 +82,15 @@ struct Settings {
 
 impl Listeners {
     pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, log: Arc<AccessLog>) -> Self {
-        let shared = Shared { proxy, log, connections: TaskTracker::new() };
-        Self { shared: Arc::new(shared), open: Mutex::default() }
+        let shared = Shared {
+            proxy,
+            log,
+            connections: TaskTracker::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            open: Mutex::default(),
+        }
     }
 
     /// Binds what is new in `specs` and changes nothing yet.
@@ -92,19 +99,30 @@ impl Listeners {
     /// One of them cannot be bound; those that could are free again.
     pub(super) fn prepare(&self, specs: &[ListenerSpec]) -> Result<Prepared, CannotListen> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open = |spec: &&ListenerSpec| open.iter().any(|listener| listener.address == spec.address);
+        let is_open =
+            |spec: &&ListenerSpec| open.iter().any(|listener| listener.address == spec.address);
         let fresh = specs.iter().filter(|spec| !is_open(spec)).map(|spec| {
-            let socket = bind(spec.address).map_err(|cause| CannotListen { name: spec.name.clone(), address: spec.address, cause })?;
+            let socket = bind(spec.address).map_err(|cause| CannotListen {
+                name: spec.name.clone(),
+                address: spec.address,
+                cause,
+            })?;
             Ok((spec.address, socket))
         });
-        Ok(Prepared { sockets: fresh.collect::<Result<_, _>>()?, specs: specs.to_vec() })
+        Ok(Prepared {
+            sockets: fresh.collect::<Result<_, _>>()?,
+            specs: specs.to_vec(),
+        })
     }
 
     /// Opens what is new, closes what is gone and gives the others their new settings.
     pub(super) fn apply(&self, prepared: Prepared) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|listener| {
-            let stays = prepared.specs.iter().find(|spec| spec.address == listener.address);
+            let stays = prepared
+                .specs
+                .iter()
+                .find(|spec| spec.address == listener.address);
             match stays {
                 Some(spec) => listener.change(spec, &self.shared),
                 None => listener.close(),
@@ -123,7 +141,12 @@ impl Listeners {
 
     /// Stops accepting. Every answer from now on tells its client to close.
     pub(super) fn close(&self) {
-        for listener in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for listener in self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
             listener.close();
         }
         self.shared.connections.close();
@@ -143,7 +166,11 @@ impl Listeners {
 /// A tokio listener. An address that somebody listens on already is an error: `SO_REUSEADDR` only forgives connections
 /// that are still dying.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -152,8 +179,19 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl Settings {
     fn new(spec: &ListenerSpec, shared: &Shared) -> Self {
-        let front = |h2c| Arc::new(Front::new(Arc::clone(&shared.proxy), Arc::clone(&shared.log), spec.timeouts, h2c));
-        Self { spec: spec.clone(), http1: front(false), h2c: front(true) }
+        let front = |h2c| {
+            Arc::new(Front::new(
+                Arc::clone(&shared.proxy),
+                Arc::clone(&shared.log),
+                spec.timeouts,
+                h2c,
+            ))
+        };
+        Self {
+            spec: spec.clone(),
+            http1: front(false),
+            h2c: front(true),
+        }
     }
 }
 
@@ -209,7 +247,9 @@ impl Listener {
     async fn room(&self) {
         loop {
             let left = self.left.notified();
-            if self.open.load(Ordering::Acquire) < self.settings.load().spec.max_connections as usize {
+            if self.open.load(Ordering::Acquire)
+                < self.settings.load().spec.max_connections as usize
+            {
                 return;
             }
             left.await;
@@ -230,10 +270,14 @@ impl Listener {
             return;
         }
         let settings = self.settings.load_full();
-        let Some(front) = settings.front(&stream).await else { return };
+        let Some(front) = settings.front(&stream).await else {
+            return;
+        };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);
         let connection = Connection::new(stream, client, settings.spec.timeouts.header, is_h2c);
-        front.process_new(Box::new(connection), &self.ending.subscribe()).await;
+        front
+            .process_new(Box::new(connection), &self.ending.subscribe())
+            .await;
     }
 }
 
@@ -244,8 +288,16 @@ impl Settings {
         if !self.spec.h2c {
             return Some(&self.http1);
         }
-        let is_h2 = tokio::time::timeout(self.spec.timeouts.keep_alive, begins_with_preface(stream)).await.ok()?.ok()?;
-        if is_h2 { Some(&self.h2c) } else { self.spec.http1.then_some(&self.http1) }
+        let is_h2 =
+            tokio::time::timeout(self.spec.timeouts.keep_alive, begins_with_preface(stream))
+                .await
+                .ok()?
+                .ok()?;
+        if is_h2 {
+            Some(&self.h2c)
+        } else {
+            self.spec.http1.then_some(&self.http1)
+        }
     }
 }
 
@@ -279,7 +331,12 @@ impl Drop for Place {
 
 /// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
 async fn pause_after(error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted) {
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    ) {
         warn!("cannot accept connections: {error}");
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }

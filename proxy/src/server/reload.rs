@@ -35,7 +35,8 @@ pub(super) struct Reloader {
 /// Everything that is wrong with it, as it is printed.
 pub fn read(path: &std::path::Path) -> Result<Plan, String> {
     let loaded = config::load(path).map_err(|report| report.to_string())?;
-    let plan = Plan::new(&loaded.file).map_err(|problems| Report::new(loaded.source.clone(), problems).to_string())?;
+    let plan = Plan::new(&loaded.file)
+        .map_err(|problems| Report::new(loaded.source.clone(), problems).to_string())?;
     if !loaded.warnings.is_empty() {
         warn!("{}", Report::new(loaded.source, loaded.warnings));
     }
@@ -49,15 +50,24 @@ impl Reloader {
         match self.take().await {
             Ok(generation) => info!(generation, cause, "routing file taken"),
             Err(report) => {
-                error!(cause, "routing file refused, the running one stays\n{report}");
-                self.running.note_refusal(Some(Refusal { since: SystemTime::now(), report }));
+                error!(
+                    cause,
+                    "routing file refused, the running one stays\n{report}"
+                );
+                self.running.note_refusal(Some(Refusal {
+                    since: SystemTime::now(),
+                    report,
+                }));
             }
         }
     }
 
     async fn take(&self) -> Result<u64, String> {
         let plan = read(&self.path)?;
-        let prepared = self.listeners.prepare(&plan.listeners).map_err(|error| error.to_string())?;
+        let prepared = self
+            .listeners
+            .prepare(&plan.listeners)
+            .map_err(|error| error.to_string())?;
         let before = self.running.snapshot();
         let next = Snapshot::start(&plan, before.generation + 1, &self.live, Some(&before));
         next.settle(SETTLE).await;
@@ -73,8 +83,14 @@ impl Reloader {
     fn tell_restart_required(&self, plan: &Plan) {
         let mut what = Vec::new();
         if plan.admin != self.admin {
-            let text = |address: Option<SocketAddr>| address.map_or_else(|| "none".to_owned(), |address| address.to_string());
-            what.push(format!("admin.address: {} -> {}", text(self.admin), text(plan.admin)));
+            let text = |address: Option<SocketAddr>| {
+                address.map_or_else(|| "none".to_owned(), |address| address.to_string())
+            };
+            what.push(format!(
+                "admin.address: {} -> {}",
+                text(self.admin),
+                text(plan.admin)
+            ));
         }
         for change in &what {
             warn!("applies after a restart only: {change}");

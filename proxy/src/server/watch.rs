@@ -30,8 +30,15 @@ impl FileWatch {
     /// What the file holds now is known already.
     pub(super) fn new(path: &Path) -> Self {
         let (sender, events) = mpsc::channel(1);
-        let watcher = watcher(path, sender).map_err(|error| warn!("no file events ({error}); looking every {POLL:?}")).ok();
-        Self { path: path.to_owned(), seen: std::fs::read(path).ok(), events, _watcher: watcher }
+        let watcher = watcher(path, sender)
+            .map_err(|error| warn!("no file events ({error}); looking every {POLL:?}"))
+            .ok();
+        Self {
+            path: path.to_owned(),
+            seen: std::fs::read(path).ok(),
+            events,
+            _watcher: watcher,
+        }
     }
 
     /// Ends when the file holds something else than last time, and has held it for a moment.
@@ -87,5 +94,7 @@ fn is_a_look(kind: EventKind) -> bool {
 }
 
 fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

@@ -46,13 +46,21 @@ impl Snapshot {
             .upstreams
             .iter()
             .map(|spec| {
-                let running = before.and_then(|before| before.upstreams.iter().find(|upstream| upstream.spec().same(spec)));
+                let running = before.and_then(|before| {
+                    before
+                        .upstreams
+                        .iter()
+                        .find(|upstream| upstream.spec().same(spec))
+                });
                 running.map_or_else(|| Upstream::start(spec.clone(), live), Arc::clone)
             })
             .collect();
         let routes = plan.routes.iter().filter_map(|route| {
             let upstream = upstreams.get(route.upstream)?;
-            Some(Route { name: route.name.clone(), upstream: Arc::clone(upstream) })
+            Some(Route {
+                name: route.name.clone(),
+                upstream: Arc::clone(upstream),
+            })
         });
         Self {
             generation,

@@ -117,18 +117,34 @@ impl Plan {
         let upstreams: Vec<Spec> = file
             .upstreams
             .iter()
-            .filter_map(|(name, upstream)| spec(name, upstream, file).map_err(|problems| wrong.extend(problems)).ok())
+            .filter_map(|(name, upstream)| {
+                spec(name, upstream, file)
+                    .map_err(|problems| wrong.extend(problems))
+                    .ok()
+            })
             .collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let positions: HashMap<&str, usize> = upstreams.iter().enumerate().map(|(index, spec)| (spec.name.as_str(), index)).collect();
+        let positions: HashMap<&str, usize> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| (spec.name.as_str(), index))
+            .collect();
         let routes = file.routes.iter().filter_map(|(name, route)| {
             let upstream = *positions.get(route.upstream.as_str())?;
-            Some(RouteSpec { name: name.value.clone(), conditions: conditions(&route.matches), upstream })
+            Some(RouteSpec {
+                name: name.value.clone(),
+                conditions: conditions(&route.matches),
+                upstream,
+            })
         });
         Ok(Self {
-            listeners: file.listeners.iter().map(|(name, listener)| listener_spec(name, listener)).collect(),
+            listeners: file
+                .listeners
+                .iter()
+                .map(|(name, listener)| listener_spec(name, listener))
+                .collect(),
             routes: routes.collect(),
             limits: limits(&file.limits),
             admin: file.admin.as_ref().map(|admin| admin.address.value),
@@ -139,8 +155,14 @@ impl Plan {
 }
 
 fn spec(name: &str, upstream: &config::Upstream, file: &File) -> Result<Spec, Vec<Diagnostic>> {
-    let policy = upstream.balance.as_ref().map(|written| component::build("balancing policy", balance::KINDS, written));
-    let check = upstream.health_check.as_ref().map(|written| component::build("health check", health::KINDS, written));
+    let policy = upstream
+        .balance
+        .as_ref()
+        .map(|written| component::build("balancing policy", balance::KINDS, written));
+    let check = upstream
+        .health_check
+        .as_ref()
+        .map(|written| component::build("health check", health::KINDS, written));
     let mut wrong = Vec::new();
     let policy = policy.transpose().unwrap_or_else(|problems| {
         wrong.extend(problems);
@@ -155,12 +177,22 @@ fn spec(name: &str, upstream: &config::Upstream, file: &File) -> Result<Spec, Ve
     }
     Ok(Spec {
         name: name.to_owned(),
-        servers: upstream.servers.iter().map(|server| server_spec(server)).collect(),
+        servers: upstream
+            .servers
+            .iter()
+            .map(|server| server_spec(server))
+            .collect(),
         policy: policy.unwrap_or_else(balance::default_policy),
         check,
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
-        attempts: upstream.retry.attempts.or(file.retry.attempts).map_or(ATTEMPTS, |attempts| attempts.value),
-        dns_refresh: upstream.dns_refresh.map_or(DNS_REFRESH, |refresh| refresh.get()),
+        attempts: upstream
+            .retry
+            .attempts
+            .or(file.retry.attempts)
+            .map_or(ATTEMPTS, |attempts| attempts.value),
+        dns_refresh: upstream
+            .dns_refresh
+            .map_or(DNS_REFRESH, |refresh| refresh.get()),
     })
 }
 
@@ -169,12 +201,19 @@ fn server_spec(server: &config::Server) -> ServerSpec {
         config::Host::Ip(ip) => Host::Ip(*ip),
         config::Host::Name(name) => Host::Name(name.clone()),
     };
-    ServerSpec { host, port: server.address.port, weight: server.weight.value }
+    ServerSpec {
+        host,
+        port: server.address.port,
+        weight: server.weight.value,
+    }
 }
 
 fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
-    let pick = |key: fn(&config::Timeouts) -> Option<Spanned<config::Duration>>, default: Duration| {
-        key(upstream).or(key(file)).map_or(default, |written| written.get())
+    let pick = |key: fn(&config::Timeouts) -> Option<Spanned<config::Duration>>,
+                default: Duration| {
+        key(upstream)
+            .or(key(file))
+            .map_or(default, |written| written.get())
     };
     Timeouts {
         connect: pick(|written| written.connect, CONNECT),
@@ -186,7 +225,12 @@ fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
 }
 
 fn conditions(written: &config::Match) -> Conditions {
-    let hosts = written.host.iter().flat_map(|hosts| hosts.iter()).map(|host| host.to_ascii_lowercase()).collect();
+    let hosts = written
+        .host
+        .iter()
+        .flat_map(|hosts| hosts.iter())
+        .map(|host| host.to_ascii_lowercase())
+        .collect();
     let path = match (&written.path, &written.path_prefix) {
         (Some(path), _) => PathCondition::Exact(path.value.clone()),
         (None, Some(prefix)) => PathCondition::Prefix(prefix.value.clone()),
@@ -196,8 +240,15 @@ fn conditions(written: &config::Match) -> Conditions {
 }
 
 fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {
-    let speaks = |protocol| listener.protocols.as_ref().is_none_or(|protocols| protocols.contains(&protocol));
-    let or = |written: Option<Spanned<config::Duration>>, default| written.map_or(default, |written| written.get());
+    let speaks = |protocol| {
+        listener
+            .protocols
+            .as_ref()
+            .is_none_or(|protocols| protocols.contains(&protocol))
+    };
+    let or = |written: Option<Spanned<config::Duration>>, default| {
+        written.map_or(default, |written| written.get())
+    };
     ListenerSpec {
         name: name.to_owned(),
         address: listener.address.value,
@@ -209,14 +260,18 @@ fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {
             write: or(listener.timeouts.write, SILENCE),
             keep_alive: or(listener.timeouts.keep_alive, KEEP_ALIVE),
         },
-        max_connections: listener.max_connections.map_or(MAX_CONNECTIONS, |most| most.value),
+        max_connections: listener
+            .max_connections
+            .map_or(MAX_CONNECTIONS, |most| most.value),
     }
 }
 
 fn limits(written: &config::Limits) -> Limits {
     Limits {
         header_size: written.header_size.map_or(HEADER_SIZE, |size| size.bytes()),
-        header_count: written.header_count.map_or(HEADER_COUNT, |count| count.value),
+        header_count: written
+            .header_count
+            .map_or(HEADER_COUNT, |count| count.value),
         body_size: written.body_size.map(|size| size.bytes()),
     }
 }
@@ -224,6 +279,8 @@ fn limits(written: &config::Limits) -> Limits {
 fn shutdown(written: &config::Shutdown) -> Shutdown {
     Shutdown {
         delay: written.delay.map_or(Duration::ZERO, |delay| delay.get()),
-        timeout: written.timeout.map_or(SHUTDOWN_TIMEOUT, |timeout| timeout.get()),
+        timeout: written
+            .timeout
+            .map_or(SHUTDOWN_TIMEOUT, |timeout| timeout.get()),
     }
 }

@@ -78,7 +78,10 @@ impl Running {
 
     /// The file on disk, if it was refused.
     pub fn refusal(&self) -> Option<Refusal> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Notes that the file on disk was refused, or that it no longer is.
@@ -88,11 +91,17 @@ impl Running {
 
     /// What the file asks for that only a restart can give.
     pub fn restart_required(&self) -> Vec<String> {
-        self.restart_required.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.restart_required
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Notes what only a restart can give.
     pub fn note_restart_required(&self, what: Vec<String>) {
-        *self.restart_required.lock().unwrap_or_else(PoisonError::into_inner) = what;
+        *self
+            .restart_required
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = what;
     }
 }

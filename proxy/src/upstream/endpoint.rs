@@ -26,14 +26,26 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// A server with its connection settings prepared, so that a request only copies them.
-    pub fn new(address: SocketAddr, weight: u16, load: Arc<Load>, watch: Option<Arc<Watch>>, timeouts: &Timeouts) -> Self {
+    pub fn new(
+        address: SocketAddr,
+        weight: u16,
+        load: Arc<Load>,
+        watch: Option<Arc<Watch>>,
+        timeouts: &Timeouts,
+    ) -> Self {
         let mut peer = HttpPeer::new(address, false, String::new());
         peer.options.connection_timeout = Some(timeouts.connect);
         peer.options.total_connection_timeout = Some(timeouts.connect);
         peer.options.read_timeout = Some(timeouts.read);
         peer.options.write_timeout = Some(timeouts.write);
         peer.options.idle_timeout = Some(timeouts.idle);
-        Self { address, weight, load, watch, peer }
+        Self {
+            address,
+            weight,
+            load,
+            watch,
+            peer,
+        }
     }
 
     /// Where it is.
@@ -53,7 +65,9 @@ impl Endpoint {
 
     /// What the probes say; a server that nobody probes is taken to be well.
     pub fn health(&self) -> Health {
-        self.watch.as_ref().map_or(Health::Up, |watch| watch.health())
+        self.watch
+            .as_ref()
+            .map_or(Health::Up, |watch| watch.health())
     }
 
     /// Why it is down, in the words of the last failed probe.

@@ -41,12 +41,17 @@ impl Live {
 
     /// The health of this server under this check: equal checks of the same server share their probes.
     pub fn watch(&self, address: SocketAddr, check: &Arc<Check>) -> Arc<Watch> {
-        self.watches.get_or((address, check.identity().to_owned()), || Watch::start(address, Arc::clone(check)))
+        self.watches
+            .get_or((address, check.identity().to_owned()), || {
+                Watch::start(address, Arc::clone(check))
+            })
     }
 
     /// The addresses behind a name.
     pub fn follow(&self, name: &str, refresh: Duration) -> Arc<Name> {
-        self.names.get_or((name.to_owned(), refresh), || Name::start(name, refresh, Arc::clone(&self.resolver)))
+        self.names.get_or((name.to_owned(), refresh), || {
+            Name::start(name, refresh, Arc::clone(&self.resolver))
+        })
     }
 }
 
@@ -57,7 +62,9 @@ struct Book<K, V> {
 
 impl<K, V> Default for Book<K, V> {
     fn default() -> Self {
-        Self { entries: Mutex::default() }
+        Self {
+            entries: Mutex::default(),
+        }
     }
 }
 
@@ -83,14 +90,21 @@ pub struct Changes {
 impl Changes {
     /// From now on `upstream` is refreshed on every change, for as long as it exists.
     pub fn subscribe(&self, upstream: Weak<Upstream>) {
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&upstream));
         listeners.push(upstream);
     }
 
     /// Refreshes all of them. The list is copied first: a refresh may subscribe.
     pub fn announce(&self) {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         for upstream in listeners.iter().filter_map(Weak::upgrade) {
             upstream.refresh();
         }
@@ -98,8 +112,16 @@ impl Changes {
 
     /// The names of those that listen, for the log.
     pub fn audience(&self) -> Vec<String> {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut names: Vec<String> = listeners.iter().filter_map(Weak::upgrade).map(|known| known.name().to_owned()).collect();
+        let listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut names: Vec<String> = listeners
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|known| known.name().to_owned())
+            .collect();
         names.sort();
         names.dedup();
         names

@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-pub use self::endpoint::{Endpoint, InFlight};
-pub use self::live::Live;
-pub use self::pool::{Pool, Unavailable};
 use self::balance::Policy;
 use self::discover::dns::Name;
+pub use self::endpoint::{Endpoint, InFlight};
 use self::health::{Check, Watch};
+pub use self::live::Live;
+pub use self::pool::{Pool, Unavailable};
 
 /// Waiting for a server, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,8 @@ impl Spec {
         self.name == other.name
             && self.servers == other.servers
             && self.policy.identity() == other.policy.identity()
-            && self.check.as_ref().map(|check| check.identity()) == other.check.as_ref().map(|check| check.identity())
+            && self.check.as_ref().map(|check| check.identity())
+                == other.check.as_ref().map(|check| check.identity())
             && self.timeouts == other.timeouts
             && self.attempts == other.attempts
             && self.dns_refresh == other.dns_refresh
@@ -123,7 +124,13 @@ impl Upstream {
                 })
                 .collect();
             let pool = ArcSwap::from_pointee(Pool::new(&[], spec.policy.as_ref()));
-            Self { spec, live: Arc::clone(live), names, members: Mutex::default(), pool }
+            Self {
+                spec,
+                live: Arc::clone(live),
+                names,
+                members: Mutex::default(),
+                pool,
+            }
         });
         upstream.refresh();
         upstream
@@ -146,7 +153,13 @@ impl Upstream {
 
     /// Whether every name was looked up and every server probed at least once.
     pub fn is_settled(&self) -> bool {
-        self.names.values().all(|name| name.was_asked()) && self.pool.load().all().iter().all(|server| server.is_settled())
+        self.names.values().all(|name| name.was_asked())
+            && self
+                .pool
+                .load()
+                .all()
+                .iter()
+                .all(|server| server.is_settled())
     }
 
     /// Takes in what changed: addresses that came or went, servers that fell ill or recovered.
@@ -160,7 +173,8 @@ impl Upstream {
             }
         }
         members.sort_by_key(|member| member.address());
-        self.pool.store(Arc::new(Pool::new(&members, self.spec.policy.as_ref())));
+        self.pool
+            .store(Arc::new(Pool::new(&members, self.spec.policy.as_ref())));
     }
 
     /// Each address once; where servers overlap, the first one written decides the weight.
@@ -169,7 +183,11 @@ impl Upstream {
         for server in &self.spec.servers {
             let ips: Vec<IpAddr> = match &server.host {
                 Host::Ip(ip) => vec![*ip],
-                Host::Name(name) => self.names.get(name).map(|name| name.addresses()).unwrap_or_default(),
+                Host::Name(name) => self
+                    .names
+                    .get(name)
+                    .map(|name| name.addresses())
+                    .unwrap_or_default(),
             };
             for ip in ips {
                 let address = SocketAddr::new(ip, server.port);
@@ -187,6 +205,12 @@ impl Upstream {
             watch.changes.subscribe(Arc::downgrade(self));
             watch
         });
-        Endpoint::new(address, weight, self.live.load(address), watch, &self.spec.timeouts)
+        Endpoint::new(
+            address,
+            weight,
+            self.live.load(address),
+            watch,
+            &self.spec.timeouts,
+        )
     }
 }

@@ -28,13 +28,23 @@ pub struct Pool {
 impl Pool {
     /// Those that are up may be picked. When there are none, those that were not probed yet: better a guess than a refusal.
     pub fn new(members: &[Arc<Endpoint>], policy: &dyn Policy) -> Self {
-        let of = |health: Health| members.iter().filter(|member| member.health() == health).cloned().collect::<Vec<_>>();
+        let of = |health: Health| {
+            members
+                .iter()
+                .filter(|member| member.health() == health)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         let mut ready = of(Health::Up);
         if ready.is_empty() {
             ready = of(Health::Untried);
         }
         let picker = policy.picker(&ready);
-        Self { all: members.to_vec(), ready, picker }
+        Self {
+            all: members.to_vec(),
+            ready,
+            picker,
+        }
     }
 
     /// Every known server.
@@ -52,12 +62,14 @@ impl Pool {
     /// # Errors
     /// Says why there is none.
     pub fn pick(&self, tried: &Tried) -> Result<&Arc<Endpoint>, Unavailable> {
-        self.picker.pick(&self.ready, tried).ok_or(if self.all.is_empty() {
-            Unavailable::Empty
-        } else if self.ready.is_empty() {
-            Unavailable::AllDown
-        } else {
-            Unavailable::AllTried
-        })
+        self.picker
+            .pick(&self.ready, tried)
+            .ok_or(if self.all.is_empty() {
+                Unavailable::Empty
+            } else if self.ready.is_empty() {
+                Unavailable::AllDown
+            } else {
+                Unavailable::AllTried
+            })
     }
 }

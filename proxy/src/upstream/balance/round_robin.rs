@@ -40,7 +40,10 @@ impl Policy for RoundRobin {
 
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker> {
         let weights: Vec<u16> = ready.iter().map(|server| server.weight()).collect();
-        Box::new(Schedule { order: smooth_order(&weights), turn: Arc::clone(&self.turn) })
+        Box::new(Schedule {
+            order: smooth_order(&weights),
+            turn: Arc::clone(&self.turn),
+        })
     }
 }
 
@@ -66,7 +69,10 @@ impl Picker for Schedule {
 /// In each step every server gains its weight, the richest is picked and pays the sum of all weights.
 fn smooth_order(weights: &[u16]) -> Box<[u16]> {
     let divisor = weights.iter().fold(0, |a, b| gcd(a, *b)).max(1);
-    let weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / divisor)).collect();
+    let weights: Vec<i64> = weights
+        .iter()
+        .map(|weight| i64::from(weight / divisor))
+        .collect();
     let total: i64 = weights.iter().sum();
     let mut credit = vec![0_i64; weights.len()];
     let mut order = Vec::new();
@@ -75,7 +81,12 @@ fn smooth_order(weights: &[u16]) -> Box<[u16]> {
             *credit += weight;
         }
         // The first of equals: `max_by_key` would take the last.
-        let richest = credit.iter().enumerate().rev().max_by_key(|(_, credit)| **credit).map(|(index, _)| index);
+        let richest = credit
+            .iter()
+            .enumerate()
+            .rev()
+            .max_by_key(|(_, credit)| **credit)
+            .map(|(index, _)| index);
         if let Some(index) = richest {
             if let Some(credit) = credit.get_mut(index) {
                 *credit -= total;

@@ -40,8 +40,18 @@ impl Name {
     pub fn start(name: &str, refresh: Duration, resolver: Arc<Resolver>) -> Arc<Self> {
         let known = Arc::new(Known::default());
         let changes = Arc::new(Changes::default());
-        let following = follow(name.to_owned(), refresh, resolver, Arc::downgrade(&known), Arc::clone(&changes));
-        Arc::new(Self { known, changes, task: tokio::spawn(following).abort_handle() })
+        let following = follow(
+            name.to_owned(),
+            refresh,
+            resolver,
+            Arc::downgrade(&known),
+            Arc::clone(&changes),
+        );
+        Arc::new(Self {
+            known,
+            changes,
+            task: tokio::spawn(following).abort_handle(),
+        })
     }
 
     /// The addresses, sorted.
@@ -61,7 +71,13 @@ impl Drop for Name {
     }
 }
 
-async fn follow(name: String, refresh: Duration, resolver: Arc<Resolver>, known: Weak<Known>, changes: Arc<Changes>) {
+async fn follow(
+    name: String,
+    refresh: Duration,
+    resolver: Arc<Resolver>,
+    known: Weak<Known>,
+    changes: Arc<Changes>,
+) {
     loop {
         let answer = resolver.look_up(&name).await;
         let Some(known) = known.upgrade() else { return };
@@ -85,10 +101,21 @@ async fn follow(name: String, refresh: Duration, resolver: Arc<Resolver>, known:
 
 impl Known {
     fn take(&self, name: &str, addresses: Vec<IpAddr>, changes: &Changes) {
-        let was_in_trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        let was_in_trouble = self
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .is_some();
         let before = self.addresses.load();
         if **before != addresses {
-            info!(name, ?addresses, "name resolves to {} addresses, before to {}", addresses.len(), before.len());
+            info!(
+                name,
+                ?addresses,
+                "name resolves to {} addresses, before to {}",
+                addresses.len(),
+                before.len()
+            );
             self.addresses.store(Arc::new(addresses));
             changes.announce();
         } else if was_in_trouble {
@@ -99,7 +126,11 @@ impl Known {
     fn keep(&self, name: &str, trouble: String) {
         let mut last = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_deref() != Some(&trouble) {
-            warn!(name, kept = self.addresses.load().len(), "name does not resolve: {trouble}");
+            warn!(
+                name,
+                kept = self.addresses.load().len(),
+                "name does not resolve: {trouble}"
+            );
             *last = Some(trouble);
         }
     }
@@ -121,9 +152,13 @@ impl Resolver {
             builder.build()
         });
         match built {
-            Ok(resolver) => Self { with_ttl: Some(resolver) },
+            Ok(resolver) => Self {
+                with_ttl: Some(resolver),
+            },
             Err(error) => {
-                warn!("the system's resolver settings cannot be read ({error}); names are looked up without their TTL");
+                warn!(
+                    "the system's resolver settings cannot be read ({error}); names are looked up without their TTL"
+                );
                 Self { with_ttl: None }
             }
         }
@@ -133,17 +168,28 @@ impl Resolver {
     async fn look_up(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), String> {
         let (mut addresses, ttl): (Vec<IpAddr>, Duration) = match &self.with_ttl {
             Some(resolver) => {
-                let answer = resolver.lookup_ip(name).await.map_err(|error| error.to_string())?;
-                let ttl = answer.valid_until().saturating_duration_since(Instant::now());
+                let answer = resolver
+                    .lookup_ip(name)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let ttl = answer
+                    .valid_until()
+                    .saturating_duration_since(Instant::now());
                 (answer.iter().collect(), ttl)
             }
             None => {
-                let answer = tokio::net::lookup_host((name, 0)).await.map_err(|error| error.to_string())?;
+                let answer = tokio::net::lookup_host((name, 0))
+                    .await
+                    .map_err(|error| error.to_string())?;
                 (answer.map(|address| address.ip()).collect(), Duration::MAX)
             }
         };
         addresses.sort_unstable();
         addresses.dedup();
-        if addresses.is_empty() { Err("it has no addresses".to_owned()) } else { Ok((addresses, ttl)) }
+        if addresses.is_empty() {
+            Err("it has no addresses".to_owned())
+        } else {
+            Ok((addresses, ttl))
+        }
     }
 }

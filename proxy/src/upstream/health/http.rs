@@ -28,7 +28,11 @@ use super::pace::{Pace, Written};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Duration, Spanned};
 
-pub(super) const KIND: Kind<Arc<Check>> = Kind { name: "http", summary: "a server is well when it answers a GET with an expected status", build };
+pub(super) const KIND: Kind<Arc<Check>> = Kind {
+    name: "http",
+    summary: "a server is well when it answers a GET with an expected status",
+    build,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,11 +58,29 @@ const HOST_DEFAULT: &str = "tidegate";
 
 fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     let written: Http = options.decode()?;
-    let Http { interval, timeout, healthy_after, unhealthy_after, .. } = written;
+    let Http {
+        interval,
+        timeout,
+        healthy_after,
+        unhealthy_after,
+        ..
+    } = written;
     let mut wrong = Vec::new();
-    let pace = collect(&mut wrong, Written { interval, timeout, healthy_after, unhealthy_after }.pace());
+    let pace = collect(
+        &mut wrong,
+        Written {
+            interval,
+            timeout,
+            healthy_after,
+            unhealthy_after,
+        }
+        .pace(),
+    );
     let statuses = collect(&mut wrong, statuses(written.statuses.as_deref()));
-    let request = collect(&mut wrong, request(written.path.as_ref(), written.host.as_ref()));
+    let request = collect(
+        &mut wrong,
+        request(written.path.as_ref(), written.host.as_ref()),
+    );
     match (pace, statuses, request) {
         (Some(pace), Some(statuses), Some(request)) => Ok(Arc::new(check(request, statuses, pace))),
         _ => Err(wrong),
@@ -66,7 +88,11 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
 }
 
 fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace) -> Check {
-    let identity = format!("http {} {:?} {statuses:?} {pace:?}", request.uri, request.headers.get(HOST));
+    let identity = format!(
+        "http {} {:?} {statuses:?} {pace:?}",
+        request.uri,
+        request.headers.get(HOST)
+    );
     let mut probe = HttpHealthCheck::new(HOST_DEFAULT, false);
     probe.req = request;
     probe.peer_template.options.connection_timeout = Some(pace.timeout);
@@ -76,45 +102,85 @@ fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace)
         if statuses.iter().any(|range| range.contains(&status)) {
             return Ok(());
         }
-        Error::e_explain(ErrorType::CustomCode("unexpected status", status), "of a health check")
+        Error::e_explain(
+            ErrorType::CustomCode("unexpected status", status),
+            "of a health check",
+        )
     }));
-    Check { probe: Box::new(probe), pace, identity }
+    Check {
+        probe: Box::new(probe),
+        pace,
+        identity,
+    }
 }
 
-fn request(path: Option<&Spanned<String>>, host: Option<&Spanned<String>>) -> Result<RequestHeader, Vec<Diagnostic>> {
+fn request(
+    path: Option<&Spanned<String>>,
+    host: Option<&Spanned<String>>,
+) -> Result<RequestHeader, Vec<Diagnostic>> {
     let target = path.map_or("/", |path| path.value.as_str());
-    let mut request = match (target.starts_with('/'), RequestHeader::build("GET", target.as_bytes(), None)) {
+    let mut request = match (
+        target.starts_with('/'),
+        RequestHeader::build("GET", target.as_bytes(), None),
+    ) {
         (true, Ok(request)) => request,
         _ => {
             let span = path.map(|path| path.span).unwrap_or_default();
-            return Err(vec![Diagnostic::error(format!("`{target}` is not a path")).at(span).label("a path begins with `/`")]);
+            return Err(vec![
+                Diagnostic::error(format!("`{target}` is not a path"))
+                    .at(span)
+                    .label("a path begins with `/`"),
+            ]);
         }
     };
     let name = host.map_or(HOST_DEFAULT, |host| host.value.as_str());
-    let headers = request.insert_header(HOST, name).and_then(|()| request.insert_header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION"))));
+    let headers = request.insert_header(HOST, name).and_then(|()| {
+        request.insert_header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
+    });
     match headers {
         Ok(()) => Ok(request),
         Err(_) => {
             let span = host.map(|host| host.span).unwrap_or_default();
-            Err(vec![Diagnostic::error(format!("`{name}` cannot stand in a Host header")).at(span)])
+            Err(vec![
+                Diagnostic::error(format!("`{name}` cannot stand in a Host header")).at(span),
+            ])
         }
     }
 }
 
-fn statuses(written: Option<&[Spanned<String>]>) -> Result<Vec<RangeInclusive<u16>>, Vec<Diagnostic>> {
+fn statuses(
+    written: Option<&[Spanned<String>]>,
+) -> Result<Vec<RangeInclusive<u16>>, Vec<Diagnostic>> {
     let Some(written) = written else {
         return Ok(vec![200..=299]);
     };
     let mut wrong = Vec::new();
-    let ranges = written.iter().filter_map(|text| collect(&mut wrong, status_range(text).map_err(|problem| vec![problem]))).collect();
-    if wrong.is_empty() { Ok(ranges) } else { Err(wrong) }
+    let ranges = written
+        .iter()
+        .filter_map(|text| {
+            collect(
+                &mut wrong,
+                status_range(text).map_err(|problem| vec![problem]),
+            )
+        })
+        .collect();
+    if wrong.is_empty() {
+        Ok(ranges)
+    } else {
+        Err(wrong)
+    }
 }
 
 fn status_range(text: &Spanned<String>) -> Result<RangeInclusive<u16>, Diagnostic> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     match (from.trim().parse(), to.trim().parse()) {
         (Ok(from), Ok(to)) if 100 <= from && from <= to && to <= 599 => Ok(from..=to),
-        _ => Err(Diagnostic::error(format!("`{}` is not a status or a range of statuses", text.value)).at(text.span).label("for example `200` or `\"200-299\"`")),
+        _ => Err(Diagnostic::error(format!(
+            "`{}` is not a status or a range of statuses",
+            text.value
+        ))
+        .at(text.span)
+        .label("for example `200` or `\"200-299\"`")),
     }
 }
 

@@ -38,24 +38,51 @@ impl Written {
     /// Fills in the defaults.
     pub(super) fn pace(self) -> Result<Pace, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
-        if let Some(interval) = self.interval.filter(|interval| interval.get() < INTERVAL_FLOOR) {
-            wrong.push(Diagnostic::error("an interval this short is a load of its own").at(interval.span).label("at least `50ms`"));
+        if let Some(interval) = self
+            .interval
+            .filter(|interval| interval.get() < INTERVAL_FLOOR)
+        {
+            wrong.push(
+                Diagnostic::error("an interval this short is a load of its own")
+                    .at(interval.span)
+                    .label("at least `50ms`"),
+            );
         }
         if let Some(timeout) = self.timeout.filter(|timeout| timeout.get().is_zero()) {
-            wrong.push(Diagnostic::error("a probe that may take no time always fails").at(timeout.span).label("more than `0s`"));
+            wrong.push(
+                Diagnostic::error("a probe that may take no time always fails")
+                    .at(timeout.span)
+                    .label("more than `0s`"),
+            );
         }
-        for threshold in [self.healthy_after, self.unhealthy_after].into_iter().flatten().filter(|after| after.value == 0) {
-            wrong.push(Diagnostic::error("it takes at least one answer").at(threshold.span).label("1 or more"));
+        for threshold in [self.healthy_after, self.unhealthy_after]
+            .into_iter()
+            .flatten()
+            .filter(|after| after.value == 0)
+        {
+            wrong.push(
+                Diagnostic::error("it takes at least one answer")
+                    .at(threshold.span)
+                    .label("1 or more"),
+            );
         }
-        if wrong.is_empty() { Ok(self.with_defaults()) } else { Err(wrong) }
+        if wrong.is_empty() {
+            Ok(self.with_defaults())
+        } else {
+            Err(wrong)
+        }
     }
 
     fn with_defaults(self) -> Pace {
         Pace {
             interval: self.interval.map_or(INTERVAL, |interval| interval.get()),
             timeout: self.timeout.map_or(TIMEOUT, |timeout| timeout.get()),
-            healthy_after: self.healthy_after.map_or(HEALTHY_AFTER, |after| after.value),
-            unhealthy_after: self.unhealthy_after.map_or(UNHEALTHY_AFTER, |after| after.value),
+            healthy_after: self
+                .healthy_after
+                .map_or(HEALTHY_AFTER, |after| after.value),
+            unhealthy_after: self
+                .unhealthy_after
+                .map_or(UNHEALTHY_AFTER, |after| after.value),
         }
     }
 }

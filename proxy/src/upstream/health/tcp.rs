@@ -14,7 +14,11 @@ use super::pace::Written;
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Duration, Spanned};
 
-pub(super) const KIND: Kind<Arc<Check>> = Kind { name: "tcp", summary: "a server is well when it takes a connection", build };
+pub(super) const KIND: Kind<Arc<Check>> = Kind {
+    name: "tcp",
+    summary: "a server is well when it takes a connection",
+    build,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,9 +34,24 @@ struct Tcp {
 }
 
 fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
-    let Tcp { interval, timeout, healthy_after, unhealthy_after } = options.decode()?;
-    let pace = Written { interval, timeout, healthy_after, unhealthy_after }.pace()?;
+    let Tcp {
+        interval,
+        timeout,
+        healthy_after,
+        unhealthy_after,
+    } = options.decode()?;
+    let pace = Written {
+        interval,
+        timeout,
+        healthy_after,
+        unhealthy_after,
+    }
+    .pace()?;
     let mut probe = TcpHealthCheck::new();
     probe.peer_template.options.connection_timeout = Some(pace.timeout);
-    Ok(Arc::new(Check { identity: format!("tcp {pace:?}"), probe, pace }))
+    Ok(Arc::new(Check {
+        identity: format!("tcp {pace:?}"),
+        probe,
+        pace,
+    }))
 }

@@ -56,7 +56,11 @@ impl Watch {
         let seen = Arc::new(Seen::default());
         let changes = Arc::new(Changes::default());
         let probing = probe_forever(address, check, Arc::downgrade(&seen), Arc::clone(&changes));
-        Arc::new(Self { seen, changes, task: tokio::spawn(probing).abort_handle() })
+        Arc::new(Self {
+            seen,
+            changes,
+            task: tokio::spawn(probing).abort_handle(),
+        })
     }
 
     /// What the probes say.
@@ -66,7 +70,11 @@ impl Watch {
 
     /// Why it is down.
     pub fn reason(&self) -> Option<String> {
-        self.seen.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Probes answered or failed so far.
@@ -97,13 +105,23 @@ impl Seen {
     }
 }
 
-async fn probe_forever(address: SocketAddr, check: Arc<Check>, seen: Weak<Seen>, changes: Arc<Changes>) {
+async fn probe_forever(
+    address: SocketAddr,
+    check: Arc<Check>,
+    seen: Weak<Seen>,
+    changes: Arc<Changes>,
+) {
     let mut streak = Streak::default();
     loop {
         let answer = check.ask(address).await;
         let Some(seen) = seen.upgrade() else { return };
         seen.probes.fetch_add(1, Ordering::Relaxed);
-        if let Some(health) = streak.judge(&answer, seen.health(), check.pace().healthy_after, check.pace().unhealthy_after) {
+        if let Some(health) = streak.judge(
+            &answer,
+            seen.health(),
+            check.pace().healthy_after,
+            check.pace().unhealthy_after,
+        ) {
             let reason = answer.err();
             if seen.note(health, reason.clone()) {
                 tell(address, health, reason.as_deref(), &changes);
@@ -119,7 +137,9 @@ fn tell(address: SocketAddr, health: Health, reason: Option<&str>, changes: &Cha
     let upstream = changes.audience().join(", ");
     match reason {
         None => info!(%upstream, server = %address, "server is {}", health.as_str()),
-        Some(reason) => warn!(%upstream, server = %address, reason, "server is {}", health.as_str()),
+        Some(reason) => {
+            warn!(%upstream, server = %address, reason, "server is {}", health.as_str())
+        }
     }
 }
 
@@ -133,7 +153,13 @@ struct Streak {
 impl Streak {
     /// What the server's health is to be from now on, if this answer decides it. The very first answer always does:
     /// nothing is known that it could contradict.
-    fn judge<E>(&mut self, answer: &Result<(), E>, now: Health, healthy_after: u32, unhealthy_after: u32) -> Option<Health> {
+    fn judge<E>(
+        &mut self,
+        answer: &Result<(), E>,
+        now: Health,
+        healthy_after: u32,
+        unhealthy_after: u32,
+    ) -> Option<Health> {
         (self.good, self.bad) = match answer {
             Ok(()) => (self.good.saturating_add(1), 0),
             Err(_) => (0, self.bad.saturating_add(1)),
@@ -163,8 +189,14 @@ mod tests {
 
     #[test]
     fn the_first_answer_decides_alone() {
-        assert_eq!(Streak::default().judge(&GOOD, Health::Untried, 5, 5), Some(Health::Up));
-        assert_eq!(Streak::default().judge(&BAD, Health::Untried, 5, 5), Some(Health::Down));
+        assert_eq!(
+            Streak::default().judge(&GOOD, Health::Untried, 5, 5),
+            Some(Health::Up)
+        );
+        assert_eq!(
+            Streak::default().judge(&BAD, Health::Untried, 5, 5),
+            Some(Health::Down)
+        );
     }
 
     #[test]
@@ -173,7 +205,11 @@ mod tests {
         let bad = |streak: &mut Streak| streak.judge(&BAD, Health::Up, 2, 3);
         assert_eq!(bad(&mut streak), None);
         assert_eq!(bad(&mut streak), None);
-        assert_eq!(streak.judge(&GOOD, Health::Up, 2, 3), None, "one good answer starts the count anew");
+        assert_eq!(
+            streak.judge(&GOOD, Health::Up, 2, 3),
+            None,
+            "one good answer starts the count anew"
+        );
         assert_eq!(bad(&mut streak), None);
         assert_eq!(bad(&mut streak), None);
         assert_eq!(bad(&mut streak), Some(Health::Down));

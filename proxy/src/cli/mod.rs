@@ -1,0 +1,64 @@
+//! The command line: one command per file.
+
+mod check;
+mod health;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::run::RunOptions;
+use crate::snapshot::Plan;
+
+/// A programmable load balancer: one YAML file, checked, explained, swapped in whole.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve; the file is watched, checked and swapped in whole (the default command)
+    Run(RunOptions),
+    /// Say everything that is wrong with the file and where; exit 1 if anything is
+    Check(FileOption),
+    /// Exit 0 if the local instance is ready, for container health checks
+    Health(FileOption),
+}
+
+#[derive(Debug, Args)]
+struct FileOption {
+    /// The routing file
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "TIDEGATE_CONFIG",
+        default_value = "conf/tidegate.yaml"
+    )]
+    config: PathBuf,
+}
+
+/// Exit code 0: fine; 1: the file, or what it asks for, is wrong; 2: the command line is wrong.
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    match line.command {
+        None => run::run(line.run),
+        Some(Command::Run(options)) => run::run(options),
+        Some(Command::Check(file)) => check::run(&file.config, |loaded| {
+            Plan::new(&loaded.file).err().unwrap_or_default()
+        }),
+        Some(Command::Health(file)) => health::health(&file.config),
+    }
+}

@@ -1,0 +1,75 @@
+//! `tidegate run`: serve.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::FileOption;
+use crate::observe::access_log::AccessLog;
+use crate::observe::{self, Format};
+use crate::server::{self, Settings};
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    file: FileOption,
+    /// How log lines are written
+    #[arg(long, value_enum, env = "TIDEGATE_LOG_FORMAT", default_value_t = Format::Auto)]
+    log_format: Format,
+    /// Whether requests are logged on standard output
+    #[arg(long, value_enum, env = "TIDEGATE_ACCESS_LOG", default_value_t = Switch::On)]
+    access_log: Switch,
+    /// Worker threads [default: as many as there are processors]
+    #[arg(long, value_name = "N", env = "TIDEGATE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+pub(super) fn run(options: RunOptions) -> ExitCode {
+    observe::start(options.log_format);
+    // A soft limit of 1024 open files is 500 requests at a time; what is refused stays as it was.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let threads = options.threads.map_or_else(processors, usize::from);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("tidegate")
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let (access_log, _guard) = match options.access_log {
+        Switch::On => {
+            let (log, guard) = AccessLog::to_stdout(options.log_format);
+            (log, Some(guard))
+        }
+        Switch::Off => (AccessLog::off(), None),
+    };
+    let settings = Settings {
+        path: options.file.config,
+        access_log,
+        threads,
+    };
+    let ended = runtime.block_on(server::run(settings));
+    // What is still open after the drain is not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("tidegate: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,300 @@
+//! Where to listen and where servers are: `0.0.0.0:80`, `[::1]:80`, `api:5252`.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer};
+
+use super::complaint::Complaint;
+use super::scalar;
+use super::spanned::Spanned;
+
+/// A server's host and port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServerAddress {
+    /// An address, or a name that stands for all its addresses.
+    pub host: Host,
+    /// The TCP port; never 0.
+    pub port: u16,
+}
+
+/// An address or a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// An address.
+    Ip(IpAddr),
+    /// A DNS name in lower case.
+    Name(String),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = Complaint;
+
+    fn from_str(text: &str) -> Result<Self, Complaint> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let bare = rest.split('/').next().unwrap_or_default();
+            return Err(Complaint::new(format!("`{text}` is a URL"))
+                .label("expected only host and port")
+                .help(format!("write `{bare}`, without `{scheme}://` and path")));
+        }
+        let (host, port) = split(text)?;
+        let port = self::port(text, port, "api:5252")?;
+        if port == 0 {
+            return Err(Complaint::new("a server cannot be at port 0")
+                .label("expected a port from 1 to 65535"));
+        }
+        Ok(Self {
+            host: host_of(host)?,
+            port,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ServerAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar::parse(deserializer, "host and port such as `api:5252`")
+    }
+}
+
+/// Host (without brackets, if it had any, but then it is an IPv6 address) and the text of the port.
+fn split(text: &str) -> Result<(&str, Option<&str>), Complaint> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((host, after)) = rest.split_once(']') else {
+            return Err(
+                Complaint::new(format!("`{text}` has a `[` without its `]`")).label("never closed"),
+            );
+        };
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(Complaint::new(format!("`{host}` is not an IPv6 address"))
+                .label("brackets are for IPv6 addresses only"));
+        }
+        return Ok((host, after.strip_prefix(':')));
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(Complaint::new(format!("`{text}` has no port"))
+            .label("an IPv6 address needs brackets beside its port")
+            .help(format!("write `[{text}]:80`, with the port it listens on")));
+    }
+    Ok(match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    })
+}
+
+fn port(text: &str, port: Option<&str>, example: &str) -> Result<u16, Complaint> {
+    let Some(port) = port.filter(|port| !port.is_empty()) else {
+        let host = text.trim_end_matches(':');
+        return Err(match host.parse::<u16>() {
+            Ok(port) => Complaint::new(format!("`{text}` has no host"))
+                .label("expected host and port")
+                .help(format!(
+                    "write `127.0.0.1:{port}`, or the name of the machine instead of the address"
+                )),
+            Err(_) => Complaint::new(format!("`{text}` has no port"))
+                .label(format!("expected host and port, such as `{example}`"))
+                .help(format!("write `{host}:80`, with the port it listens on")),
+        });
+    };
+    port.parse()
+        .ok()
+        .filter(|_| port.bytes().all(|b| b.is_ascii_digit()))
+        .ok_or_else(|| {
+            Complaint::new(format!("`{port}` is not a port"))
+                .label("expected a number from 1 to 65535 after the colon")
+        })
+}
+
+fn host_of(text: &str) -> Result<Host, Complaint> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Host::Ip(ip));
+    }
+    if text.is_empty() {
+        return Err(Complaint::new("the host is missing")
+            .label("nothing before the colon")
+            .help("write the name or address of the server, or `127.0.0.1` for this machine"));
+    }
+    if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return Err(Complaint::new(format!("`{text}` is not an IP address"))
+            .label("four numbers from 0 to 255 make an IPv4 address"));
+    }
+    check_name(text)?;
+    Ok(Host::Name(text.trim_end_matches('.').to_ascii_lowercase()))
+}
+
+/// RFC 1123, section 2.1, and the underscore, which names of containers and services use.
+pub(super) fn check_name(name: &str) -> Result<(), Complaint> {
+    let complaint = |message: String, label: &str| Err(Complaint::new(message).label(label));
+    if let Some(c) = name
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+    {
+        let label = if c.is_ascii() {
+            "names are made of letters, digits, `-`, `_` and `.`"
+        } else {
+            "write it in its ASCII form (`xn--...`)"
+        };
+        return complaint(
+            format!("`{}` cannot be part of a host name", c.escape_debug()),
+            label,
+        );
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.len() > 253 {
+        return complaint(
+            "a host name of more than 253 characters".to_owned(),
+            "too long",
+        );
+    }
+    for label in name.split('.') {
+        if label.is_empty() {
+            return complaint(format!("`{name}` has an empty part"), "one dot too many");
+        }
+        if label.len() > 63 {
+            return complaint(
+                "a part of a host name has more than 63 characters".to_owned(),
+                "too long",
+            );
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return complaint(
+                format!("`{label}` begins or ends with `-`"),
+                "not allowed in a host name",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// An address to listen on.
+struct Listen(SocketAddr);
+
+impl FromStr for Listen {
+    type Err = Complaint;
+
+    fn from_str(text: &str) -> Result<Self, Complaint> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self(address));
+        }
+        let (host, port_text) = split(text)?;
+        let port = port_text
+            .filter(|port| !port.is_empty())
+            .or(Some(host))
+            .and_then(|port| port.parse::<u16>().ok());
+        if let (Some(port), true) = (port, host.is_empty() || host == "*" || port_text.is_none()) {
+            return Err(Complaint::new(format!("`{text}` has no IP address"))
+                .label("which address to listen on?")
+                .help(format!("write `0.0.0.0:{port}` for all addresses, `127.0.0.1:{port}` for this machine only")));
+        }
+        let port = self::port(text, port_text, "0.0.0.0:80")?;
+        match host_of(host)? {
+            Host::Ip(ip) => Ok(Self(SocketAddr::new(ip, port))),
+            Host::Name(name) => Err(Complaint::new(format!("`{name}` is a name, not an IP address"))
+                .label("expected an IP address of this machine and a port")
+                .help(format!(
+                    "write `127.0.0.1:{port}` for this machine only, `0.0.0.0:{port}` for all its addresses"
+                ))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar::parse(
+            deserializer,
+            "an IP address and a port such as `0.0.0.0:80`",
+        )
+    }
+}
+
+/// Decodes an address to listen on; the standard library's own message for it would help nobody.
+pub(super) fn listen<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Spanned<SocketAddr>, D::Error> {
+    Spanned::<Listen>::deserialize(deserializer)
+        .map(|listen| Spanned::new(listen.value.0, listen.span))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written_alike() {
+        for text in [
+            "api:5252",
+            "127.0.0.1:80",
+            "[::1]:8080",
+            "a_b.svc.local:1",
+            "xn--bcher-kva.example:443",
+        ] {
+            assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "API.example.:80"
+                .parse::<ServerAddress>()
+                .unwrap()
+                .to_string(),
+            "api.example:80"
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "api",
+            "5252",
+            "api:",
+            ":80",
+            "api:0",
+            "api:65536",
+            "api:+80",
+            "::1",
+            "[::1]",
+            "[::1",
+            "[api]:80",
+            "a b:80",
+            "-a:80",
+            "a..b:80",
+            "1.2.3:80",
+            "http://api:80/",
+            "bücher:80",
+            "api:80:80",
+        ] {
+            assert!(text.parse::<ServerAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_listens_on_addresses_only() {
+        assert!("0.0.0.0:80".parse::<Listen>().is_ok());
+        assert!("[::]:0".parse::<Listen>().is_ok());
+        for text in [
+            "80",
+            ":80",
+            "*:80",
+            "localhost:80",
+            "0.0.0.0",
+            "0.0.0.0:99999",
+        ] {
+            assert!(text.parse::<Listen>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `admin:` the operator's side.
+//!
+//! ```yaml
+//! admin: { address: "127.0.0.1:9901" }
+//! ```
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::Spanned;
+
+/// Where the operator's side listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// An address that clients cannot reach.
+    #[serde(deserialize_with = "super::address::listen")]
+    pub address: Spanned<SocketAddr>,
+}

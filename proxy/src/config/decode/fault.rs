@@ -1,0 +1,334 @@
+//! What went wrong while decoding, still with serde's knowledge, and how it is said.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use super::place::{self, Address, Trail};
+use crate::config::complaint::Complaint;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::document::{Node, Value, shortened};
+use crate::config::nearest::{listed, nearest};
+use crate::config::spanned::{Span, Spanned};
+
+/// One failure of a decoding.
+#[derive(Debug)]
+pub(super) struct Fault(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    place: Option<Address>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    UnknownKey {
+        key: String,
+        known: &'static [&'static str],
+    },
+    MissingKey {
+        key: &'static str,
+    },
+    WrongType {
+        expected: String,
+    },
+    /// A group of keys was expected; these.
+    NotKeys {
+        known: &'static [&'static str],
+    },
+    OutOfRange {
+        expected: String,
+    },
+    UnknownVariant {
+        variant: String,
+        known: &'static [&'static str],
+    },
+    /// A key with nothing after its colon.
+    NoValue {
+        expected: String,
+    },
+    Complaint(Complaint),
+}
+
+impl Fault {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self(Box::new(Inner { place: None, kind }))
+    }
+
+    /// The innermost node that saw the failure is its place.
+    pub(super) fn at(mut self, node: &Node) -> Self {
+        self.0.place.get_or_insert_with(|| place::address(node));
+        self
+    }
+
+    pub(super) fn place(&self) -> Option<Address> {
+        self.0.place
+    }
+
+    /// A key is missing because it is there with an error of its own, or because it was misspelt.
+    pub(super) fn follows_from_another(&self, root: &Node, trail: &Trail) -> bool {
+        let Kind::MissingKey { key } = self.0.kind else {
+            return false;
+        };
+        let node = Where::find(root, trail, None).node;
+        node.entries()
+            .iter()
+            .filter(|(_, value)| value.is_broken())
+            .any(|(written, _)| {
+                written
+                    .text()
+                    .is_some_and(|written| nearest(written, [key]).is_some())
+            })
+    }
+
+    pub(super) fn is_unknown_key(&self) -> bool {
+        matches!(self.0.kind, Kind::UnknownKey { .. })
+    }
+
+    pub(super) fn diagnostic(
+        &self,
+        root: &Node,
+        trail: &Trail,
+        name: Option<&Spanned<String>>,
+    ) -> Diagnostic {
+        let place = Where::find(root, trail, name);
+        match &self.0.kind {
+            Kind::UnknownKey { key, known } => unknown_key(key, known, &place),
+            Kind::MissingKey { key } => missing_key(key, &place),
+            Kind::NoValue { expected } => no_value(expected, &place),
+            Kind::UnknownVariant { variant, known } => unknown_variant(variant, known, &place),
+            Kind::Complaint(complaint) => complaint.clone().into_diagnostic().at(place.span()),
+            Kind::OutOfRange { expected } | Kind::WrongType { expected } => {
+                Diagnostic::error(place.finding())
+                    .at(place.span())
+                    .label(format!("expected {expected}"))
+            }
+            Kind::NotKeys { known } => not_keys(known, &place),
+        }
+    }
+}
+
+fn unknown_key(key: &str, known: &[&str], place: &Where<'_>) -> Diagnostic {
+    let near = nearest(key, known.iter().copied());
+    let diagnostic = Diagnostic::error(format!(
+        "unknown key `{}`{}",
+        shortened(key),
+        place.parent()
+    ))
+    .at(place.name().unwrap_or_else(|| place.span()))
+    .label("not known here")
+    .did_you_mean(near);
+    if known.is_empty() {
+        return diagnostic.note("no keys are known here");
+    }
+    diagnostic.note(format!("known keys are {}", listed(known.iter().copied())))
+}
+
+fn missing_key(key: &str, place: &Where<'_>) -> Diagnostic {
+    let message = match place.path.as_str() {
+        "" => format!("the key `{key}` is missing"),
+        path => format!("the key `{key}` is missing in `{path}`"),
+    };
+    let diagnostic = Diagnostic::error(message).label(format!("needs `{key}`"));
+    match place.name() {
+        Some(span) => diagnostic.at(span),
+        None => diagnostic,
+    }
+}
+
+fn no_value(expected: &str, place: &Where<'_>) -> Diagnostic {
+    Diagnostic::error(format!("{} has no value", place.subject()))
+        .at(place.name().unwrap_or_else(|| place.span()))
+        .label(format!("expected {expected}"))
+        .help("write a value after the colon, or remove the key")
+}
+
+fn unknown_variant(variant: &str, known: &[&str], place: &Where<'_>) -> Diagnostic {
+    Diagnostic::error(format!(
+        "unknown value `{}`{}",
+        shortened(variant),
+        place.of()
+    ))
+    .at(place.span())
+    .label("not known here")
+    .did_you_mean(nearest(variant, known.iter().copied()))
+    .note(format!(
+        "known values are {}",
+        listed(known.iter().copied())
+    ))
+}
+
+fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
+    let expected = match known.first() {
+        Some(first) => format!("expected keys such as `{first}: ...`"),
+        None => "expected no value".to_owned(),
+    };
+    let diagnostic = Diagnostic::error(place.finding())
+        .at(place.span())
+        .label(expected);
+    if known.len() > 1 {
+        diagnostic.note(format!("known keys are {}", listed(known.iter().copied())))
+    } else {
+        diagnostic
+    }
+}
+
+/// A node as a reader would point it out.
+struct Where<'n> {
+    node: &'n Node,
+    /// The key that it is the value of, or that the list is the value of in which it is an item.
+    key: Option<&'n Node>,
+    item: bool,
+    at_key: bool,
+    root: Option<&'n Spanned<String>>,
+    /// `routes.api`
+    path: String,
+    /// The path without its last key.
+    above: String,
+}
+
+impl<'n> Where<'n> {
+    fn find(root: &'n Node, trail: &Trail, name: Option<&'n Spanned<String>>) -> Self {
+        let mut place = Self {
+            node: root,
+            key: None,
+            item: false,
+            at_key: trail.at_key,
+            root: name,
+            path: name.map(|name| shortened(name)).unwrap_or_default(),
+            above: String::new(),
+        };
+        for index in &trail.steps {
+            let (key, Some(value)) = place::step(place.node, *index) else {
+                break;
+            };
+            place.node = value;
+            place.item = key.is_none();
+            if let Some(key) = key {
+                place.above.clone_from(&place.path);
+                place.path = dotted(&place.path, key.text().unwrap_or_default());
+                place.key = Some(key);
+            }
+        }
+        place
+    }
+
+    /// The name that it goes by: its key, or the item itself.
+    fn name(&self) -> Option<Span> {
+        match self.key {
+            _ if self.item => Some(self.node.span),
+            Some(key) => Some(key.span),
+            None => self.root.map(|name| name.span),
+        }
+    }
+
+    /// What to mark: the value, or its key where nothing was written.
+    fn span(&self) -> Span {
+        match self.key {
+            Some(key) if self.at_key || (!self.item && self.node.value == Value::Null) => key.span,
+            _ => self.node.span,
+        }
+    }
+
+    /// `` `servers` `` or `` an item of `servers` ``.
+    fn subject(&self) -> String {
+        let name = self.path.rsplit('.').next().unwrap_or_default();
+        let name = self.key.and_then(Node::text).unwrap_or(name);
+        match (name, self.item) {
+            ("", true) => "an item".to_owned(),
+            ("", false) => "the file".to_owned(),
+            (name, true) => format!("an item of `{}`", shortened(name)),
+            (name, false) => format!("`{}`", shortened(name)),
+        }
+    }
+
+    /// `` `servers` is a list ``.
+    fn finding(&self) -> String {
+        format!("{} is {}", self.subject(), self.node.describe())
+    }
+
+    fn of(&self) -> String {
+        match self.key.and_then(Node::text) {
+            Some(key) => format!(" for `{}`", shortened(key)),
+            None => String::new(),
+        }
+    }
+
+    fn parent(&self) -> String {
+        if self.above.is_empty() {
+            String::new()
+        } else {
+            format!(" in `{}`", self.above)
+        }
+    }
+}
+
+fn dotted(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        shortened(key)
+    } else {
+        format!("{path}.{}", shortened(key))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(Kind::Complaint(Complaint::parse(&message.to_string())))
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(Kind::WrongType {
+            expected: plainly(expected),
+        })
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(Kind::OutOfRange {
+            expected: plainly(expected),
+        })
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        Self::new(Kind::UnknownVariant {
+            variant: variant.to_owned(),
+            known,
+        })
+    }
+
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
+        Self::new(Kind::UnknownKey {
+            key: key.to_owned(),
+            known,
+        })
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Self::new(Kind::MissingKey { key })
+    }
+}
+
+/// What a visitor expects, without serde's words for it.
+pub(super) fn plainly(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "a string" | "string" | "a character" | "a borrowed string" => "a text".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "a sequence" => "a list (`[ ... ]`)".to_owned(),
+        "a map" => "keys with values (`key: value`)".to_owned(),
+        "unit" => "nothing".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128"
+        | "isize" => "a whole number".to_owned(),
+        text if text.starts_with("struct ") => "keys with values (`key: value`)".to_owned(),
+        text => text.to_owned(),
+    }
+}

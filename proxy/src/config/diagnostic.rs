@@ -1,0 +1,184 @@
+//! What is wrong, where, and what to do about it.
+
+use std::fmt;
+
+use super::source::Source;
+use super::spanned::Span;
+
+/// Whether the file can be used all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but it probably does not do what its author wants.
+    Warning,
+}
+
+/// A remark below the marked line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// What to write instead.
+    Help(String),
+    /// What else is worth knowing.
+    Note(String),
+}
+
+/// One finding about the file.
+///
+/// Built in a chain:
+/// `Diagnostic::error("two listeners on one address").at(span).label("taken").related(first, "here")`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether the file can be used all the same.
+    pub severity: Severity,
+    /// What is wrong, in one line that stands alone.
+    pub message: String,
+    /// The place; none for what concerns the file as a whole.
+    pub span: Option<Span>,
+    /// What is said under the marked place.
+    pub label: Option<String>,
+    /// Other places that belong to it, each with its own label.
+    pub related: Vec<(Span, String)>,
+    /// What follows below.
+    pub remarks: Vec<Remark>,
+}
+
+impl Diagnostic {
+    /// The file cannot be used.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message.into())
+    }
+
+    /// The file can be used all the same.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message.into())
+    }
+
+    fn new(severity: Severity, message: String) -> Self {
+        Self {
+            severity,
+            message,
+            span: None,
+            label: None,
+            related: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The place.
+    #[must_use]
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    /// What is said under the marked place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Another place that belongs to it.
+    #[must_use]
+    pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.remarks.push(Remark::Help(help.into()));
+        self
+    }
+
+    /// What else is worth knowing.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.remarks.push(Remark::Note(note.into()));
+        self
+    }
+
+    /// "did you mean ...", if there is a near name.
+    #[must_use]
+    pub fn did_you_mean(self, nearest: Option<&str>) -> Self {
+        match nearest {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
+/// Everything that was found about one file: what a refused file comes back with.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The file.
+    pub source: Source,
+    /// What was found, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// A report in the order of the file; what was found twice at one place is said once.
+    #[must_use]
+    pub fn new(source: Source, mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|d| d.span);
+        diagnostics.dedup_by(|b, a| a.span == b.span && a.message == b.message);
+        Self {
+            source,
+            diagnostics,
+        }
+    }
+
+    /// How many errors there are.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.count(Severity::Error)
+    }
+
+    /// How many warnings there are.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count()
+    }
+
+    /// `2 errors`, `1 error and 3 warnings`.
+    #[must_use]
+    pub fn tally(&self) -> String {
+        match (self.errors(), self.warnings()) {
+            (errors, 0) => counted(errors, "error"),
+            (0, warnings) => counted(warnings, "warning"),
+            (errors, warnings) => format!(
+                "{} and {}",
+                counted(errors, "error"),
+                counted(warnings, "warning")
+            ),
+        }
+    }
+}
+
+/// `1 route`, `2 routes`.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    if n == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{n} {noun}s")
+    }
+}
+
+/// Without colour.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(super::Colour::Never))
+    }
+}
+
+impl std::error::Error for Report {}

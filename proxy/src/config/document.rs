@@ -1,0 +1,159 @@
+//! The file as a tree in which every node knows its place: what YAML says, before anybody asks what it means.
+//!
+//! The tree is built from the events of the YAML parser below `serde_yaml`, and not by deserializing, for three
+//! reasons: a scalar keeps its text and its quotes (so that `on` and `1.10` stay what was written), all duplicate keys
+//! of a file are found at once, and a section can be decoded again and again until all its mistakes are known.
+
+mod read;
+mod syntax;
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use super::diagnostic::Diagnostic;
+use super::spanned::Span;
+
+/// The name by which a [`Node`] asks for itself, undecoded.
+pub(super) const NODE: &str = "$tidegate::Node";
+
+/// A piece of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it was written; for what an alias (`*name`) stands for, where the anchor (`&name`) is.
+    pub span: Span,
+    /// What was written.
+    pub value: Value,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// A single value, without its quotes and escapes.
+    Scalar {
+        /// Its text.
+        text: String,
+        /// Whether it stood in quotes or in a block (`|`), and so is text whatever it looks like.
+        quoted: bool,
+    },
+    /// `[ a, b ]` or `- a`.
+    List(Vec<Node>),
+    /// `{ a: b }` or `a: b`.
+    Map(Vec<(Node, Node)>),
+    /// Had an error that is reported already: whoever comes later passes it over.
+    Broken,
+}
+
+impl Node {
+    /// The text of a scalar.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of a key, if this is a map.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries()
+            .iter()
+            .find(|(known, _)| known.text() == Some(key))
+            .map(|(_, value)| value)
+    }
+
+    /// Keys and values; none if this is no map.
+    #[must_use]
+    pub fn entries(&self) -> &[(Self, Self)] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Whether an error in it is reported already.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.value == Value::Broken
+    }
+
+    /// What it is, as a reader would call it: `a list`, `the number 5`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.value {
+            Value::Null => "empty".to_owned(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a group of keys".to_owned(),
+            Value::Broken => "broken".to_owned(),
+            Value::Scalar { text, quoted } => describe_scalar(text, *quoted),
+        }
+    }
+}
+
+fn describe_scalar(text: &str, quoted: bool) -> String {
+    let kind = match text {
+        "true" | "false" if !quoted => "",
+        _ if !quoted && is_number(text) => "the number ",
+        _ => "the text ",
+    };
+    format!("{kind}`{}`", shortened(text))
+}
+
+/// Values are quoted in messages; a long one by its beginning.
+pub(super) fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether a plain scalar is a number in YAML's core schema (decimal).
+pub(super) fn is_number(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'))
+        && text.parse::<f64>().is_ok()
+}
+
+/// Reads a text into a tree. What is wrong with it but leaves a tree (a duplicate key) is reported beside it.
+pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    read::read(text)
+}
+
+thread_local! {
+    /// How a node comes through serde unharmed: its data model has no word for "this, as it is".
+    static PASSED: std::cell::Cell<Option<Node>> = const { std::cell::Cell::new(None) };
+}
+
+/// Leaves a node for the [`Node`] that is being deserialized.
+pub(super) fn pass(node: &Node) {
+    PASSED.set(Some(node.clone()));
+}
+
+/// By our own deserializer only.
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(NODE, NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl Visitor<'_> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a part of the routing file")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        PASSED
+            .take()
+            .ok_or_else(|| E::custom("only the routing file can be kept undecoded"))
+    }
+}

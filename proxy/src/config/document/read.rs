@@ -1,0 +1,310 @@
+//! From the events of the YAML parser to the tree.
+
+use std::collections::HashMap;
+
+use serde_yaml::granit_parser::{
+    self as yaml, Event, Parser, ScalarStyle, StrInput, StructureStyle,
+};
+
+use super::syntax;
+use super::{Node, Value, shortened};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::spanned::Span;
+
+/// A file is not larger than this: 10,000 routes take about 1 MiB.
+const BYTES_MAX: usize = 16 << 20;
+
+/// A file has no more nodes than this, counting what aliases stand for each time. It bounds memory and time.
+const NODES_MAX: usize = 500_000;
+
+/// Lists and maps are not nested deeper than this; it bounds the stack.
+const DEPTH_MAX: usize = 64;
+
+/// What stops the reading: the tree is of no use after it.
+type Fatal = Box<Diagnostic>;
+
+pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    if text.len() > BYTES_MAX {
+        let message = format!(
+            "the file has {} MiB; more than {} MiB are not read",
+            text.len() >> 20,
+            BYTES_MAX >> 20
+        );
+        return (None, vec![Diagnostic::error(message)]);
+    }
+    let mut reader = Reader::new(text);
+    let root = reader.document();
+    let mut diagnostics = reader.diagnostics;
+    match root {
+        Ok(root) => (Some(root), diagnostics),
+        Err(fatal) => {
+            diagnostics.push(*fatal);
+            (None, diagnostics)
+        }
+    }
+}
+
+/// What an alias stands for, and what it costs to repeat it.
+struct Anchor {
+    node: Node,
+    nodes: usize,
+    height: usize,
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    parser: Parser<'t, StrInput<'t>>,
+    anchors: HashMap<usize, Anchor>,
+    nodes: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        let mut options = yaml::Options::default();
+        options.set_emit_comments(false);
+        let parser = Parser::new_from_str_with_options(text, options);
+        Self {
+            text,
+            parser,
+            anchors: HashMap::new(),
+            nodes: 0,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    fn document(&mut self) -> Result<Node, Fatal> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return root.ok_or_else(|| Box::new(syntax::empty())),
+                Event::DocumentStart(..) if root.is_some() => {
+                    return Err(Box::new(syntax::second_document(span)));
+                }
+                Event::StreamStart
+                | Event::DocumentStart(..)
+                | Event::DocumentEnd
+                | Event::Anchor(..) => {}
+                node => root = Some(self.node(node, span, 0)?),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'t>, Span), Fatal> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, place(&span))),
+            Some(Err(error)) => Err(Box::new(syntax::diagnostic(self.text, &error))),
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Fatal> {
+        self.count(1, depth, span)?;
+        let before = self.nodes;
+        let (node, id) = match event {
+            Event::Scalar(text, style, id, tag) => (scalar(&text, style, tag.as_deref(), span), id),
+            Event::SequenceStart(style, id, _) => (self.list(style, span, depth)?, id),
+            Event::MappingStart(style, id, _) => (self.map(style, span, depth)?, id),
+            Event::Alias(id) => return self.alias(id, span, depth),
+            _ => {
+                return Err(Box::new(
+                    Diagnostic::error("this is not understood").at(span),
+                ));
+            }
+        };
+        if id != 0 {
+            let anchor = Anchor {
+                nodes: self.nodes - before + 1,
+                height: height(&node),
+                node: node.clone(),
+            };
+            self.anchors.insert(id, anchor);
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
+        let Some(anchor) = self.anchors.get(&id) else {
+            return Err(Box::new(
+                Diagnostic::error("this stands for something that it is a part of").at(span),
+            ));
+        };
+        let (node, nodes, height) = (anchor.node.clone(), anchor.nodes, anchor.height);
+        self.count(nodes, depth + height, span)?;
+        Ok(node)
+    }
+
+    fn count(&mut self, nodes: usize, depth: usize, span: Span) -> Result<(), Fatal> {
+        self.nodes += nodes;
+        if depth > DEPTH_MAX {
+            let message = format!("more than {DEPTH_MAX} levels of nesting");
+            return Err(Box::new(
+                Diagnostic::error(message).at(span).label("too deep"),
+            ));
+        }
+        if self.nodes > NODES_MAX {
+            let message = format!(
+                "the file has more than {NODES_MAX} values, counting what aliases stand for"
+            );
+            return Err(Box::new(
+                Diagnostic::error(message)
+                    .at(span)
+                    .label("no further than here"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, style: StructureStyle, span: Span, depth: usize) -> Result<Node, Fatal> {
+        let mut items: Vec<Node> = Vec::new();
+        loop {
+            let (event, place) = self.next()?;
+            match event {
+                Event::SequenceEnd => {
+                    let span = whole(style, span, place, items.last());
+                    return Ok(Node {
+                        span,
+                        value: Value::List(items),
+                    });
+                }
+                Event::Anchor(..) => {}
+                item => items.push(self.node(item, place, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, style: StructureStyle, span: Span, depth: usize) -> Result<Node, Fatal> {
+        let mut entries = Entries::default();
+        loop {
+            let (event, place) = self.next()?;
+            match event {
+                Event::MappingEnd => {
+                    let span = whole(
+                        style,
+                        span,
+                        place,
+                        entries.written.last().map(|(_, value)| value),
+                    );
+                    return Ok(Node {
+                        span,
+                        value: Value::Map(entries.finish()),
+                    });
+                }
+                Event::Anchor(..) => {}
+                key => {
+                    let key = self.node(key, place, depth + 1)?;
+                    let (event, place) = self.next()?;
+                    let value = self.node(event, place, depth + 1)?;
+                    entries.push(key, value, &mut self.diagnostics);
+                }
+            }
+        }
+    }
+}
+
+/// The entries of one map while it is read.
+#[derive(Default)]
+struct Entries {
+    written: Vec<(Node, Node)>,
+    places: HashMap<String, Span>,
+    /// What `<<` brings; keys that are written win.
+    merged: Vec<(Node, Node)>,
+}
+
+impl Entries {
+    fn push(&mut self, key: Node, value: Node, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(text) = key.text() else {
+            diagnostics.push(syntax::odd_key(&key));
+            return;
+        };
+        if let Value::Scalar { quoted: false, .. } = key.value
+            && text == "<<"
+        {
+            return self.merge(value, diagnostics);
+        }
+        if let Some(first) = self.places.get(text) {
+            diagnostics.push(
+                Diagnostic::error(format!("the key `{}` is written twice", shortened(text)))
+                    .at(key.span)
+                    .label("written again here")
+                    .related(*first, "first written here"),
+            );
+            return;
+        }
+        self.places.insert(text.to_owned(), key.span);
+        self.written.push((key, value));
+    }
+
+    fn merge(&mut self, value: Node, diagnostics: &mut Vec<Diagnostic>) {
+        match value.value {
+            Value::Map(entries) => self.merged.extend(entries),
+            Value::List(items) => items
+                .into_iter()
+                .for_each(|item| self.merge(item, diagnostics)),
+            _ => diagnostics.push(
+                Diagnostic::error("`<<` takes keys from elsewhere")
+                    .at(value.span)
+                    .label("no keys to take")
+                    .help(
+                        "give something its name with `&name` and take its keys with `<<: *name`",
+                    ),
+            ),
+        }
+    }
+
+    /// In a list of maps to merge, the first one wins.
+    fn finish(mut self) -> Vec<(Node, Node)> {
+        for (key, value) in self.merged {
+            let Some(text) = key.text() else { continue };
+            if !self.places.contains_key(text) {
+                self.places.insert(text.to_owned(), key.span);
+                self.written.push((key, value));
+            }
+        }
+        self.written
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&yaml::Tag>, span: Span) -> Node {
+    let plain =
+        style == ScalarStyle::Plain && !tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+    let null = plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+    let value = if null {
+        Value::Null
+    } else {
+        Value::Scalar {
+            text: text.to_owned(),
+            quoted: !plain,
+        }
+    };
+    Node { span, value }
+}
+
+fn height(node: &Node) -> usize {
+    match &node.value {
+        Value::List(items) => 1 + items.iter().map(height).max().unwrap_or(0),
+        Value::Map(entries) => {
+            1 + entries
+                .iter()
+                .map(|(_, value)| height(value))
+                .max()
+                .unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+/// Brackets end where they end; a block ends with its last entry, though the parser notices it only later.
+fn whole(style: StructureStyle, start: Span, end: Span, last: Option<&Node>) -> Span {
+    let end = match (style, last) {
+        (StructureStyle::Block, Some(last)) => last.span.end,
+        _ => end.end,
+    };
+    Span::new(start.start, end.max(start.end))
+}
+
+fn place(span: &yaml::Span) -> Span {
+    let start = span.start.byte_offset().unwrap_or_default();
+    Span::new(start, span.end.byte_offset().unwrap_or_default().max(start))
+}

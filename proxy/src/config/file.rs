@@ -1,0 +1,33 @@
+//! The whole routing file.
+
+use serde::Deserialize;
+
+use super::{Admin, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream};
+
+/// The top of the file: five nouns and the settings that they inherit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Where clients connect.
+    pub listeners: Named<Listener>,
+    /// Who answers them.
+    #[serde(default)]
+    pub upstreams: Named<Upstream>,
+    /// Which request goes where.
+    #[serde(default)]
+    pub routes: Named<Route>,
+    /// How long to wait for servers; an upstream may say otherwise.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How much a client may ask for.
+    #[serde(default)]
+    pub limits: Limits,
+    /// When a request is tried again; an upstream may say otherwise.
+    #[serde(default)]
+    pub retry: Retry,
+    /// The operator's side.
+    pub admin: Option<Admin>,
+    /// How the process ends.
+    #[serde(default)]
+    pub shutdown: Shutdown,
+}

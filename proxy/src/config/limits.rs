@@ -1,0 +1,24 @@
+//! `limits:` how much a client may ask for.
+//!
+//! ```yaml
+//! limits:
+//!   header_size: 32KiB
+//!   header_count: 100
+//!   body_size: 10MiB
+//! ```
+
+use serde::Deserialize;
+
+use super::{Size, Spanned};
+
+/// Bounds on a request. A key that is left out has the default that is named with it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Request line and header fields together; above it the answer is 431. Default: `32KiB`, at most `1000KiB`.
+    pub header_size: Option<Spanned<Size>>,
+    /// Number of header fields; above it the answer is 431. Default: 100, at most 250.
+    pub header_count: Option<Spanned<u16>>,
+    /// Request body; above it the answer is 413. Default: no bound, since bodies are streamed and cost no memory.
+    pub body_size: Option<Size>,
+}

@@ -1,0 +1,57 @@
+//! `listeners:` where clients connect.
+//!
+//! ```yaml
+//! listeners:
+//!   web: { address: "0.0.0.0:80" }
+//!   internal:
+//!     address: "127.0.0.1:8081"
+//!     protocols: [ http1 ]
+//!     timeouts: { header: 10s, body: 60s, write: 60s, keep_alive: 75s }
+//!     max_connections: 1000
+//! ```
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::{Duration, Spanned};
+
+/// One address and how it is spoken to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// IP address and port.
+    #[serde(deserialize_with = "super::address::listen")]
+    pub address: Spanned<SocketAddr>,
+    /// What is spoken here. Default: all of them.
+    pub protocols: Option<Spanned<Vec<Protocol>>>,
+    /// How long to wait for clients.
+    #[serde(default)]
+    pub timeouts: ClientTimeouts,
+    /// Connections at a time; those above wait in the kernel's queue. Default: 20000.
+    pub max_connections: Option<Spanned<u32>>,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113, section 3.3).
+    H2c,
+}
+
+/// Waiting for clients.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTimeouts {
+    /// For the whole request head, from its first byte. Default: `10s`.
+    pub header: Option<Spanned<Duration>>,
+    /// The longest silence within a request body. Default: `60s`.
+    pub body: Option<Spanned<Duration>>,
+    /// For a client to take a piece of the answer. Default: `60s`.
+    pub write: Option<Spanned<Duration>>,
+    /// For the next request on a connection. Default: `75s`.
+    pub keep_alive: Option<Spanned<Duration>>,
+}

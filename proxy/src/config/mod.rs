@@ -1,0 +1,132 @@
+//! What was written: the routing file as plain serde types, one file per section, and the diagnostics about it.
+//!
+//! Nothing here knows the runtime: decoding opens no socket, resolves no name and compiles no expression.
+//!
+//! On the way in, text becomes a tree in which every node knows its place ([`document`]), the environment is put in
+//! (`environment`), the tree becomes the types below with every mistake on the way (`decode`), and what the sections say
+//! together is checked (`check`). What is wrong is said in the reader's words ([`Diagnostic`]) and shown in the text
+//! ([`Source`]).
+
+mod address;
+mod admin;
+mod check;
+pub mod complaint;
+pub(crate) mod decode;
+mod diagnostic;
+pub mod document;
+mod environment;
+mod file;
+mod limits;
+mod listener;
+mod named;
+pub(crate) mod nearest;
+mod retry;
+mod route;
+mod scalar;
+mod shutdown;
+mod source;
+mod spanned;
+mod timeouts;
+mod units;
+mod upstream;
+
+use std::path::Path;
+
+pub use address::{Host, ServerAddress};
+pub use admin::Admin;
+pub use complaint::Complaint;
+pub(crate) use diagnostic::counted;
+pub use diagnostic::{Diagnostic, Remark, Report, Severity};
+pub use environment::Lookup;
+pub use file::File;
+pub use limits::Limits;
+pub use listener::{ClientTimeouts, Listener, Protocol};
+pub use named::Named;
+pub use retry::Retry;
+pub use route::{Match, OneOrMany, Route};
+pub use shutdown::Shutdown;
+pub use source::{Colour, Source};
+pub use spanned::{Span, Spanned};
+pub use timeouts::Timeouts;
+pub use units::{Duration, Size};
+pub use upstream::{Server, Upstream};
+
+/// A file that can be used.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Its sections.
+    pub file: File,
+    /// Its text, to show in it what is found later.
+    pub source: Source,
+    /// What is probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads a file with the environment of the process.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, or why it cannot be read.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    let unreadable = |why: String| {
+        let source = Source::new(&name, "");
+        Report::new(
+            source,
+            vec![Diagnostic::error(format!("cannot read `{name}`: {why}"))],
+        )
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(reason(&error)))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&name, &text, &|variable| std::env::var(variable).ok()),
+        Err(error) => Err(not_text(&name, &error)),
+    }
+}
+
+/// `No such file or directory`, without the number that the standard library adds.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
+    }
+}
+
+/// The readable beginning is kept, so that the place can be shown.
+fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Report {
+    let end = error.utf8_error().valid_up_to();
+    let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let diagnostic = Diagnostic::error("the file is not UTF-8 text")
+        .at(Span::new(end, end + 1))
+        .label("readable up to here")
+        .help("save it as UTF-8");
+    Report::new(Source::new(name, &lossy), vec![diagnostic])
+}
+
+/// Reads a text. `name` is what it is called in messages, `environment` looks up what `${NAME}` stands for.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, warnings included.
+pub fn parse(name: &str, text: &str, environment: &Lookup<'_>) -> Result<Loaded, Report> {
+    let source = Source::new(name, text);
+    let (root, mut diagnostics) = document::read(source.text());
+    let Some(mut root) = root else {
+        return Err(Report::new(source, diagnostics));
+    };
+    environment::substitute(&mut root, source.text(), environment, &mut diagnostics);
+    let decoded = decode::decode::<File>(&mut root, None);
+    diagnostics.extend(decoded.diagnostics);
+    if let Some(file) = &decoded.value {
+        diagnostics.extend(check::check(file, &root, &diagnostics));
+    }
+    let report = Report::new(source, diagnostics);
+    match decoded.value {
+        Some(file) if report.errors() == 0 => Ok(Loaded {
+            file,
+            source: report.source,
+            warnings: report.diagnostics,
+        }),
+        _ => Err(report),
+    }
+}

@@ -1,0 +1,17 @@
+//! `retry:` when a request is tried again on another server.
+//!
+//! ```yaml
+//! retry: { attempts: 3 }
+//! ```
+
+use serde::Deserialize;
+
+use super::Spanned;
+
+/// How often a request may be sent when a server could not be reached or hung up before it answered.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Attempts in all, the first included: `1` means never again. Default: 3, at most 10.
+    pub attempts: Option<Spanned<u8>>,
+}

@@ -1,0 +1,25 @@
+//! `timeouts:` how long to wait for servers, for the whole file or for one upstream.
+//!
+//! ```yaml
+//! timeouts: { connect: 2s, read: 60s, write: 60s, idle: 60s, tunnel: 1h }
+//! ```
+
+use serde::Deserialize;
+
+use super::{Duration, Spanned};
+
+/// Waiting for a server. A key that is left out is taken from the file's `timeouts`, then from the default named here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// For the connection to stand. Default: `2s`.
+    pub connect: Option<Spanned<Duration>>,
+    /// The longest silence of a server, before its answer and within it; above it the answer is 504. Default: `60s`.
+    pub read: Option<Spanned<Duration>>,
+    /// For a server to take a piece of the request. Default: `60s`.
+    pub write: Option<Spanned<Duration>>,
+    /// How long an unused connection to a server is kept. Default: `60s`.
+    pub idle: Option<Spanned<Duration>>,
+    /// The longest silence of either side on an upgraded connection, such as a WebSocket. Default: `1h`.
+    pub tunnel: Option<Spanned<Duration>>,
+}

@@ -1,0 +1,104 @@
+//! `upstreams:` who answers.
+//!
+//! ```yaml
+//! upstreams:
+//!   api:
+//!     servers: [ "api:5252", { address: "10.0.0.7:5252", weight: 3 } ]
+//!     balance: round_robin
+//!     health_check: { http: { path: /api/health, interval: 2s } }
+//! ```
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::{Duration, Retry, ServerAddress, Spanned, Timeouts};
+use crate::component::Component;
+
+/// A set of servers that answer alike.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Where they are. A name stands for all its addresses.
+    pub servers: Vec<Spanned<Server>>,
+    /// How one is picked. Default: `round_robin`.
+    pub balance: Option<Component>,
+    /// How to find out whether one is well. Default: all are taken to be well.
+    pub health_check: Option<Component>,
+    /// How long to wait for them.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// When a request is tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// The longest time a name's addresses are believed; a shorter TTL wins. Default: `5s`.
+    pub dns_refresh: Option<Spanned<Duration>>,
+}
+
+/// One place that answers: `"host:port"`, or `{ address, weight }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Host and port.
+    pub address: Spanned<ServerAddress>,
+    /// Its share beside the others. Default: 1, at most 1000.
+    pub weight: Spanned<u16>,
+}
+
+/// The share of a server that does not name one.
+const WEIGHT: u16 = 1;
+
+impl<'de> Deserialize<'de> for Server {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Spanned::<Written>::deserialize(deserializer)?;
+        Ok(match written.value {
+            Written::Short(address) => Self {
+                address: Spanned::new(address, written.span),
+                weight: Spanned::new(WEIGHT, written.span),
+            },
+            Written::Full(full) => Self {
+                weight: full
+                    .weight
+                    .unwrap_or(Spanned::new(WEIGHT, full.address.span)),
+                address: full.address,
+            },
+        })
+    }
+}
+
+/// The two ways to write a server.
+enum Written {
+    Short(ServerAddress),
+    Full(Full),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Full {
+    address: Spanned<ServerAddress>,
+    weight: Option<Spanned<u16>>,
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenVisitor)
+    }
+}
+
+struct WrittenVisitor;
+
+impl<'de> Visitor<'de> for WrittenVisitor {
+    type Value = Written;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a server such as `\"api:5252\"` or `{ address: \"api:5252\", weight: 2 }`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+        text.parse().map(Written::Short).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
+        Full::deserialize(MapAccessDeserializer::new(map)).map(Written::Full)
+    }
+}

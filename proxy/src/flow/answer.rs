@@ -1,0 +1,104 @@
+//! Fifth stage: what the client is sent. The server's hop-by-hop headers end here (RFC 9110, section 7.6.1); how the body
+//! is framed towards the client is Pingora's business.
+
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, UPGRADE, VIA};
+use pingora::http::ResponseHeader;
+
+use super::Exchange;
+use super::forward::VIA_HTTP1;
+use super::receive::REQUEST_ID;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Headers that concern one connection only.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    TE,
+    TRAILER,
+    UPGRADE,
+];
+
+/// Notes when the answer came and takes out what concerns the server's connection only.
+///
+/// # Errors
+/// Only if a header cannot be added, which is a mistake of ours.
+pub fn answer(response: &mut ResponseHeader, exchange: &mut Exchange) -> pingora::Result<()> {
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        exchange
+            .first_byte
+            .get_or_insert_with(|| exchange.started.elapsed());
+    } else if response.status.is_informational() {
+        return Ok(());
+    } else {
+        exchange
+            .first_byte
+            .get_or_insert_with(|| exchange.started.elapsed());
+        strip_hop_by_hop(response);
+    }
+    if let Some(id) = &exchange.id {
+        response.insert_header(REQUEST_ID, id.clone())?;
+    }
+    response.append_header(VIA, VIA_HTTP1)?;
+    Ok(())
+}
+
+fn strip_hop_by_hop(response: &mut ResponseHeader) {
+    let nominated: Vec<HeaderName> = response
+        .headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(is_free_to_go)
+        .collect();
+    for name in nominated.iter().chain(&HOP_BY_HOP) {
+        response.remove_header(name);
+    }
+}
+
+/// A server cannot nominate what frames its body, or what the client needs to read it.
+fn is_free_to_go(name: &HeaderName) -> bool {
+    use http::header::{
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE,
+        TRANSFER_ENCODING,
+    };
+    ![
+        CACHE_CONTROL,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        SET_COOKIE,
+        TRANSFER_ENCODING,
+    ]
+    .contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+
+    fn what_concerns_the_servers_connection_stays_behind() {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        for (name, value) in [
+            ("Connection", "close, X-Hop, content-length"),
+            ("X-Hop", "1"),
+            ("Keep-Alive", "timeout=5"),
+            ("Upgrade", "h2c"),
+            ("Content-Length", "3"),
+            ("X-End", "1"),
+        ] {
+            response.append_header(name, value).unwrap();
+        }
+        strip_hop_by_hop(&mut response);
+        let left: Vec<&str> = response.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["content-length", "x-end"]);
+    }
+}

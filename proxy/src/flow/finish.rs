@@ -1,0 +1,44 @@
+//! Last stage: one line in the access log, whatever became of the request.
+
+use pingora::http::RequestHeader;
+
+use super::Exchange;
+use super::receive::host_as_sent;
+use crate::observe::access_log::{AccessLog, Durations, Entry};
+
+/// Writes the line. `status` is what the client was sent, if anything.
+pub fn finish(
+    request: &RequestHeader,
+    status: Option<u16>,
+    bytes: usize,
+    exchange: &Exchange,
+    log: &AccessLog,
+) {
+    if !log.is_on() {
+        return;
+    }
+    let route = exchange.route();
+    let attempt = exchange.attempt.as_ref();
+    log.write(&Entry {
+        time: std::time::SystemTime::now(),
+        request_id: exchange.id(),
+        client: exchange.client,
+        method: request.method.as_str(),
+        host: host_as_sent(request),
+        path: request.uri.path(),
+        status: status
+            .or(exchange.failure.map(|failure| failure.status()))
+            .unwrap_or(0),
+        bytes,
+        route: route.map(|route| route.name.as_str()),
+        upstream: route.map(|route| route.upstream.name()),
+        server: exchange.server(),
+        attempts: exchange.attempts,
+        durations: Durations {
+            total: exchange.started.elapsed(),
+            connect: attempt.and_then(|attempt| attempt.connect),
+            first_byte: exchange.first_byte,
+        },
+        failure: exchange.failure.map(|failure| failure.label()),
+    });
+}

@@ -1,0 +1,74 @@
+//! Third stage: what the server is sent. Pingora has taken out the hop-by-hop headers and those that `Connection` names
+//! (RFC 9110, section 7.6.1); the Host stays what the client wrote.
+//!
+//! What a client says about where it came from is replaced, not believed: whoever reads these headers behind the proxy
+//! takes them for the truth.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{HOST, VIA};
+use pingora::http::RequestHeader;
+
+use super::Exchange;
+use super::receive::REQUEST_ID;
+use crate::error::Failure;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+const FORWARDED_HOST: &str = "x-forwarded-host";
+/// Others' headers for the same facts: a server that trusts them must not get them from a client.
+const SPOOFABLE: [&str; 3] = ["forwarded", "x-real-ip", "x-forwarded-port"];
+
+/// Our name in `Via` (RFC 9110, section 7.6.3).
+pub const VIA_HTTP1: HeaderValue = HeaderValue::from_static("1.1 tidegate");
+const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2 tidegate");
+
+/// Adds who asked, how, and for whom.
+///
+/// # Errors
+/// Only if a header cannot be added, which is a mistake of ours.
+pub fn forward(
+    request: &mut RequestHeader,
+    received: http::Version,
+    exchange: &Exchange,
+) -> pingora::Result<()> {
+    for name in SPOOFABLE {
+        request.remove_header(name);
+    }
+    match exchange
+        .client
+        .and_then(|client| HeaderValue::from_str(&client.to_string()).ok())
+    {
+        Some(client) => request.insert_header(FORWARDED_FOR, client)?,
+        None => drop(request.remove_header(FORWARDED_FOR)),
+    }
+    request.insert_header(FORWARDED_PROTO, HeaderValue::from_static("http"))?;
+    match request.headers.get(HOST).cloned() {
+        Some(host) => request.insert_header(FORWARDED_HOST, host)?,
+        None => drop(request.remove_header(FORWARDED_HOST)),
+    }
+    if let Some(id) = &exchange.id {
+        request.insert_header(REQUEST_ID, id.clone())?;
+    }
+    request.append_header(
+        VIA,
+        if received == http::Version::HTTP_2 {
+            VIA_HTTP2
+        } else {
+            VIA_HTTP1
+        },
+    )?;
+    Ok(())
+}
+
+/// Counts a piece of the body.
+///
+/// # Errors
+/// The body is larger than the limit.
+pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), Failure> {
+    exchange.body_received += piece.map_or(0, |piece| piece.len() as u64);
+    match exchange.snapshot.limits.body_size {
+        Some(most) if exchange.body_received > most => Err(Failure::BodyTooLarge),
+        _ => Ok(()),
+    }
+}

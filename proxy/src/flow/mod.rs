@@ -1,0 +1,124 @@
+//! The request, one file per stage; `server::gateway` calls them in this order.
+//!
+//! | stage | does | leaves early by |
+//! |---|---|---|
+//! | `receive` | names the request, checks its bounds, finds its route | a failure of the client's |
+//! | `select` | picks a server and counts the request in flight to it | nobody is ready |
+//! | `forward` | what the server is sent: forwarded headers, id, `Via` | a body above the limit |
+//! | `retry` | again, elsewhere, or give up | |
+//! | `answer` | what the client is sent: hop-by-hop headers, id, `Via` | |
+//! | `respond` | turns a failure into an answer | |
+//! | `finish` | the line in the access log | |
+
+pub mod answer;
+pub mod finish;
+pub mod forward;
+pub mod receive;
+pub mod respond;
+pub mod retry;
+pub mod select;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use crate::error::Failure;
+use crate::snapshot::{Route, Snapshot};
+use crate::upstream::balance::Tried;
+use crate::upstream::{Endpoint, InFlight};
+
+/// One request and what became of it so far.
+pub struct Exchange {
+    /// What the file said when the request came.
+    pub snapshot: Arc<Snapshot>,
+    /// When its head was complete.
+    pub started: Instant,
+    /// The client's id for the request, or ours.
+    pub id: Option<HeaderValue>,
+    /// Who asked.
+    pub client: Option<IpAddr>,
+    /// Position of its route in the snapshot.
+    pub route: Option<usize>,
+    /// How often it was sent to a server, this time included.
+    pub attempts: u8,
+    /// The servers that failed it.
+    pub tried: Tried,
+    /// The server that it is with, or was with last.
+    pub attempt: Option<Attempt>,
+    /// Until the answer's head came from the server, from the start.
+    pub first_byte: Option<Duration>,
+    /// Bytes of its body so far.
+    pub body_received: u64,
+    /// Why no server's answer reached the client.
+    pub failure: Option<Failure>,
+}
+
+/// A request with a server.
+pub struct Attempt {
+    /// The server.
+    pub server: Arc<Endpoint>,
+    /// When it was picked.
+    pub picked: Instant,
+    /// Until the connection stood; nothing if one was at hand.
+    pub connect: Option<Duration>,
+    /// Counts the request at the server while it lasts.
+    _in_flight: InFlight,
+}
+
+impl Exchange {
+    /// Pins the snapshot.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            started: Instant::now(),
+            id: None,
+            client: None,
+            route: None,
+            attempts: 0,
+            tried: Tried::default(),
+            attempt: None,
+            first_byte: None,
+            body_received: 0,
+            failure: None,
+        }
+    }
+
+    /// Its route, once it is found.
+    pub fn route(&self) -> Option<&Route> {
+        self.snapshot.routes.get(self.route?)
+    }
+
+    /// The longest silence if it becomes a tunnel.
+    pub fn tunnel_timeout(&self) -> Option<Duration> {
+        self.route()
+            .map(|route| route.upstream.spec().timeouts.tunnel)
+    }
+
+    /// Its id as text.
+    pub fn id(&self) -> &str {
+        self.id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or("-")
+    }
+
+    /// The server that it is with.
+    pub fn server(&self) -> Option<SocketAddr> {
+        self.attempt
+            .as_ref()
+            .map(|attempt| attempt.server.address())
+    }
+}
+
+impl Attempt {
+    fn with(server: &Arc<Endpoint>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            picked: Instant::now(),
+            connect: None,
+            _in_flight: server.enter(),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! First stage: names the request, checks its bounds and finds its route.
+
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Version};
+use pingora::http::RequestHeader;
+use uuid::Uuid;
+
+use super::Exchange;
+use crate::error::Failure;
+use crate::snapshot::Limits;
+
+/// The header that carries a request's id, in and out.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// An id that is longer was not made to be one.
+const ID_LENGTH_MAX: usize = 128;
+
+/// RFC 9113, section 6.5.2: what a field costs beside its name and value.
+const H2_FIELD_OVERHEAD: u64 = 32;
+
+/// Fills in the exchange.
+///
+/// # Errors
+/// The reason for which the request is not served.
+pub fn receive(
+    request: &RequestHeader,
+    head_size: Option<u64>,
+    exchange: &mut Exchange,
+) -> Result<(), Failure> {
+    exchange.id = Some(id(request));
+    check_head(request, head_size, &exchange.snapshot.limits)?;
+    check_length(request, &exchange.snapshot.limits)?;
+    let host = host(request).ok_or(Failure::BadRequest)?;
+    exchange.route = exchange.snapshot.table.find(&host, request.uri.path());
+    exchange.route.map(|_| ()).ok_or(Failure::NoRoute)
+}
+
+/// The client's id if it is one, or a new one that sorts by time.
+fn id(request: &RequestHeader) -> HeaderValue {
+    let given = request
+        .headers
+        .get(REQUEST_ID)
+        .filter(|id| is_sound_id(id.as_bytes()));
+    given.cloned().unwrap_or_else(new_id)
+}
+
+/// An id that sorts by time.
+pub fn new_id() -> HeaderValue {
+    let mut text = Uuid::encode_buffer();
+    let text = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+/// Visible ASCII: it is going to stand in logs and in a page.
+fn is_sound_id(id: &[u8]) -> bool {
+    (1..=ID_LENGTH_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+fn check_head(
+    request: &RequestHeader,
+    head_size: Option<u64>,
+    limits: &Limits,
+) -> Result<(), Failure> {
+    let size = head_size.unwrap_or_else(|| fields_size(request));
+    let too_large =
+        size > limits.header_size || request.headers.len() > usize::from(limits.header_count);
+    if too_large {
+        Err(Failure::HeadTooLarge)
+    } else {
+        Ok(())
+    }
+}
+
+fn fields_size(request: &RequestHeader) -> u64 {
+    let fields = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + H2_FIELD_OVERHEAD);
+    fields.sum::<u64>() + request.raw_path().len() as u64
+}
+
+/// What is announced can be refused before a byte of it is sent; what is not announced is counted as it comes.
+fn check_length(request: &RequestHeader, limits: &Limits) -> Result<(), Failure> {
+    let announced = request
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match (announced, limits.body_size) {
+        (Some(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+/// The host as the client wrote it, port included.
+pub fn host_as_sent(request: &RequestHeader) -> Option<&str> {
+    let authority = request.uri.authority().map(|authority| authority.as_str());
+    authority.or_else(|| request.headers.get(HOST)?.to_str().ok())
+}
+
+/// The host in lower case, without port. HTTP/1.0 may leave it out, HTTP/1.1 may not (RFC 9112, section 3.2).
+fn host(request: &RequestHeader) -> Option<String> {
+    match host_as_sent(request) {
+        Some(host) => Some(without_port(host).to_ascii_lowercase()),
+        None if request.version <= Version::HTTP_10 && !request.headers.contains_key(HOST) => {
+            Some(String::new())
+        }
+        None => None,
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_compared_without_port_and_final_dot() {
+        for (given, expected) in [
+            ("example.com", "example.com"),
+            ("example.com:80", "example.com"),
+            ("example.com.:80", "example.com"),
+            ("[::1]:8080", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(without_port(given), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_visible_ascii_of_bounded_length() {
+        assert!(is_sound_id(b"abc-123"));
+        assert!(!is_sound_id(b""));
+        assert!(!is_sound_id(b"a b"));
+        assert!(!is_sound_id("ü".as_bytes()));
+        assert!(!is_sound_id(&[b'a'; 129]));
+    }
+}

@@ -1,0 +1,74 @@
+//! Fourth stage, when an attempt failed: again, elsewhere, or give up.
+//!
+//! | what happened | is sent again |
+//! |---|---|
+//! | no connection | always: nothing was sent |
+//! | the first write failed | always: nothing arrived |
+//! | hung up before the first byte of its answer | if the method is idempotent (RFC 9110, section 9.2.2): it may have been acted on |
+//! | too slow, or broke the protocol | never |
+//!
+//! Nothing is sent again once a byte of an answer went to the client, or when more of the body was read than the 64 KiB
+//! that Pingora keeps, or when the upstream's `retry.attempts` are used up.
+
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::Exchange;
+use super::respond::classify;
+
+/// What the client's side knows about a failed attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// RFC 9110, section 9.2.2.
+    pub idempotent: bool,
+    /// The part of the body that was read can be sent again.
+    pub body_kept: bool,
+    /// Nothing of an answer went to the client.
+    pub unanswered: bool,
+    /// The connection had served other requests before.
+    pub reused: bool,
+}
+
+/// No connection: the server counts as tried.
+pub fn after_connect_failure(error: &mut Error, exchange: &mut Exchange) {
+    leave(exchange);
+    exchange.failure = Some(classify(error, exchange));
+    error.set_retry(has_attempts_left(exchange));
+}
+
+/// The connection stood, the exchange over it failed.
+pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exchange) {
+    if *error.esource() != ErrorSource::Upstream {
+        error.set_retry(false);
+        return;
+    }
+    exchange.failure = Some(classify(error, exchange));
+    let again = sent.unanswered
+        && sent.body_kept
+        && has_attempts_left(exchange)
+        && may_repeat(error.etype(), sent.idempotent);
+    // A connection that the server closed while it lay in the pool says nothing against the server itself.
+    if again && !sent.reused {
+        leave(exchange);
+    }
+    error.set_retry(again);
+}
+
+fn may_repeat(failure: &ErrorType, idempotent: bool) -> bool {
+    match failure {
+        ErrorType::WriteError => true,
+        ErrorType::ConnectionClosed | ErrorType::ReadError => idempotent,
+        _ => false,
+    }
+}
+
+fn leave(exchange: &mut Exchange) {
+    if let Some(server) = exchange.server() {
+        exchange.tried.add(server);
+    }
+}
+
+fn has_attempts_left(exchange: &Exchange) -> bool {
+    exchange
+        .route()
+        .is_some_and(|route| exchange.attempts < route.upstream.spec().attempts)
+}

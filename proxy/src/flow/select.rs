@@ -1,0 +1,35 @@
+//! Second stage: picks a server and counts the request in flight to it. Comes again for every attempt.
+
+use pingora::upstreams::peer::HttpPeer;
+
+use super::{Attempt, Exchange};
+use crate::error::Failure;
+use crate::upstream::Unavailable;
+
+/// The server for this attempt, and how to connect to it. The answer to an upgrade is followed by a tunnel, which may be
+/// silent for longer than an answer.
+///
+/// # Errors
+/// Why there is none. After an attempt that failed, it is that attempt's failure: it says more than "nobody is left".
+pub fn select(is_upgrade: bool, exchange: &mut Exchange) -> Result<Box<HttpPeer>, Failure> {
+    let upstream = &exchange.route().ok_or(Failure::Internal)?.upstream;
+    let picked = upstream.pool().pick(&exchange.tried).map(Attempt::with);
+    match picked {
+        Ok(attempt) => {
+            let mut peer = Box::new(attempt.server.peer().clone());
+            if is_upgrade {
+                peer.options.read_timeout = exchange.tunnel_timeout();
+            }
+            exchange.attempts = exchange.attempts.saturating_add(1);
+            exchange.attempt = Some(attempt);
+            exchange.body_received = 0;
+            exchange.failure = None;
+            Ok(peer)
+        }
+        Err(reason) => Err(exchange.failure.unwrap_or(match reason {
+            Unavailable::Empty => Failure::NoServers,
+            Unavailable::AllDown => Failure::AllDown,
+            Unavailable::AllTried => Failure::ConnectFailed,
+        })),
+    }
+}

@@ -1,0 +1,6 @@
+//! What the operator sees: the access log on standard output, the process's own log on standard error.
+
+pub mod access_log;
+mod process_log;
+
+pub use self::process_log::{Format, start};

@@ -1,0 +1,140 @@
+//! From a connection to requests: sets the client's timeouts on each, hands it to Pingora's proxy, and tells the log of
+//! those that never became one.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
+use pingora::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+
+use super::connection::{Connection, Progress, Stage};
+use super::gateway::Gateway;
+use crate::error::Failure;
+use crate::observe::access_log::{AccessLog, Durations, Entry};
+use crate::snapshot::ClientTimeouts;
+
+/// What is left of a body that nobody wants is read for this long, so that the client gets to read the answer
+/// (nginx's `lingering_timeout`).
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Requests on one connection. Closing it now and then frees what its buffers grew to.
+const REQUESTS_PER_CONNECTION: u32 = 100_000;
+
+/// Serves the connections of one listener that speak one protocol.
+pub(super) struct Front {
+    proxy: Arc<HttpProxy<Gateway>>,
+    log: Arc<AccessLog>,
+    timeouts: ClientTimeouts,
+    options: HttpServerOptions,
+}
+
+impl Front {
+    pub(super) fn new(
+        proxy: Arc<HttpProxy<Gateway>>,
+        log: Arc<AccessLog>,
+        timeouts: ClientTimeouts,
+        h2c: bool,
+    ) -> Self {
+        let mut options = HttpServerOptions::default();
+        options.h2c = h2c;
+        options.h2_idle_timeout = Some(timeouts.keep_alive);
+        options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
+        Self {
+            proxy,
+            log,
+            timeouts,
+            options,
+        }
+    }
+
+    fn prepare(&self, session: &mut ServerSession, is_ending: bool) {
+        session.set_keepalive((!is_ending).then(|| whole_seconds(self.timeouts.keep_alive)));
+        session.set_read_timeout(Some(self.timeouts.body));
+        session.set_write_timeout(Some(self.timeouts.write));
+        session.set_total_drain_timeout(Some(LINGER));
+    }
+
+    fn tell_refusal(&self, progress: &Progress, client: Option<IpAddr>, since: Instant) {
+        let failure = match progress.get() {
+            Stage::HeadRefused(failure) => failure,
+            Stage::HeadLate => Failure::HeadTimeout,
+            Stage::Waiting | Stage::Head | Stage::Request => return,
+        };
+        self.log.write(&Entry {
+            time: SystemTime::now(),
+            request_id: "-",
+            client,
+            method: "-",
+            host: None,
+            path: "-",
+            status: failure.status(),
+            bytes: 0,
+            route: None,
+            upstream: None,
+            server: None,
+            attempts: 0,
+            durations: Durations {
+                total: since.elapsed(),
+                connect: None,
+                first_byte: None,
+            },
+            failure: Some(failure.label()),
+        });
+    }
+}
+
+/// Pingora counts keep-alive in seconds, and zero means for ever.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().max(1)
+}
+
+/// HTTP/1 only: an HTTP/2 session has no stream of its own.
+fn connection(session: &ServerSession) -> Option<&Connection> {
+    let stream = session.stream()?;
+    (**stream).as_any().downcast_ref()
+}
+
+#[async_trait]
+impl HttpServerApp for Front {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.prepare(&mut session, *shutdown.borrow());
+        let progress = connection(&session).map(|connection| Arc::clone(connection.progress()));
+        let client = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
+        let since = Instant::now();
+        if let Some(progress) = &progress {
+            progress.set(Stage::Waiting);
+        }
+        let reused = self.proxy.process_new_http(session, shutdown).await;
+        if let Some(progress) = progress.filter(|_| reused.is_none()) {
+            self.tell_refusal(&progress, client, since);
+        }
+        reused
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.proxy.h2_options.clone()
+    }
+}
+
+/// Tells the connection that its request is complete: from here on silence is bounded by the body's timeout.
+pub(super) fn head_is_complete(session: &ServerSession) {
+    if let Some(connection) = connection(session) {
+        connection.progress().set(Stage::Request);
+    }
+}

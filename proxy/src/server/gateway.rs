@@ -1,0 +1,235 @@
+//! `ProxyHttp`, as a table of contents: each callback hands over to the stage of that name in `flow/`.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::StatusCode;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use super::front::head_is_complete;
+use crate::error::Failure;
+use crate::flow::retry::Sent;
+use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
+use crate::observe::access_log::AccessLog;
+use crate::snapshot::Running;
+
+/// The proxy.
+pub(super) struct Gateway {
+    running: Arc<Running>,
+    log: Arc<AccessLog>,
+}
+
+impl Gateway {
+    pub(super) fn new(running: Arc<Running>, log: Arc<AccessLog>) -> Self {
+        Self { running, log }
+    }
+}
+
+/// Notes the failure where `respond` finds it and gives Pingora an error that says not to go on.
+fn give_up(failure: Failure, exchange: &mut Exchange) -> Box<Error> {
+    exchange.failure = Some(failure);
+    Error::explain(ErrorType::HTTPStatus(failure.status()), failure.label())
+}
+
+/// The size of an HTTP/1 head as it came; HTTP/2 heads come compressed.
+fn head_size(session: &Session) -> Option<u64> {
+    session
+        .as_downstream()
+        .as_http1()
+        .map(|http1| http1.get_headers_raw_bytes().len() as u64)
+}
+
+/// Sends the answer to a failure; whether the connection can take another request after it.
+async fn send_failure(
+    failure: Failure,
+    session: &mut Session,
+    exchange: &Exchange,
+) -> Result<bool> {
+    // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body.
+    let is_reusable = exchange.route.is_none() && session.is_body_done();
+    if !is_reusable {
+        session.set_keepalive(None);
+    }
+    let (head, body) = respond::page(failure, session.req_header(), exchange)?;
+    let is_whole = body.is_none();
+    session.write_response_header(head, is_whole).await?;
+    session.write_response_body(body, true).await?;
+    if !session.is_body_done() && !respond::awaits_continue(session.req_header()) {
+        // A client that still sends would be reset before it reads the answer. It ends by itself after a while.
+        let _ = session.drain_request_body().await;
+    }
+    Ok(is_reusable)
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(self.running.snapshot())
+    }
+
+    /// None: compression is a filter's business.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        head_is_complete(session.as_downstream());
+        exchange.client = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
+        match receive::receive(session.req_header(), head_size(session), exchange) {
+            Ok(()) => Ok(false),
+            Err(failure) => Err(give_up(failure, exchange)),
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
+        select::select(session.is_upgrade_req(), exchange)
+            .map_err(|failure| give_up(failure, exchange))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        _digest: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if let Some(attempt) = exchange.attempt.as_mut().filter(|_| !reused) {
+            attempt.connect = Some(attempt.picked.elapsed());
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        forward::forward(request, session.req_header().version, exchange)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        piece: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        forward::count_body(piece.as_ref(), exchange).map_err(|failure| give_up(failure, exchange))
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        retry::after_connect_failure(&mut error, exchange);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        let sent = Sent {
+            idempotent: session.req_header().method.is_idempotent(),
+            body_kept: !session.retry_buffer_truncated(),
+            unanswered: session.response_written().is_none(),
+            reused,
+        };
+        retry::after_exchange_failure(&mut error, sent, exchange);
+        error
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // A tunnel may be silent for longer than a body.
+            session.set_read_timeout(exchange.tunnel_timeout());
+        }
+        answer::answer(response, exchange)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        let failure = respond::classify(error, exchange);
+        exchange.failure = Some(failure);
+        let is_answered = session
+            .response_written()
+            .is_some_and(|head| !head.status.is_informational());
+        if is_answered || failure == Failure::ClientGone {
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            };
+        }
+        let can_reuse_downstream = send_failure(failure, session, exchange)
+            .await
+            .unwrap_or(false);
+        FailToProxy {
+            error_code: failure.status(),
+            can_reuse_downstream,
+        }
+    }
+
+    async fn logging(
+        &self,
+        session: &mut Session,
+        _error: Option<&Error>,
+        exchange: &mut Exchange,
+    ) {
+        let status = session.response_written().map(|head| head.status.as_u16());
+        finish::finish(
+            session.req_header(),
+            status,
+            session.body_bytes_sent(),
+            exchange,
+            &self.log,
+        );
+    }
+
+    /// Every failure is in the access log: a line of Pingora's own for each would only be a way to fill a disk.
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _exchange: &Exchange,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}

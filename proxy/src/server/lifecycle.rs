@@ -1,0 +1,206 @@
+//! Start, run, drain, end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp;
+use pingora::server::configuration::ServerConf;
+use pingora_proxy::{HttpProxy, http_proxy};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use super::gateway::Gateway;
+use super::listener::Listeners;
+use super::reload::{self, Reloader};
+use super::signals::{Signals, Wish};
+use super::watch::FileWatch;
+use crate::admin;
+use crate::observe::access_log::AccessLog;
+use crate::snapshot::{Phase, Plan, Running, Shutdown, Snapshot};
+use crate::upstream::Live;
+
+/// Connections to servers that are kept for the next request, over all servers.
+const UPSTREAM_POOL: usize = 4096;
+
+/// Pingora counts attempts; ours are counted per upstream and end earlier.
+const ATTEMPTS_BOUND: usize = 32;
+
+/// How long a client that asks again at once has to do so and be told to close, before idle connections are closed.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// What the command line says.
+pub struct Settings {
+    /// The routing file.
+    pub path: PathBuf,
+    /// Where requests are logged.
+    pub access_log: AccessLog,
+    /// Worker threads, to size what is shared between them.
+    pub threads: usize,
+}
+
+/// Why the process could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotStart {
+    /// The file is wrong; the text says where.
+    #[error("{0}")]
+    File(String),
+    /// A port is taken, or may not be used.
+    #[error("{0}")]
+    Listen(String),
+    /// The system refuses something that it never should.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until told to end.
+///
+/// # Errors
+/// Why it could not start. Once it runs, it ends well.
+pub async fn run(settings: Settings) -> Result<(), CannotStart> {
+    let mut signals = Signals::new()?;
+    let watch = FileWatch::new(&settings.path);
+    let plan = reload::read(&settings.path).map_err(CannotStart::File)?;
+    let process = Process::start(settings, &plan).await?;
+    process.serve(&mut signals, watch).await;
+    process.drain(&mut signals).await;
+    Ok(())
+}
+
+/// Everything that runs.
+struct Process {
+    running: Arc<Running>,
+    listeners: Arc<Listeners>,
+    proxy: Arc<HttpProxy<Gateway>>,
+    reloader: Arc<Reloader>,
+    log: Arc<AccessLog>,
+}
+
+impl Process {
+    async fn start(settings: Settings, plan: &Plan) -> Result<Self, CannotStart> {
+        let live = Arc::new(Live::default());
+        let running = Arc::new(Running::new(
+            settings.path.clone(),
+            Snapshot::start(plan, 1, &live, None),
+        ));
+        let log = Arc::new(settings.access_log);
+        let proxy = Arc::new(http_proxy(
+            &Arc::new(pingora_settings(settings.threads)),
+            Gateway::new(Arc::clone(&running), Arc::clone(&log)),
+        ));
+        let listeners = Arc::new(Listeners::new(Arc::clone(&proxy), Arc::clone(&log)));
+        let prepared = listeners
+            .prepare(&plan.listeners)
+            .map_err(|error| CannotStart::Listen(error.to_string()))?;
+        serve_admin(plan.admin, &running).await?;
+        running.snapshot().settle(reload::SETTLE).await;
+        listeners.apply(prepared);
+        running.enter(Phase::Ready);
+        let reloader = Arc::new(Reloader {
+            path: settings.path,
+            running: Arc::clone(&running),
+            live,
+            listeners: Arc::clone(&listeners),
+            admin: plan.admin,
+            turn: tokio::sync::Mutex::default(),
+        });
+        Ok(Self {
+            running,
+            listeners,
+            proxy,
+            reloader,
+            log,
+        })
+    }
+
+    /// Until a signal says to end.
+    async fn serve(&self, signals: &mut Signals, mut watch: FileWatch) {
+        let reloader = Arc::clone(&self.reloader);
+        let watching = tokio::spawn(async move {
+            loop {
+                watch.changed().await;
+                reloader.reload("file changed").await;
+            }
+        });
+        while signals.next().await == Wish::Reload {
+            self.reloader.reload("SIGHUP").await;
+        }
+        watching.abort();
+    }
+
+    /// `/ready` says 503; after the delay nobody is accepted any more; what is in flight may finish, and the process ends
+    /// as soon as it has. A second SIGINT ends it at once.
+    async fn drain(&self, signals: &mut Signals) {
+        let shutdown = self.running.snapshot().shutdown.clone();
+        self.running.enter(Phase::Draining);
+        info!(delay = ?shutdown.delay, timeout = ?shutdown.timeout, "ending");
+        tokio::select! {
+            () = self.finish(&shutdown) => {}
+            () = interrupted(signals) => warn!(connections = self.listeners.connections(), "interrupted again, ending at once"),
+        }
+        if self.log.dropped() > 0 {
+            warn!(
+                lines = self.log.dropped(),
+                "lines of the access log were dropped: whoever reads it is too slow"
+            );
+        }
+    }
+
+    async fn finish(&self, shutdown: &Shutdown) {
+        tokio::time::sleep(shutdown.delay).await;
+        self.listeners.close();
+        let finishing = async {
+            tokio::select! {
+                () = self.listeners.idle() => return,
+                () = tokio::time::sleep(LINGER) => {}
+            }
+            // Closes the connections that wait for a next request.
+            self.proxy.http_cleanup().await;
+            self.listeners.idle().await;
+        };
+        match tokio::time::timeout(shutdown.timeout, finishing).await {
+            Ok(()) => info!("ended, nothing was in flight any more"),
+            Err(_) => warn!(
+                connections = self.listeners.connections(),
+                "ended with connections still open after {:?}", shutdown.timeout
+            ),
+        }
+    }
+}
+
+async fn interrupted(signals: &mut Signals) {
+    while signals.next().await != Wish::Interrupt {}
+}
+
+fn pingora_settings(threads: usize) -> ServerConf {
+    ServerConf {
+        threads,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        max_retries: ATTEMPTS_BOUND,
+        ..ServerConf::default()
+    }
+}
+
+async fn serve_admin(
+    address: Option<SocketAddr>,
+    running: &Arc<Running>,
+) -> Result<(), CannotStart> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        CannotStart::Listen(format!("admin cannot listen on {address}: {error}"))
+    })?;
+    info!(%address, "admin listening");
+    tokio::spawn(admin::serve(listener, Arc::clone(running)));
+    Ok(())
+}
+
+/// The plan of a file, for those who only want to know whether it has one.
+///
+/// # Errors
+/// Everything that is wrong with it, as it is printed.
+pub fn read(path: &Path) -> Result<Plan, String> {
+    reload::read(path)
+}

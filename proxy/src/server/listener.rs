@@ -1,0 +1,343 @@
+//! The accept loops. They are ours rather than Pingora's, so that a listener can come, go and change while the process
+//! runs, a taken port is an error before anything starts, and the end of the process waits for what is in flight and no
+//! longer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use pingora::apps::ServerApp;
+use pingora_proxy::HttpProxy;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::connection::Connection;
+use super::front::Front;
+use super::gateway::Gateway;
+use crate::observe::access_log::AccessLog;
+use crate::snapshot::ListenerSpec;
+
+/// Connections that the kernel holds until they are accepted; it takes `net.core.somaxconn` if that is less.
+const BACKLOG: i32 = 65_535;
+
+/// After an error that is not one connection's own (no file descriptor left, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// RFC 9113, section 3.4.
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A listener that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("listener `{name}` cannot listen on {address}: {cause}")]
+pub(super) struct CannotListen {
+    name: String,
+    address: SocketAddr,
+    #[source]
+    cause: io::Error,
+}
+
+/// All listeners of the process.
+pub(super) struct Listeners {
+    shared: Arc<Shared>,
+    open: Mutex<Vec<Arc<Listener>>>,
+}
+
+/// What all connections need.
+struct Shared {
+    proxy: Arc<HttpProxy<Gateway>>,
+    log: Arc<AccessLog>,
+    connections: TaskTracker,
+}
+
+/// Sockets that are bound but not used yet.
+pub(super) struct Prepared {
+    specs: Vec<ListenerSpec>,
+    sockets: Vec<(SocketAddr, TcpListener)>,
+}
+
+/// One address that is listened on.
+struct Listener {
+    address: SocketAddr,
+    settings: ArcSwap<Settings>,
+    open: AtomicUsize,
+    left: Notify,
+    closing: CancellationToken,
+    ending: watch::Sender<bool>,
+}
+
+/// What may change while the socket stays.
+struct Settings {
+    spec: ListenerSpec,
+    http1: Arc<Front>,
+    h2c: Arc<Front>,
+}
+
+impl Listeners {
+    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, log: Arc<AccessLog>) -> Self {
+        let shared = Shared {
+            proxy,
+            log,
+            connections: TaskTracker::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Binds what is new in `specs` and changes nothing yet.
+    ///
+    /// # Errors
+    /// One of them cannot be bound; those that could are free again.
+    pub(super) fn prepare(&self, specs: &[ListenerSpec]) -> Result<Prepared, CannotListen> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open =
+            |spec: &&ListenerSpec| open.iter().any(|listener| listener.address == spec.address);
+        let fresh = specs.iter().filter(|spec| !is_open(spec)).map(|spec| {
+            let socket = bind(spec.address).map_err(|cause| CannotListen {
+                name: spec.name.clone(),
+                address: spec.address,
+                cause,
+            })?;
+            Ok((spec.address, socket))
+        });
+        Ok(Prepared {
+            sockets: fresh.collect::<Result<_, _>>()?,
+            specs: specs.to_vec(),
+        })
+    }
+
+    /// Opens what is new, closes what is gone and gives the others their new settings.
+    pub(super) fn apply(&self, prepared: Prepared) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|listener| {
+            let stays = prepared
+                .specs
+                .iter()
+                .find(|spec| spec.address == listener.address);
+            match stays {
+                Some(spec) => listener.change(spec, &self.shared),
+                None => listener.close(),
+            }
+            stays.is_some()
+        });
+        for (address, socket) in prepared.sockets {
+            if let Some(spec) = prepared.specs.iter().find(|spec| spec.address == address) {
+                let listener = Arc::new(Listener::new(spec, &self.shared));
+                info!(listener = %spec.name, %address, "listening");
+                tokio::spawn(Arc::clone(&listener).accept(socket, Arc::clone(&self.shared)));
+                open.push(listener);
+            }
+        }
+    }
+
+    /// Stops accepting. Every answer from now on tells its client to close.
+    pub(super) fn close(&self) {
+        for listener in self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
+            listener.close();
+        }
+        self.shared.connections.close();
+    }
+
+    /// Waits until the last connection is gone.
+    pub(super) async fn idle(&self) {
+        self.shared.connections.wait().await;
+    }
+
+    /// Connections that are still there.
+    pub(super) fn connections(&self) -> usize {
+        self.shared.connections.len()
+    }
+}
+
+/// A tokio listener. An address that somebody listens on already is an error: `SO_REUSEADDR` only forgives connections
+/// that are still dying.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl Settings {
+    fn new(spec: &ListenerSpec, shared: &Shared) -> Self {
+        let front = |h2c| {
+            Arc::new(Front::new(
+                Arc::clone(&shared.proxy),
+                Arc::clone(&shared.log),
+                spec.timeouts,
+                h2c,
+            ))
+        };
+        Self {
+            spec: spec.clone(),
+            http1: front(false),
+            h2c: front(true),
+        }
+    }
+}
+
+impl Listener {
+    fn new(spec: &ListenerSpec, shared: &Shared) -> Self {
+        Self {
+            address: spec.address,
+            settings: ArcSwap::from_pointee(Settings::new(spec, shared)),
+            open: AtomicUsize::new(0),
+            left: Notify::new(),
+            closing: CancellationToken::new(),
+            ending: watch::Sender::new(false),
+        }
+    }
+
+    fn change(&self, spec: &ListenerSpec, shared: &Shared) {
+        if self.settings.load().spec != *spec {
+            self.settings.store(Arc::new(Settings::new(spec, shared)));
+            self.left.notify_waiters();
+            info!(listener = %spec.name, address = %spec.address, "listener has new settings for new connections");
+        }
+    }
+
+    fn close(&self) {
+        info!(listener = %self.settings.load().spec.name, address = %self.address, "listener closes");
+        self.closing.cancel();
+        self.ending.send_replace(true);
+    }
+
+    async fn accept(self: Arc<Self>, socket: TcpListener, shared: Arc<Shared>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => break,
+                () = self.room() => {}
+            }
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => break,
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, client)) => self.welcome(stream, client, &shared),
+                    Err(error) => pause_after(&error).await,
+                },
+            }
+        }
+        // Connections that the kernel took before the socket closes would be reset with it.
+        while let Some(Ok((stream, client))) = socket.accept().now_or_never() {
+            self.welcome(stream, client, &shared);
+        }
+    }
+
+    /// Waits while there are as many connections as allowed.
+    async fn room(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.open.load(Ordering::Acquire)
+                < self.settings.load().spec.max_connections as usize
+            {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn welcome(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, shared: &Arc<Shared>) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        let place = Place(Arc::clone(self));
+        shared.connections.spawn(async move {
+            place.0.serve(stream, client).await;
+        });
+    }
+
+    async fn serve(&self, stream: TcpStream, client: SocketAddr) {
+        // Small answers must not wait for the client's acknowledgement of earlier ones.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let settings = self.settings.load_full();
+        let Some(front) = settings.front(&stream).await else {
+            return;
+        };
+        let is_h2c = Arc::ptr_eq(front, &settings.h2c);
+        let connection = Connection::new(stream, client, settings.spec.timeouts.header, is_h2c);
+        front
+            .process_new(Box::new(connection), &self.ending.subscribe())
+            .await;
+    }
+}
+
+impl Settings {
+    /// Which protocol the client speaks, by its first bytes; none if it says nothing for too long or speaks one that is not
+    /// spoken here.
+    async fn front(&self, stream: &TcpStream) -> Option<&Arc<Front>> {
+        if !self.spec.h2c {
+            return Some(&self.http1);
+        }
+        let is_h2 =
+            tokio::time::timeout(self.spec.timeouts.keep_alive, begins_with_preface(stream))
+                .await
+                .ok()?
+                .ok()?;
+        if is_h2 {
+            Some(&self.h2c)
+        } else {
+            self.spec.http1.then_some(&self.http1)
+        }
+    }
+}
+
+/// Looks without taking. Ends with the first byte that decides.
+async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
+    /// The preface comes in one piece but for the rarest case; then this is how often the rest is looked for.
+    const GLANCE: Duration = Duration::from_millis(5);
+    let mut seen = [0; H2_PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut seen).await?;
+        let seen = seen.get(..length).unwrap_or_default();
+        if seen.is_empty() || !H2_PREFACE.starts_with(seen) {
+            return Ok(false);
+        }
+        if seen.len() == H2_PREFACE.len() {
+            return Ok(true);
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+/// A connection's place among those that are allowed.
+struct Place(Arc<Listener>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.left.notify_one();
+    }
+}
+
+/// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
+async fn pause_after(error: &io::Error) {
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    ) {
+        warn!("cannot accept connections: {error}");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}

@@ -1,0 +1,100 @@
+//! From a changed file to the next snapshot: read, check, plan, bind, start, settle, swap. Whatever fails before the swap
+//! leaves everything as it was.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Mutex;
+use tracing::{error, info, warn};
+
+use super::listener::Listeners;
+use crate::config::{self, Report};
+use crate::snapshot::{Plan, Refusal, Running, Snapshot};
+use crate::upstream::Live;
+
+/// How long new names and new servers have to answer for the first time before they are used.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+
+/// Takes the file, again and again.
+pub(super) struct Reloader {
+    pub(super) path: PathBuf,
+    pub(super) running: Arc<Running>,
+    pub(super) live: Arc<Live>,
+    pub(super) listeners: Arc<Listeners>,
+    /// Where the operator's side listens since the start.
+    pub(super) admin: Option<SocketAddr>,
+    /// One at a time.
+    pub(super) turn: Mutex<()>,
+}
+
+/// Reads a file and makes its plan.
+///
+/// # Errors
+/// Everything that is wrong with it, as it is printed.
+pub fn read(path: &std::path::Path) -> Result<Plan, String> {
+    let loaded = config::load(path).map_err(|report| report.to_string())?;
+    let plan = Plan::new(&loaded.file)
+        .map_err(|problems| Report::new(loaded.source.clone(), problems).to_string())?;
+    if !loaded.warnings.is_empty() {
+        warn!("{}", Report::new(loaded.source, loaded.warnings));
+    }
+    Ok(plan)
+}
+
+impl Reloader {
+    /// Takes the file as it is now.
+    pub(super) async fn reload(&self, cause: &str) {
+        let _turn = self.turn.lock().await;
+        match self.take().await {
+            Ok(generation) => info!(generation, cause, "routing file taken"),
+            Err(report) => {
+                error!(
+                    cause,
+                    "routing file refused, the running one stays\n{report}"
+                );
+                self.running.note_refusal(Some(Refusal {
+                    since: SystemTime::now(),
+                    report,
+                }));
+            }
+        }
+    }
+
+    async fn take(&self) -> Result<u64, String> {
+        let plan = read(&self.path)?;
+        let prepared = self
+            .listeners
+            .prepare(&plan.listeners)
+            .map_err(|error| error.to_string())?;
+        let before = self.running.snapshot();
+        let next = Snapshot::start(&plan, before.generation + 1, &self.live, Some(&before));
+        next.settle(SETTLE).await;
+        let generation = next.generation;
+        self.running.swap(next);
+        self.listeners.apply(prepared);
+        self.running.note_refusal(None);
+        self.tell_restart_required(&plan);
+        Ok(generation)
+    }
+
+    /// The operator's side stays where it is: whoever watches it must not lose it to an edit.
+    fn tell_restart_required(&self, plan: &Plan) {
+        let mut what = Vec::new();
+        if plan.admin != self.admin {
+            let text = |address: Option<SocketAddr>| {
+                address.map_or_else(|| "none".to_owned(), |address| address.to_string())
+            };
+            what.push(format!(
+                "admin.address: {} -> {}",
+                text(self.admin),
+                text(plan.admin)
+            ));
+        }
+        for change in &what {
+            warn!("applies after a restart only: {change}");
+        }
+        self.running.note_restart_required(what);
+    }
+}

@@ -1,0 +1,92 @@
+//! From what was written to what runs: a plan is made from the file, with every mistake in it collected, and only a
+//! whole plan becomes the next snapshot. A request sees one snapshot from start to end.
+
+mod plan;
+mod running;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+pub use self::plan::{ClientTimeouts, Limits, ListenerSpec, Plan, Shutdown};
+pub use self::running::{Phase, Refusal, Running};
+use crate::route::Table;
+use crate::upstream::{Live, Upstream};
+
+/// Everything that a request needs to know, as it stood when the request came.
+pub struct Snapshot {
+    /// Counts the files that were taken, from 1.
+    pub generation: u64,
+    /// When this one was taken.
+    pub since: SystemTime,
+    /// Which route takes a request.
+    pub table: Table,
+    /// The routes, as the table numbers them.
+    pub routes: Vec<Route>,
+    /// Every upstream of the file, in its order.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Bounds on a request.
+    pub limits: Limits,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+}
+
+/// Where a request goes.
+pub struct Route {
+    /// The name in the file.
+    pub name: String,
+    /// Who answers.
+    pub upstream: Arc<Upstream>,
+}
+
+impl Snapshot {
+    /// Starts what the plan describes. An upstream that `before` already runs and that did not change goes on as it is.
+    /// Must be called within a tokio runtime.
+    pub fn start(plan: &Plan, generation: u64, live: &Arc<Live>, before: Option<&Self>) -> Self {
+        let upstreams: Vec<Arc<Upstream>> = plan
+            .upstreams
+            .iter()
+            .map(|spec| {
+                let running = before.and_then(|before| {
+                    before
+                        .upstreams
+                        .iter()
+                        .find(|upstream| upstream.spec().same(spec))
+                });
+                running.map_or_else(|| Upstream::start(spec.clone(), live), Arc::clone)
+            })
+            .collect();
+        let routes = plan.routes.iter().filter_map(|route| {
+            let upstream = upstreams.get(route.upstream)?;
+            Some(Route {
+                name: route.name.clone(),
+                upstream: Arc::clone(upstream),
+            })
+        });
+        Self {
+            generation,
+            since: SystemTime::now(),
+            table: Table::new(plan.routes.iter().map(|route| &route.conditions)),
+            routes: routes.collect(),
+            upstreams,
+            limits: plan.limits.clone(),
+            shutdown: plan.shutdown.clone(),
+        }
+    }
+
+    /// Waits until every name was looked up and every server probed once, but not for longer than `patience`.
+    pub async fn settle(&self, patience: Duration) {
+        const GLANCE: Duration = Duration::from_millis(5);
+        let settled = async {
+            while !self.upstreams.iter().all(|upstream| upstream.is_settled()) {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        // Whoever is not settled by then will be used as far as it is known.
+        let _ = tokio::time::timeout(patience, settled).await;
+    }
+
+    /// The route for this host and path.
+    pub fn route(&self, host: &str, path: &str) -> Option<&Route> {
+        self.routes.get(self.table.find(host, path)?)
+    }
+}

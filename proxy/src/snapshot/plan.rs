@@ -1,0 +1,286 @@
+//! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
+//! yet: making a plan opens no socket, so `tidegate check` makes one too.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::component;
+use crate::config::{self, Diagnostic, File, Protocol, Spanned};
+use crate::route::{Conditions, PathCondition};
+use crate::upstream::balance;
+use crate::upstream::health;
+use crate::upstream::{Host, ServerSpec, Spec, Timeouts};
+
+const CONNECT: Duration = Duration::from_secs(2);
+/// nginx's `proxy_read_timeout` and `proxy_send_timeout`.
+const SILENCE: Duration = Duration::from_secs(60);
+const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
+/// HAProxy's documentation of `timeout tunnel` suggests it.
+const TUNNEL: Duration = Duration::from_secs(3600);
+const ATTEMPTS: u8 = 3;
+const DNS_REFRESH: Duration = Duration::from_secs(5);
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// nginx's `keepalive_timeout`.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const MAX_CONNECTIONS: u32 = 20_000;
+
+const HEADER_SIZE: u64 = 32 * 1024;
+const HEADER_COUNT: u16 = 100;
+
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a file asks for.
+pub struct Plan {
+    /// Where clients connect.
+    pub listeners: Vec<ListenerSpec>,
+    /// Who answers.
+    pub upstreams: Vec<Spec>,
+    /// Which request goes where.
+    pub routes: Vec<RouteSpec>,
+    /// Bounds on a request.
+    pub limits: Limits,
+    /// Where the operator's side listens.
+    pub admin: Option<SocketAddr>,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+}
+
+/// A route whose upstream is known.
+pub struct RouteSpec {
+    /// The name in the file.
+    pub name: String,
+    /// Which requests.
+    pub conditions: Conditions,
+    /// Position in [`Plan::upstreams`].
+    pub upstream: usize,
+}
+
+/// A listener with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerSpec {
+    /// The name in the file.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether HTTP/1 is spoken.
+    pub http1: bool,
+    /// Whether HTTP/2 without TLS is spoken.
+    pub h2c: bool,
+    /// Waiting for clients.
+    pub timeouts: ClientTimeouts,
+    /// Connections at a time.
+    pub max_connections: u32,
+}
+
+/// Waiting for clients, with every default filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientTimeouts {
+    /// For the whole head of a request.
+    pub header: Duration,
+    /// The longest silence within a body.
+    pub body: Duration,
+    /// For a piece of the answer to be taken.
+    pub write: Duration,
+    /// For the next request.
+    pub keep_alive: Duration,
+}
+
+/// Bounds on a request, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the head.
+    pub header_size: u64,
+    /// Number of header fields.
+    pub header_count: u16,
+    /// Bytes of the body, if bounded.
+    pub body_size: Option<u64>,
+}
+
+/// How the process ends, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// `/ready` says 503 for this long before connections are refused.
+    pub delay: Duration,
+    /// What is in flight may take this long.
+    pub timeout: Duration,
+}
+
+impl Plan {
+    /// Makes the plan of a file that passed [`config::parse`].
+    ///
+    /// # Errors
+    /// Everything that the components find wrong with their options.
+    pub fn new(file: &File) -> Result<Self, Vec<Diagnostic>> {
+        let mut wrong = Vec::new();
+        let upstreams: Vec<Spec> = file
+            .upstreams
+            .iter()
+            .filter_map(|(name, upstream)| {
+                spec(name, upstream, file)
+                    .map_err(|problems| wrong.extend(problems))
+                    .ok()
+            })
+            .collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let positions: HashMap<&str, usize> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| (spec.name.as_str(), index))
+            .collect();
+        let routes = file.routes.iter().filter_map(|(name, route)| {
+            let upstream = *positions.get(route.upstream.as_str())?;
+            Some(RouteSpec {
+                name: name.value.clone(),
+                conditions: conditions(&route.matches),
+                upstream,
+            })
+        });
+        Ok(Self {
+            listeners: file
+                .listeners
+                .iter()
+                .map(|(name, listener)| listener_spec(name, listener))
+                .collect(),
+            routes: routes.collect(),
+            limits: limits(&file.limits),
+            admin: file.admin.as_ref().map(|admin| admin.address.value),
+            shutdown: shutdown(&file.shutdown),
+            upstreams,
+        })
+    }
+}
+
+fn spec(name: &str, upstream: &config::Upstream, file: &File) -> Result<Spec, Vec<Diagnostic>> {
+    let policy = upstream
+        .balance
+        .as_ref()
+        .map(|written| component::build("balancing policy", balance::KINDS, written));
+    let check = upstream
+        .health_check
+        .as_ref()
+        .map(|written| component::build("health check", health::KINDS, written));
+    let mut wrong = Vec::new();
+    let policy = policy.transpose().unwrap_or_else(|problems| {
+        wrong.extend(problems);
+        None
+    });
+    let check = check.transpose().unwrap_or_else(|problems| {
+        wrong.extend(problems);
+        None
+    });
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(Spec {
+        name: name.to_owned(),
+        servers: upstream
+            .servers
+            .iter()
+            .map(|server| server_spec(server))
+            .collect(),
+        policy: policy.unwrap_or_else(balance::default_policy),
+        check,
+        timeouts: timeouts(&upstream.timeouts, &file.timeouts),
+        attempts: upstream
+            .retry
+            .attempts
+            .or(file.retry.attempts)
+            .map_or(ATTEMPTS, |attempts| attempts.value),
+        dns_refresh: upstream
+            .dns_refresh
+            .map_or(DNS_REFRESH, |refresh| refresh.get()),
+    })
+}
+
+fn server_spec(server: &config::Server) -> ServerSpec {
+    let host = match &server.address.host {
+        config::Host::Ip(ip) => Host::Ip(*ip),
+        config::Host::Name(name) => Host::Name(name.clone()),
+    };
+    ServerSpec {
+        host,
+        port: server.address.port,
+        weight: server.weight.value,
+    }
+}
+
+fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
+    let pick = |key: fn(&config::Timeouts) -> Option<Spanned<config::Duration>>,
+                default: Duration| {
+        key(upstream)
+            .or(key(file))
+            .map_or(default, |written| written.get())
+    };
+    Timeouts {
+        connect: pick(|written| written.connect, CONNECT),
+        read: pick(|written| written.read, SILENCE),
+        write: pick(|written| written.write, SILENCE),
+        idle: pick(|written| written.idle, UPSTREAM_IDLE),
+        tunnel: pick(|written| written.tunnel, TUNNEL),
+    }
+}
+
+fn conditions(written: &config::Match) -> Conditions {
+    let hosts = written
+        .host
+        .iter()
+        .flat_map(|hosts| hosts.iter())
+        .map(|host| host.to_ascii_lowercase())
+        .collect();
+    let path = match (&written.path, &written.path_prefix) {
+        (Some(path), _) => PathCondition::Exact(path.value.clone()),
+        (None, Some(prefix)) => PathCondition::Prefix(prefix.value.clone()),
+        (None, None) => PathCondition::Any,
+    };
+    Conditions { hosts, path }
+}
+
+fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {
+    let speaks = |protocol| {
+        listener
+            .protocols
+            .as_ref()
+            .is_none_or(|protocols| protocols.contains(&protocol))
+    };
+    let or = |written: Option<Spanned<config::Duration>>, default| {
+        written.map_or(default, |written| written.get())
+    };
+    ListenerSpec {
+        name: name.to_owned(),
+        address: listener.address.value,
+        http1: speaks(Protocol::Http1),
+        h2c: speaks(Protocol::H2c),
+        timeouts: ClientTimeouts {
+            header: or(listener.timeouts.header, HEADER_TIMEOUT),
+            body: or(listener.timeouts.body, SILENCE),
+            write: or(listener.timeouts.write, SILENCE),
+            keep_alive: or(listener.timeouts.keep_alive, KEEP_ALIVE),
+        },
+        max_connections: listener
+            .max_connections
+            .map_or(MAX_CONNECTIONS, |most| most.value),
+    }
+}
+
+fn limits(written: &config::Limits) -> Limits {
+    Limits {
+        header_size: written.header_size.map_or(HEADER_SIZE, |size| size.bytes()),
+        header_count: written
+            .header_count
+            .map_or(HEADER_COUNT, |count| count.value),
+        body_size: written.body_size.map(|size| size.bytes()),
+    }
+}
+
+fn shutdown(written: &config::Shutdown) -> Shutdown {
+    Shutdown {
+        delay: written.delay.map_or(Duration::ZERO, |delay| delay.get()),
+        timeout: written
+            .timeout
+            .map_or(SHUTDOWN_TIMEOUT, |timeout| timeout.get()),
+    }
+}

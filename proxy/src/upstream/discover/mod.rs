@@ -1,0 +1,3 @@
+//! Who is there: one file per source of addresses.
+
+pub mod dns;

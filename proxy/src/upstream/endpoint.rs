@@ -1,0 +1,103 @@
+//! One server: its address, its weight, and what is known about it right now.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pingora::upstreams::peer::HttpPeer;
+
+use super::Timeouts;
+use super::health::{Health, Watch};
+
+/// What a server carries at this moment, shared by all upstreams that name its address.
+#[derive(Debug, Default)]
+pub struct Load {
+    in_flight: AtomicUsize,
+}
+
+/// One server of an upstream.
+pub struct Endpoint {
+    address: SocketAddr,
+    weight: u16,
+    load: Arc<Load>,
+    watch: Option<Arc<Watch>>,
+    peer: HttpPeer,
+}
+
+impl Endpoint {
+    /// A server with its connection settings prepared, so that a request only copies them.
+    pub fn new(
+        address: SocketAddr,
+        weight: u16,
+        load: Arc<Load>,
+        watch: Option<Arc<Watch>>,
+        timeouts: &Timeouts,
+    ) -> Self {
+        let mut peer = HttpPeer::new(address, false, String::new());
+        peer.options.connection_timeout = Some(timeouts.connect);
+        peer.options.total_connection_timeout = Some(timeouts.connect);
+        peer.options.read_timeout = Some(timeouts.read);
+        peer.options.write_timeout = Some(timeouts.write);
+        peer.options.idle_timeout = Some(timeouts.idle);
+        Self {
+            address,
+            weight,
+            load,
+            watch,
+            peer,
+        }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its share, relative to the others'.
+    pub fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// How to connect to it.
+    pub fn peer(&self) -> &HttpPeer {
+        &self.peer
+    }
+
+    /// What the probes say; a server that nobody probes is taken to be well.
+    pub fn health(&self) -> Health {
+        self.watch
+            .as_ref()
+            .map_or(Health::Up, |watch| watch.health())
+    }
+
+    /// Why it is down, in the words of the last failed probe.
+    pub fn reason(&self) -> Option<String> {
+        self.watch.as_ref().and_then(|watch| watch.reason())
+    }
+
+    /// Whether its first probe was answered, one way or the other.
+    pub fn is_settled(&self) -> bool {
+        self.health() != Health::Untried
+    }
+
+    /// Requests under way.
+    pub fn in_flight(&self) -> usize {
+        self.load.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request until the returned value is dropped.
+    pub fn enter(&self) -> InFlight {
+        self.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(&self.load))
+    }
+}
+
+/// A request under way to a server.
+#[derive(Debug)]
+pub struct InFlight(Arc<Load>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

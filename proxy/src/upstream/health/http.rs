@@ -1,0 +1,189 @@
+//! `health_check: http`: a server is well when it answers a GET with an expected status.
+//!
+//! ```yaml
+//! health_check:
+//!   http:
+//!     path: /api/health
+//!     host: api.internal          # default: the server's address
+//!     statuses: [ 200, "300-399" ] # default: 200-299
+//!     interval: 2s
+//!     timeout: 1s
+//!     healthy_after: 2
+//!     unhealthy_after: 3
+//! ```
+//!
+//! Every probe is a connection of its own: one that is kept open would not notice that new ones are refused.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use http::header::{HOST, USER_AGENT};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType};
+use pingora_load_balancing::health_check::HttpHealthCheck;
+use serde::Deserialize;
+
+use super::Check;
+use super::pace::{Pace, Written};
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, Duration, Spanned};
+
+pub(super) const KIND: Kind<Arc<Check>> = Kind {
+    name: "http",
+    summary: "a server is well when it answers a GET with an expected status",
+    build,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Http {
+    /// What is asked for. Default: `/`.
+    path: Option<Spanned<String>>,
+    /// The Host header. Default: `tidegate`.
+    host: Option<Spanned<String>>,
+    /// Statuses that mean well, alone or as ranges. Default: `200-299`.
+    statuses: Option<Vec<Spanned<String>>>,
+    /// From one probe to the next. Default: `5s`.
+    interval: Option<Spanned<Duration>>,
+    /// For the whole probe. Default: `2s`.
+    timeout: Option<Spanned<Duration>>,
+    /// Good answers in a row until a server that was down is used again. Default: 2.
+    healthy_after: Option<Spanned<u32>>,
+    /// Bad answers in a row until a server that was up is left out. Default: 3.
+    unhealthy_after: Option<Spanned<u32>>,
+}
+
+/// The Host header of a probe whose check names none.
+const HOST_DEFAULT: &str = "tidegate";
+
+fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
+    let written: Http = options.decode()?;
+    let Http {
+        interval,
+        timeout,
+        healthy_after,
+        unhealthy_after,
+        ..
+    } = written;
+    let mut wrong = Vec::new();
+    let pace = collect(
+        &mut wrong,
+        Written {
+            interval,
+            timeout,
+            healthy_after,
+            unhealthy_after,
+        }
+        .pace(),
+    );
+    let statuses = collect(&mut wrong, statuses(written.statuses.as_deref()));
+    let request = collect(
+        &mut wrong,
+        request(written.path.as_ref(), written.host.as_ref()),
+    );
+    match (pace, statuses, request) {
+        (Some(pace), Some(statuses), Some(request)) => Ok(Arc::new(check(request, statuses, pace))),
+        _ => Err(wrong),
+    }
+}
+
+fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace) -> Check {
+    let identity = format!(
+        "http {} {:?} {statuses:?} {pace:?}",
+        request.uri,
+        request.headers.get(HOST)
+    );
+    let mut probe = HttpHealthCheck::new(HOST_DEFAULT, false);
+    probe.req = request;
+    probe.peer_template.options.connection_timeout = Some(pace.timeout);
+    probe.peer_template.options.read_timeout = Some(pace.timeout);
+    probe.validator = Some(Box::new(move |answer: &ResponseHeader| {
+        let status = answer.status.as_u16();
+        if statuses.iter().any(|range| range.contains(&status)) {
+            return Ok(());
+        }
+        Error::e_explain(
+            ErrorType::CustomCode("unexpected status", status),
+            "of a health check",
+        )
+    }));
+    Check {
+        probe: Box::new(probe),
+        pace,
+        identity,
+    }
+}
+
+fn request(
+    path: Option<&Spanned<String>>,
+    host: Option<&Spanned<String>>,
+) -> Result<RequestHeader, Vec<Diagnostic>> {
+    let target = path.map_or("/", |path| path.value.as_str());
+    let mut request = match (
+        target.starts_with('/'),
+        RequestHeader::build("GET", target.as_bytes(), None),
+    ) {
+        (true, Ok(request)) => request,
+        _ => {
+            let span = path.map(|path| path.span).unwrap_or_default();
+            return Err(vec![
+                Diagnostic::error(format!("`{target}` is not a path"))
+                    .at(span)
+                    .label("a path begins with `/`"),
+            ]);
+        }
+    };
+    let name = host.map_or(HOST_DEFAULT, |host| host.value.as_str());
+    let headers = request.insert_header(HOST, name).and_then(|()| {
+        request.insert_header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
+    });
+    match headers {
+        Ok(()) => Ok(request),
+        Err(_) => {
+            let span = host.map(|host| host.span).unwrap_or_default();
+            Err(vec![
+                Diagnostic::error(format!("`{name}` cannot stand in a Host header")).at(span),
+            ])
+        }
+    }
+}
+
+fn statuses(
+    written: Option<&[Spanned<String>]>,
+) -> Result<Vec<RangeInclusive<u16>>, Vec<Diagnostic>> {
+    let Some(written) = written else {
+        return Ok(vec![200..=299]);
+    };
+    let mut wrong = Vec::new();
+    let ranges = written
+        .iter()
+        .filter_map(|text| {
+            collect(
+                &mut wrong,
+                status_range(text).map_err(|problem| vec![problem]),
+            )
+        })
+        .collect();
+    if wrong.is_empty() {
+        Ok(ranges)
+    } else {
+        Err(wrong)
+    }
+}
+
+fn status_range(text: &Spanned<String>) -> Result<RangeInclusive<u16>, Diagnostic> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    match (from.trim().parse(), to.trim().parse()) {
+        (Ok(from), Ok(to)) if 100 <= from && from <= to && to <= 599 => Ok(from..=to),
+        _ => Err(Diagnostic::error(format!(
+            "`{}` is not a status or a range of statuses",
+            text.value
+        ))
+        .at(text.span)
+        .label("for example `200` or `\"200-299\"`")),
+    }
+}
+
+fn collect<T>(wrong: &mut Vec<Diagnostic>, result: Result<T, Vec<Diagnostic>>) -> Option<T> {
+    result.map_err(|problems| wrong.extend(problems)).ok()
+}

@@ -1,0 +1,57 @@
+//! `health_check: tcp`: a server is well when it takes a connection.
+//!
+//! ```yaml
+//! health_check: { tcp: { interval: 2s, timeout: 1s, healthy_after: 2, unhealthy_after: 3 } }
+//! ```
+
+use std::sync::Arc;
+
+use pingora_load_balancing::health_check::TcpHealthCheck;
+use serde::Deserialize;
+
+use super::Check;
+use super::pace::Written;
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, Duration, Spanned};
+
+pub(super) const KIND: Kind<Arc<Check>> = Kind {
+    name: "tcp",
+    summary: "a server is well when it takes a connection",
+    build,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tcp {
+    /// From one probe to the next. Default: `5s`.
+    interval: Option<Spanned<Duration>>,
+    /// For the connection to stand. Default: `2s`.
+    timeout: Option<Spanned<Duration>>,
+    /// Good answers in a row until a server that was down is used again. Default: 2.
+    healthy_after: Option<Spanned<u32>>,
+    /// Bad answers in a row until a server that was up is left out. Default: 3.
+    unhealthy_after: Option<Spanned<u32>>,
+}
+
+fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
+    let Tcp {
+        interval,
+        timeout,
+        healthy_after,
+        unhealthy_after,
+    } = options.decode()?;
+    let pace = Written {
+        interval,
+        timeout,
+        healthy_after,
+        unhealthy_after,
+    }
+    .pace()?;
+    let mut probe = TcpHealthCheck::new();
+    probe.peer_template.options.connection_timeout = Some(pace.timeout);
+    Ok(Arc::new(Check {
+        identity: format!("tcp {pace:?}"),
+        probe,
+        pace,
+    }))
+}

@@ -1,0 +1,146 @@
+//! What outlives a reload: load and health by address, addresses by name.
+//!
+//! Upstreams come and go with the file; a server that stays keeps what is known about it. Each entry lives as long as
+//! somebody holds it, so what nobody uses any more ends by itself: its task stops and its place is free.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use super::Upstream;
+use super::discover::dns::{Name, Resolver};
+use super::endpoint::Load;
+use super::health::{Check, Watch};
+
+/// Shared by all snapshots of a process.
+pub struct Live {
+    loads: Book<SocketAddr, Load>,
+    watches: Book<(SocketAddr, String), Watch>,
+    names: Book<(String, Duration), Name>,
+    resolver: Arc<Resolver>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            loads: Book::default(),
+            watches: Book::default(),
+            names: Book::default(),
+            resolver: Arc::new(Resolver::from_system()),
+        }
+    }
+}
+
+impl Live {
+    /// What is in flight to this address, counted over all upstreams that name it.
+    pub fn load(&self, address: SocketAddr) -> Arc<Load> {
+        self.loads.get_or(address, || Arc::new(Load::default()))
+    }
+
+    /// The health of this server under this check: equal checks of the same server share their probes.
+    pub fn watch(&self, address: SocketAddr, check: &Arc<Check>) -> Arc<Watch> {
+        self.watches
+            .get_or((address, check.identity().to_owned()), || {
+                Watch::start(address, Arc::clone(check))
+            })
+    }
+
+    /// The addresses behind a name.
+    pub fn follow(&self, name: &str, refresh: Duration) -> Arc<Name> {
+        self.names.get_or((name.to_owned(), refresh), || {
+            Name::start(name, refresh, Arc::clone(&self.resolver))
+        })
+    }
+}
+
+/// Values that exist as long as somebody outside holds them.
+struct Book<K, V> {
+    entries: Mutex<HashMap<K, Weak<V>>>,
+}
+
+impl<K, V> Default for Book<K, V> {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+        }
+    }
+}
+
+impl<K: Eq + Hash, V> Book<K, V> {
+    fn get_or(&self, key: K, make: impl FnOnce() -> Arc<V>) -> Arc<V> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = entries.get(&key).and_then(Weak::upgrade) {
+            return held;
+        }
+        entries.retain(|_, value| value.strong_count() > 0);
+        let value = make();
+        entries.insert(key, Arc::downgrade(&value));
+        value
+    }
+}
+
+/// The upstreams that want to hear of a change.
+#[derive(Default)]
+pub struct Changes {
+    listeners: Mutex<Vec<Weak<Upstream>>>,
+}
+
+impl Changes {
+    /// From now on `upstream` is refreshed on every change, for as long as it exists.
+    pub fn subscribe(&self, upstream: Weak<Upstream>) {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&upstream));
+        listeners.push(upstream);
+    }
+
+    /// Refreshes all of them. The list is copied first: a refresh may subscribe.
+    pub fn announce(&self) {
+        let listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for upstream in listeners.iter().filter_map(Weak::upgrade) {
+            upstream.refresh();
+        }
+    }
+
+    /// The names of those that listen, for the log.
+    pub fn audience(&self) -> Vec<String> {
+        let listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut names: Vec<String> = listeners
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|known| known.name().to_owned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_stays_keeps_its_load_and_one_that_nobody_holds_is_forgotten() {
+        let live = Live::default();
+        let address: SocketAddr = ([127, 0, 0, 1], 80).into();
+        let held = live.load(address);
+        assert!(Arc::ptr_eq(&held, &live.load(address)));
+        let was = Arc::downgrade(&held);
+        drop(held);
+        assert!(was.upgrade().is_none());
+        live.load(address);
+    }
+}

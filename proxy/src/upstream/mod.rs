@@ -1,0 +1,216 @@
+//! Who answers: an upstream is a set of servers that answer alike, and what is known about each right now.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `endpoint` | one server: its address, its weight, what is in flight to it |
+//! | `pool` | the servers of one moment and who may be picked from them |
+//! | `live` | what outlives a reload: health and load by address, addresses by name |
+//! | `balance/` | who is picked: one file per policy |
+//! | `health/` | who is well: one file per kind of check |
+//! | `discover/` | who is there: one file per source of addresses |
+
+pub mod balance;
+pub mod discover;
+pub mod endpoint;
+pub mod health;
+pub mod live;
+mod pool;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+
+use self::balance::Policy;
+use self::discover::dns::Name;
+pub use self::endpoint::{Endpoint, InFlight};
+use self::health::{Check, Watch};
+pub use self::live::Live;
+pub use self::pool::{Pool, Unavailable};
+
+/// Waiting for a server, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the connection to stand.
+    pub connect: Duration,
+    /// The longest silence, before the answer and within it.
+    pub read: Duration,
+    /// For a piece of the request to be taken.
+    pub write: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// The longest silence on an upgraded connection.
+    pub tunnel: Duration,
+}
+
+/// A server as the file writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Where it is.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// Its share, relative to the others'.
+    pub weight: u16,
+}
+
+/// An address, or a name that stands for all the addresses it resolves to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// Fixed.
+    Ip(IpAddr),
+    /// Resolved, again and again.
+    Name(String),
+}
+
+/// Everything that defines an upstream. Equal specs mean the same running upstream, kept over a reload.
+#[derive(Clone)]
+pub struct Spec {
+    /// The name in the file.
+    pub name: String,
+    /// Its servers.
+    pub servers: Vec<ServerSpec>,
+    /// How one is picked.
+    pub policy: Arc<dyn Policy>,
+    /// How to find out whether one is well.
+    pub check: Option<Arc<Check>>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// How often a request may be sent in all.
+    pub attempts: u8,
+    /// The longest time a name's addresses are believed.
+    pub dns_refresh: Duration,
+}
+
+impl Spec {
+    /// Whether both describe the same upstream.
+    pub fn same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.servers == other.servers
+            && self.policy.identity() == other.policy.identity()
+            && self.check.as_ref().map(|check| check.identity())
+                == other.check.as_ref().map(|check| check.identity())
+            && self.timeouts == other.timeouts
+            && self.attempts == other.attempts
+            && self.dns_refresh == other.dns_refresh
+    }
+}
+
+/// A running upstream: its servers are watched and its names followed for as long as it exists.
+pub struct Upstream {
+    spec: Spec,
+    live: Arc<Live>,
+    names: HashMap<String, Arc<Name>>,
+    members: Mutex<Vec<Arc<Endpoint>>>,
+    pool: ArcSwap<Pool>,
+}
+
+impl Upstream {
+    /// Starts to follow the names and to probe the servers. Must be called within a tokio runtime.
+    pub fn start(spec: Spec, live: &Arc<Live>) -> Arc<Self> {
+        let upstream = Arc::new_cyclic(|me: &Weak<Self>| {
+            let names = spec
+                .servers
+                .iter()
+                .filter_map(|server| match &server.host {
+                    Host::Ip(_) => None,
+                    Host::Name(name) => {
+                        let followed = live.follow(name, spec.dns_refresh);
+                        followed.changes.subscribe(me.clone());
+                        Some((name.clone(), followed))
+                    }
+                })
+                .collect();
+            let pool = ArcSwap::from_pointee(Pool::new(&[], spec.policy.as_ref()));
+            Self {
+                spec,
+                live: Arc::clone(live),
+                names,
+                members: Mutex::default(),
+                pool,
+            }
+        });
+        upstream.refresh();
+        upstream
+    }
+
+    /// The name in the file.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// What defines it.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The servers of this moment.
+    pub fn pool(&self) -> Guard<Arc<Pool>> {
+        self.pool.load()
+    }
+
+    /// Whether every name was looked up and every server probed at least once.
+    pub fn is_settled(&self) -> bool {
+        self.names.values().all(|name| name.was_asked())
+            && self
+                .pool
+                .load()
+                .all()
+                .iter()
+                .all(|server| server.is_settled())
+    }
+
+    /// Takes in what changed: addresses that came or went, servers that fell ill or recovered.
+    pub fn refresh(self: &Arc<Self>) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = self.addresses();
+        members.retain(|member| wanted.contains(&(member.address(), member.weight())));
+        for (address, weight) in wanted {
+            if !members.iter().any(|member| member.address() == address) {
+                members.push(Arc::new(self.endpoint(address, weight)));
+            }
+        }
+        members.sort_by_key(|member| member.address());
+        self.pool
+            .store(Arc::new(Pool::new(&members, self.spec.policy.as_ref())));
+    }
+
+    /// Each address once; where servers overlap, the first one written decides the weight.
+    fn addresses(&self) -> Vec<(SocketAddr, u16)> {
+        let mut found: Vec<(SocketAddr, u16)> = Vec::new();
+        for server in &self.spec.servers {
+            let ips: Vec<IpAddr> = match &server.host {
+                Host::Ip(ip) => vec![*ip],
+                Host::Name(name) => self
+                    .names
+                    .get(name)
+                    .map(|name| name.addresses())
+                    .unwrap_or_default(),
+            };
+            for ip in ips {
+                let address = SocketAddr::new(ip, server.port);
+                if !found.iter().any(|(known, _)| *known == address) {
+                    found.push((address, server.weight));
+                }
+            }
+        }
+        found
+    }
+
+    fn endpoint(self: &Arc<Self>, address: SocketAddr, weight: u16) -> Endpoint {
+        let watch: Option<Arc<Watch>> = self.spec.check.as_ref().map(|check| {
+            let watch = self.live.watch(address, check);
+            watch.changes.subscribe(Arc::downgrade(self));
+            watch
+        });
+        Endpoint::new(
+            address,
+            weight,
+            self.live.load(address),
+            watch,
+            &self.spec.timeouts,
+        )
+    }
+}

@@ -1,0 +1,34 @@
+# One word per intention. CI runs the same words (.ci/run).
+
+# Where rustup puts Rust, for shells that were opened before it came.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-check test compose lint docs deps
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: deps ## two APIs, the front-end and the proxy on http://127.0.0.1:8080; Ctrl-C stops them
+	@scripts/demo.sh
+
+demo-check: deps ## the demo without a terminal: start, ask, stop, nothing left behind
+	@scripts/demo-check.sh
+
+test: deps ## all tests but the compose test
+	cargo build --workspace --locked
+	cargo test --workspace --locked
+
+compose: deps ## the stack in real containers: build, scale, break, edit (needs Docker)
+	cargo test --workspace --locked --test stack -- --nocapture
+
+lint: deps ## formatting, clippy, scripts and the dependency tree, as far as the tools for them are there
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@scripts/lint-optional.sh
+
+docs: deps ## the code's own documentation, in target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+deps: ## what a build needs: checks, and installs where it may
+	@scripts/deps.sh

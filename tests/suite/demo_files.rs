@@ -1,0 +1,84 @@
+//! Every routing file that we hand out loads.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tidegate_tests::{program, repository};
+
+/// The files of `conf/`, at any depth.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+fn check(file: &Path) -> Output {
+    Command::new(program("tidegate"))
+        .arg("check")
+        .arg("-c")
+        .arg(file)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[test]
+fn every_file_in_conf_loads() {
+    let files = files(&repository().join("conf"));
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        assert_eq!(
+            file.extension().and_then(|name| name.to_str()),
+            Some("yaml"),
+            "{}",
+            file.display()
+        );
+        let output = check(&file);
+        assert!(
+            output.status.success(),
+            "{}: {}\n{}",
+            file.display(),
+            output.status,
+            said(&output)
+        );
+    }
+}
+
+/// The test above can fail: one letter more in a good file, and it is refused by name and line.
+#[test]
+fn a_slip_in_the_demo_file_is_found() {
+    let good = std::fs::read_to_string(repository().join("conf/tidegate.yaml")).unwrap();
+    let bad = good.replace("upstream: frontend", "upstream: frontends");
+    assert_ne!(good, bad);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tidegate.yaml");
+    std::fs::write(&file, &bad).unwrap();
+    let output = check(&file);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let line = 1 + bad
+        .lines()
+        .position(|line| line.contains("upstream: frontends"))
+        .unwrap();
+    let place = format!("tidegate.yaml:{line}:");
+    assert!(
+        said(&output).contains(&place) && said(&output).contains("frontends"),
+        "{}",
+        said(&output)
+    );
+}

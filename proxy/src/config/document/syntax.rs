@@ -42,7 +42,7 @@ pub(super) fn odd_tag(tag: &str, span: Span) -> Diagnostic {
         super::shortened(tag)
     ))
     .at(span)
-    .label("this has a tag")
+    .label("not one of YAML's own")
     .help("remove it; put text that begins with `!` into quotes")
 }
 

@@ -122,6 +122,12 @@ fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnost
     .did_you_mean(meant);
     match hints::home(key) {
         _ if meant.is_some() => {}
+        _ if key
+            .split_once(':')
+            .is_some_and(|(word, _)| known.contains(&word)) =>
+        {
+            diagnostic = diagnostic.help("a space is missing after the `:`");
+        }
         _ if is_split_address(known, place) => {
             let port = place.node.text().unwrap_or_default();
             diagnostic = diagnostic.help(format!(
@@ -176,7 +182,11 @@ fn no_value(expected: &str, place: &Where<'_>) -> Diagnostic {
     Diagnostic::error(format!("{} has no value", place.subject()))
         .at(place.name().unwrap_or_else(|| place.span()))
         .label(format!("expected {expected}"))
-        .help("write a value after the colon, or remove the key")
+        .help(if place.item {
+            "write a value after the `-`, or remove it"
+        } else {
+            "write a value after the colon, or remove the key"
+        })
 }
 
 fn unknown_variant(variant: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
@@ -202,22 +212,41 @@ fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(place.finding())
         .at(place.span())
         .label(expected);
-    let text = place.node.text().unwrap_or_default();
-    let key = place.key.and_then(Node::text).unwrap_or_default();
-    if let Some((word, _)) = text
-        .split_once(':')
-        .filter(|(word, _)| known.contains(word))
-    {
-        diagnostic = diagnostic.help(format!("a space is missing after `{word}:`"));
-    } else if known.contains(&key) {
-        diagnostic = diagnostic.help(format!(
-            "`{key}` is one of those keys itself: indent it as far as the others"
-        ));
+    if let Some(help) = keys_help(known, place) {
+        diagnostic = diagnostic.help(help);
     }
     if known.len() > 1 {
         diagnostic.note(known_keys(known))
     } else {
         diagnostic
+    }
+}
+
+/// What to write where keys are expected, as far as it can be guessed.
+fn keys_help(known: &[&str], place: &Where<'_>) -> Option<String> {
+    let key = place.key.and_then(Node::text).unwrap_or_default();
+    let text = match &place.node.value {
+        Value::List(_) => return Some("keys have no `- ` in front".to_owned()),
+        _ => place.node.text()?,
+    };
+    if let Some((word, _)) = text
+        .split_once(':')
+        .filter(|(word, _)| known.contains(word))
+    {
+        Some(format!("a space is missing after `{word}:`"))
+    } else if known.contains(&key) {
+        Some(format!(
+            "`{key}` is one of those keys itself: indent it as far as the others"
+        ))
+    } else if text.starts_with('/') && known.contains(&"path_prefix") {
+        Some(format!(
+            "write `{key}: {{ path_prefix: {} }}`",
+            shortened(text)
+        ))
+    } else if let [only] = known {
+        Some(format!("write `{key}: {{ {only}: ... }}`"))
+    } else {
+        None
     }
 }
 
@@ -292,7 +321,7 @@ impl de::Error for Fault {
 pub(super) fn plainly(expected: &dyn Expected) -> String {
     let expected = expected.to_string();
     match expected.as_str() {
-        "a string" | "string" | "a character" | "a borrowed string" => "a text".to_owned(),
+        "a string" | "string" | "a character" | "a borrowed string" => "a single value".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),
         "a sequence" => A_LIST.to_owned(),
         "a map" => "keys with values (`key: value`)".to_owned(),

@@ -9,7 +9,7 @@ pub(super) struct Where<'n> {
     pub(super) node: &'n Node,
     /// The key that it is the value of, or that the list is the value of in which it is an item.
     pub(super) key: Option<&'n Node>,
-    item: bool,
+    pub(super) item: bool,
     at_key: bool,
     root: Option<&'n Spanned<String>>,
     /// `routes.api`

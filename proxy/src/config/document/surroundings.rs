@@ -120,6 +120,19 @@ impl<'t> Surroundings<'t> {
         self.line_start(other) == self.line_start(self.at)
     }
 
+    /// The end of the same text.
+    pub(super) fn end(&self) -> Self {
+        Self {
+            text: self.text,
+            at: self.text.len(),
+        }
+    }
+
+    /// Whether a `]` stands right before the place.
+    pub(super) fn follows_bracket(&self) -> bool {
+        self.before().ends_with(']')
+    }
+
     /// Whether a closing quote stands right before the place.
     pub(super) fn follows_quote(&self) -> bool {
         self.before()

@@ -3,6 +3,8 @@
 //! A case is a file `diagnostics/<case>.yaml`; beside it lies `<case>.txt` with the exact output. A new case is a new
 //! file: `UPDATE_GOLDEN=1 cargo test -p tidegate --test diagnostics` writes what is missing. Read what it wrote.
 
+#![expect(clippy::expect_used, reason = "a test that fails may panic")]
+
 use std::path::{Path, PathBuf};
 
 use tidegate::config::{self, Colour};

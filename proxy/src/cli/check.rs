@@ -68,3 +68,40 @@ fn summary(loaded: &Loaded) -> String {
     ];
     counts.map(|(count, noun)| counted(count, noun)).join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Severity;
+
+    const GOOD: &str =
+        "listeners: { w: { address: '0.0.0.0:1' } }\nupstreams: { a: { servers: [ 'a:1' ] } }\n";
+
+    fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.yaml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_good_file_is_counted_and_its_warnings_are_kept() {
+        let (_folder, path) = file(GOOD);
+        let (loaded, report) = check(&path, |_| Vec::new()).unwrap();
+        assert_eq!(summary(&loaded), "1 listener, 1 upstream, 0 routes");
+        assert_eq!((report.errors(), report.warnings()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_found_further_stands_among_the_rest() {
+        let (_folder, path) = file(GOOD);
+        let further = |loaded: &Loaded| {
+            let place = loaded.file.upstreams.get("a").unwrap().servers[0].span;
+            vec![Diagnostic::error("further").at(place)]
+        };
+        let report = check(&path, further).unwrap_err();
+        let found: Vec<Severity> = report.diagnostics.iter().map(|one| one.severity).collect();
+        assert_eq!(found, [Severity::Warning, Severity::Error]);
+        assert_eq!(report.tally(), "1 error and 1 warning");
+    }
+}

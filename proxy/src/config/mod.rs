@@ -30,6 +30,7 @@ mod timeouts;
 mod units;
 mod upstream;
 
+use std::io::Read;
 use std::path::Path;
 
 pub use address::{Host, ServerAddress};
@@ -76,11 +77,21 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
             vec![Diagnostic::error(format!("cannot read `{name}`: {why}"))],
         )
     };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(reason(&error)))?;
+    let bytes = read(path).map_err(|error| unreadable(reason(&error)))?;
     match String::from_utf8(bytes) {
         Ok(text) => parse(&name, &text, &|variable| std::env::var(variable).ok()),
         Err(error) => Err(not_text(&name, &error)),
     }
+}
+
+/// One byte more than allowed, so that the excess is noticed, but never all of an endless file.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(document::BYTES_MAX).unwrap_or(u64::MAX);
+    std::fs::File::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// `No such file or directory`, without the number that the standard library adds.
@@ -130,3 +141,6 @@ pub fn parse(name: &str, text: &str, environment: &Lookup<'_>) -> Result<Loaded,
         _ => Err(report),
     }
 }
+
+#[cfg(test)]
+mod tests;

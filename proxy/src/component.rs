@@ -218,7 +218,8 @@ mod tests {
         let text = format!(
             "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ 'a:1' ], health_check: {written} }} }}"
         );
-        let loaded = crate::config::parse("x", &text, &|_| None).unwrap();
+        let loaded =
+            crate::config::parse("x", &text, &|_| None, crate::config::as_written).unwrap();
         loaded
             .file
             .upstreams

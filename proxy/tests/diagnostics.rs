@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use tidegate::config::{self, Colour};
+use tidegate::snapshot::Plan;
 
 /// The environment of all cases.
 fn environment(name: &str) -> Option<String> {
@@ -39,7 +40,7 @@ fn output(case: &Path) -> String {
         .into_owned();
     let text = std::fs::read(case).expect("the case");
     let text = String::from_utf8(text).expect("text");
-    match config::parse(&name, &text, &environment) {
+    match config::parse(&name, &text, &environment, Plan::new) {
         Ok(loaded) => format!(
             "{}{name}: ok\n",
             loaded.source.render(&loaded.warnings, Colour::Never)

@@ -12,7 +12,7 @@ pub(super) fn health(path: &Path) -> ExitCode {
 }
 
 fn is_ready(path: &Path) -> Result<(), String> {
-    let loaded = config::load(path).map_err(|findings| findings.to_string())?;
+    let loaded = config::load(path, config::as_written).map_err(|findings| findings.to_string())?;
     let admin = loaded.file.admin.ok_or_else(|| {
         let file = path.display();
         format!("{file} has no `admin: {{ address: ... }}`: there is nobody to ask")

@@ -32,8 +32,8 @@ fn most(name: &str) -> Option<String> {
     (name == "MOST").then(|| "7".to_owned())
 }
 
-fn good(text: &str) -> Loaded {
-    match parse("good.yaml", text, &most) {
+fn good(text: &str) -> Loaded<()> {
+    match parse("good.yaml", text, &most, as_written) {
         Ok(loaded) => loaded,
         Err(report) => panic!("{report}"),
     }
@@ -93,18 +93,20 @@ fn line_ends_and_byte_order_marks_change_nothing() {
 fn a_value_from_the_environment_cannot_change_the_structure() {
     let environment = |_: &str| Some("x\"], evil: [\"\n- y".to_owned());
     let text = "listeners: { w: { address: '0.0.0.0:1' } }\nupstreams: { a: { servers: [ \"${X}:80\" ] } }";
-    let report = parse("x", text, &environment).unwrap_err();
+    let report = parse("x", text, &environment, as_written).unwrap_err();
     assert_eq!(report.errors(), 1, "{report}");
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_the_reason() {
-    let report = load(Path::new("/nowhere/x.yaml")).unwrap_err().to_string();
+    let report = load(Path::new("/nowhere/x.yaml"), as_written)
+        .unwrap_err()
+        .to_string();
     assert!(
         report.starts_with("error: cannot read `/nowhere/x.yaml`: No such file or directory\n"),
         "{report}"
     );
-    assert!(load(Path::new("/")).is_err());
+    assert!(load(Path::new("/"), as_written).is_err());
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn a_file_that_is_no_text_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.yaml");
     std::fs::write(&path, b"listeners: \xff\xfe\n").unwrap();
-    let report = load(&path).unwrap_err().to_string();
+    let report = load(&path, as_written).unwrap_err().to_string();
     assert!(
         report.contains("not UTF-8") && report.contains("x.yaml:1:12"),
         "{report}"
@@ -121,7 +123,7 @@ fn a_file_that_is_no_text_says_where() {
 
 #[test]
 fn colour_is_the_callers_choice() {
-    let report = parse("x", "listeners: 5", &most).unwrap_err();
+    let report = parse("x", "listeners: 5", &most, as_written).unwrap_err();
     assert!(!report.render(Colour::Never).contains('\u{1b}'));
     assert!(report.render(Colour::Always).contains('\u{1b}'));
 }
@@ -162,7 +164,7 @@ fn a_mutilated_file_gives_a_file_or_a_report() {
             }
         }
         let text = String::from_utf8_lossy(&bytes);
-        if let Err(report) = parse("mutilated.yaml", &text, &most) {
+        if let Err(report) = parse("mutilated.yaml", &text, &most, as_written) {
             assert!(
                 report.errors() > 0 && report.to_string().starts_with(['e', 'w']),
                 "{text}"
@@ -174,7 +176,7 @@ fn a_mutilated_file_gives_a_file_or_a_report() {
 #[test]
 fn every_beginning_of_a_file_gives_a_file_or_a_report() {
     for end in 0..GOOD.len() {
-        if let Err(report) = parse("cut.yaml", &GOOD[..end], &most) {
+        if let Err(report) = parse("cut.yaml", &GOOD[..end], &most, as_written) {
             assert!(!report.to_string().is_empty());
         }
     }
@@ -187,7 +189,7 @@ fn a_large_broken_file_takes_no_time() {
         "  same: { upstream: nowhere }\n".repeat(20_000)
     );
     let start = std::time::Instant::now();
-    let report = parse("large.yaml", &text, &most).unwrap_err();
+    let report = parse("large.yaml", &text, &most, as_written).unwrap_err();
     assert!(report.to_string().contains("more, not shown"));
     assert!(
         start.elapsed() < std::time::Duration::from_secs(10),

@@ -25,6 +25,7 @@ compose: deps ## the stack in real containers: build, scale, break, edit (needs 
 lint: deps ## formatting, clippy, scripts and the dependency tree, as far as the tools for them are there
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --test stack --locked -- -D warnings
 	@scripts/lint-optional.sh
 
 docs: deps ## the code's own documentation, in target/doc

@@ -62,7 +62,7 @@ impl Gateway {
         adjust(&mut command);
         let mut process = Process::start("tidegate", command);
         process.ready_at(&format!("http://{admin}/ready")).await;
-        let client = crate::load::client();
+        let client = crate::client();
         Self {
             process,
             address,

@@ -20,6 +20,7 @@
 //! - A part that the machine lacks is [`skip`]ped by name, and is a failure where `TIDEGATE_REQUIRE_ALL=1`.
 
 mod api;
+mod client;
 mod eventually;
 mod frontend;
 mod gateway;
@@ -30,6 +31,7 @@ mod process;
 mod skip;
 
 pub use api::Api;
+pub use client::client;
 pub use eventually::{Outcome, PATIENCE, eventually};
 pub use frontend::Frontend;
 pub use gateway::{Gateway, Readiness};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{PATIENCE, eventually};
+use crate::{PATIENCE, client, eventually};
 
 /// No answer by then is an error.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -157,15 +157,6 @@ async fn ask(client: &reqwest::Client, url: &str) -> reqwest::Result<(u16, Optio
             Some(answer.get("instance")?.as_str()?.to_owned())
         });
     Ok((status, instance))
-}
-
-/// An HTTP client for loopback: it looks at no proxy settings and follows no redirects.
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
 }
 
 /// The error and its causes, in one line.

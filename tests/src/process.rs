@@ -135,7 +135,7 @@ impl Process {
 
     /// Waits until `url` answers with a 2xx. Fails at once when the process ends instead.
     pub(crate) async fn ready_at(&mut self, url: &str) {
-        let client = crate::load::client();
+        let client = crate::client();
         let name = self.name.clone();
         eventually(&format!("{name} answers at {url}"), PATIENCE, async || {
             if let Some(status) = self.exited() {

@@ -30,6 +30,7 @@ COPY proxy proxy
 COPY api api
 COPY frontend frontend
 COPY service service
+COPY service service
 # Cargo goes by the time of a file, and the real sources are older than the empty ones that were just built.
 RUN find proxy api frontend service -name '*.rs' -exec touch {} + \
  && cargo build --release --locked

@@ -46,7 +46,8 @@ holder() {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && printf 'another process'
     return 0
   fi
-  printf '%s (pid %s: %s)' "$name" "$pid" "${command:0:80}"
+  command=${command:0:80}
+  printf '%s (pid %s: %s)' "$name" "$pid" "${command% }"
 }
 
 # check_ports [PORT WHAT HINT]...

@@ -49,6 +49,8 @@ pub struct Exchange {
     pub attempt: Option<Attempt>,
     /// Until the answer's head came from the server, from the start.
     pub first_byte: Option<Duration>,
+    /// The server has its head.
+    pub head_sent: bool,
     /// Bytes of its body so far.
     pub body_received: u64,
     /// Why no server's answer reached the client.
@@ -80,6 +82,7 @@ impl Exchange {
             tried: Tried::default(),
             attempt: None,
             first_byte: None,
+            head_sent: false,
             body_received: 0,
             failure: None,
         }

@@ -47,6 +47,7 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         && has_attempts_left(exchange)
         && may_repeat(error.etype(), sent.idempotent, exchange.head_sent);
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
+    exchange.went_stale |= sent.reused;
     if again && !sent.reused {
         leave(exchange);
     }

@@ -32,7 +32,7 @@ mod process;
 mod skip;
 
 pub use api::Api;
-pub use client::client;
+pub use client::{client, h2c_client};
 pub use eventually::{Outcome, PATIENCE, eventually};
 pub use frontend::Frontend;
 pub use gateway::{Gateway, Readiness};

@@ -88,6 +88,24 @@ impl Api {
         read_to_end(stream).await
     }
 
+    /// Until the process has begun to answer this many requests, so that they are in flight and not in a queue.
+    async fn has_received(&self, requests: usize) {
+        let start = Instant::now();
+        // Each time it is asked is a request as well.
+        for asked in 1.. {
+            let answer = self
+                .raw("GET /api/whoami HTTP/1.1\r\nConnection: close")
+                .await;
+            if answer.contains(&format!("\"requests\":{}", requests + asked)) {
+                return;
+            }
+            assert!(
+                start.elapsed() < DEADLINE,
+                "it never received them: {answer}"
+            );
+        }
+    }
+
     /// Until the listener is gone.
     async fn refuses_connections(&self) {
         let start = Instant::now();
@@ -232,8 +250,7 @@ async fn what_is_in_flight_finishes_while_nothing_new_is_accepted() {
         .write_all(b"POST /api/sink HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n12345")
         .await
         .unwrap();
-    // Both must be in flight, not in the queue, before the signal.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    api.has_received(2).await;
 
     api.signal("-TERM");
     api.refuses_connections().await;
@@ -249,7 +266,7 @@ async fn what_is_in_flight_finishes_while_nothing_new_is_accepted() {
 
 #[tokio::test]
 async fn with_a_drain_delay_health_fails_while_requests_are_still_answered() {
-    let mut api = Api::start(&["--drain-delay", "1"]);
+    let mut api = Api::start(&["--drain-delay", "3"]);
     api.signal("-TERM");
     let start = Instant::now();
     while !api
@@ -258,7 +275,7 @@ async fn with_a_drain_delay_health_fails_while_requests_are_still_answered() {
         .starts_with("HTTP/1.1 503 ")
     {
         assert!(
-            start.elapsed() < Duration::from_millis(900),
+            start.elapsed() < Duration::from_millis(2500),
             "health never failed"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -343,7 +360,7 @@ async fn a_second_sigint_exits_at_once() {
     let mut api = Api::start(&[]);
     let mut slow = api.connect().await;
     send(&mut slow, "GET /api/slow?ms=60000 HTTP/1.1").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    api.has_received(1).await;
     api.signal("-INT");
     api.refuses_connections().await;
     let start = Instant::now();

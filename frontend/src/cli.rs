@@ -24,7 +24,7 @@ pub struct Cli {
     #[arg(long, env = "TIDEGATE_FRONTEND_ROOT", default_value = "frontend/site")]
     pub root: PathBuf,
 
-    /// Another origin the page may call, such as http://127.0.0.1:5252; open the page with ?api=<origin> to use it.
+    /// Another origin the page may call, such as http://127.0.0.1:5252; open the page with `?api=` and the origin to use it.
     /// May be given several times, or separated by commas
     #[arg(
         long = "api-origin",

@@ -6,9 +6,10 @@
 //! 1. [`contained`]: which paths name a file at all; no dotfiles, no way out of the root
 //! 2. [`if_range`]: a range of yesterday's file is not served out of today's
 //! 3. [`not_found`]: the 404 page
-//! 4. [`caching`]: how long each kind of answer may be kept
-//! 5. [`compression`]: gzip, brotli or zstd, as negotiated, and validators that say so
-//! 6. [`security`]: the headers that tell a browser what the page may do
+//! 4. [`charset`]: text says that it is UTF-8
+//! 5. [`caching`]: how long each kind of answer may be kept
+//! 6. [`compression`]: gzip, brotli or zstd, as negotiated, and validators that say so
+//! 7. [`security`]: the headers that tell a browser what the page may do
 //!
 //! [`site`] puts them together, [`server`] runs them, [`cli`] has the flags, [`probe`] is the container health check.
 
@@ -17,6 +18,7 @@ pub mod server;
 pub mod site;
 
 pub mod caching;
+pub mod charset;
 pub mod compression;
 pub mod contained;
 pub mod if_range;

@@ -13,7 +13,7 @@ use tower_http::services::ServeDir;
 
 use crate::contained::Root;
 use crate::security::{ApiOrigin, SecurityHeaders};
-use crate::{caching, compression, if_range, not_found, security};
+use crate::{caching, charset, compression, if_range, not_found, security};
 
 /// Everything this service answers: the files under `root`, and `/health`.
 pub fn site(root: &Root, api_origins: &[ApiOrigin], stopping: watch::Receiver<bool>) -> Router {
@@ -23,6 +23,7 @@ pub fn site(root: &Root, api_origins: &[ApiOrigin], stopping: watch::Receiver<bo
         .fallback_service(files)
         .layer(from_fn(if_range::honour))
         .layer(from_fn_with_state(root.clone(), not_found::page))
+        .layer(map_response(charset::complete))
         .layer(from_fn(caching::label))
         .layer(compression::layer())
         .layer(map_response(compression::weaken_validator))

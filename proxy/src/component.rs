@@ -4,11 +4,13 @@
 //! the code, each folder of such things has one plain list of [`Kind`]s; lookup, the error for an unknown name and
 //! whatever is printed about them come from that list.
 
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
 
 use crate::config::complaint::Complaint;
 use crate::config::decode::decode;
-use crate::config::document::{Node, Value};
+use crate::config::document::{NODE, Node, Value, passed};
 use crate::config::nearest::{listed, nearest};
 use crate::config::{Diagnostic, Span, Spanned};
 
@@ -116,8 +118,21 @@ fn unknown<T>(noun: &str, kinds: &[Kind<T>], name: &Spanned<String>) -> Diagnost
 
 impl<'de> Deserialize<'de> for Component {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let node = Node::deserialize(deserializer)?;
-        Self::try_from(node).map_err(de::Error::custom)
+        deserializer.deserialize_newtype_struct(NODE, ComponentVisitor)
+    }
+}
+
+struct ComponentVisitor;
+
+impl Visitor<'_> for ComponentVisitor {
+    type Value = Component;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, or a name and its options")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Component, E> {
+        Component::try_from(passed()?).map_err(E::custom)
     }
 }
 

@@ -3,7 +3,7 @@
 // The API is on the page's own origin, behind the balancer. `/?api=http://127.0.0.1:5252` asks that one directly; the
 // page's content security policy lets it do so only if the front-end was started with that `--api-origin`.
 
-const BASE = new URLSearchParams(location.search).get("api") ?? "";
+const BASE = new URLSearchParams(location.search).get("api")?.replace(/\/$/, "") ?? "";
 // An answer that takes longer than this is of no use to somebody who is watching.
 const PATIENCE_MS = 5000;
 

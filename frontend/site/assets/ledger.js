@@ -66,7 +66,7 @@ export class Ledger {
 
   /** What to say of an instance, and how: "quiet", "back" or plainly. */
   static state(instance, now) {
-    if (instance.quiet) return { kind: "quiet", text: `quiet since ${seconds(now - instance.last)}` };
+    if (instance.quiet) return { kind: "quiet", text: `quiet for ${seconds(now - instance.last)}` };
     if (now - instance.backAt < BACK_MS) return { kind: "back", text: `back after ${seconds(instance.away)}` };
     const ago = now - instance.last;
     return { kind: "plain", text: ago < 1500 ? "answering" : `last answer ${seconds(ago)} ago` };

@@ -34,6 +34,7 @@ export class View {
   }
 
   greet(greeting) {
+    setText(this.#ids("eyebrow"), "The API says");
     setText(this.#ids("dynamic-content"), greeting);
   }
 

@@ -1,10 +1,82 @@
 //! What the sections say together: everything that can be found without running anything.
 
-use super::diagnostic::Diagnostic;
+mod listeners;
+mod routes;
+mod settings;
+mod upstreams;
+
+use super::diagnostic::{Diagnostic, Severity};
 use super::document::Node;
 use super::file::File;
+use super::spanned::Span;
 
 /// All findings about a file that decoded, at least in part. `earlier` are the errors of the parts that did not.
-pub(super) fn check(_file: &File, _root: &Node, _earlier: &[Diagnostic]) -> Vec<Diagnostic> {
-    Vec::new()
+pub(super) fn check(file: &File, root: &Node, earlier: &[Diagnostic]) -> Vec<Diagnostic> {
+    let context = Context {
+        file,
+        root,
+        incomplete: root
+            .entries()
+            .iter()
+            .any(|(_, section)| section.is_broken()),
+    };
+    let mut found = Vec::new();
+    listeners::check(&context, &mut found);
+    upstreams::check(&context, &mut found);
+    routes::check(&context, &mut found);
+    settings::check(file, &mut found);
+    // A warning about what is missing is of no use while something is broken.
+    found.retain(|finding| {
+        !follows(finding, earlier) && (earlier.is_empty() || finding.severity == Severity::Error)
+    });
+    found
+}
+
+/// A finding about a part in which something is broken may only be a consequence of that.
+fn follows(finding: &Diagnostic, earlier: &[Diagnostic]) -> bool {
+    let Some(place) = finding.span else {
+        return false;
+    };
+    earlier
+        .iter()
+        .filter_map(|error| error.span)
+        .any(|broken| place.contains(broken))
+}
+
+/// What the checks look at.
+struct Context<'f> {
+    file: &'f File,
+    root: &'f Node,
+    /// Whether a whole section could not be read: then nothing is said about what is missing.
+    incomplete: bool,
+}
+
+impl Context<'_> {
+    /// The place of a section's key.
+    fn section(&self, name: &str) -> Option<Span> {
+        self.root
+            .entries()
+            .iter()
+            .map(|(key, _)| key)
+            .find(|key| key.text() == Some(name))
+            .map(|key| key.span)
+    }
+
+    /// Whether something within a section of this name had an error.
+    fn broken_within(&self, section: &str, name: &str, key: &str) -> bool {
+        let entry = self.root.get(section).and_then(|section| section.get(name));
+        entry
+            .and_then(|entry| entry.get(key))
+            .is_some_and(any_broken)
+    }
+}
+
+fn any_broken(node: &Node) -> bool {
+    use super::document::Value;
+    match &node.value {
+        Value::Broken => true,
+        Value::List(items) => items.iter().any(any_broken),
+        Value::Map(entries) => entries.iter().any(|(_, value)| any_broken(value)),
+        _ => false,
+    }
 }

@@ -6,6 +6,7 @@
 
 mod deserializer;
 mod fault;
+mod hints;
 mod place;
 
 use serde::de::DeserializeOwned;

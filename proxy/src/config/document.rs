@@ -5,6 +5,7 @@
 //! of a file are found at once, and a section can be decoded again and again until all its mistakes are known.
 
 mod read;
+mod surroundings;
 mod syntax;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use super::diagnostic::Diagnostic;
 use super::spanned::Span;
 
 /// The name by which a [`Node`] asks for itself, undecoded.
-pub(super) const NODE: &str = "$tidegate::Node";
+pub(crate) const NODE: &str = "$tidegate::Node";
 
 /// A piece of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,13 @@ thread_local! {
     static PASSED: std::cell::Cell<Option<Node>> = const { std::cell::Cell::new(None) };
 }
 
+/// Takes what [`pass`] left.
+pub(crate) fn passed<E: de::Error>() -> Result<Node, E> {
+    PASSED
+        .take()
+        .ok_or_else(|| E::custom("only the routing file can be kept undecoded"))
+}
+
 /// Leaves a node for the [`Node`] that is being deserialized.
 pub(super) fn pass(node: &Node) {
     PASSED.set(Some(node.clone()));
@@ -152,8 +160,6 @@ impl Visitor<'_> for NodeVisitor {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
-        PASSED
-            .take()
-            .ok_or_else(|| E::custom("only the routing file can be kept undecoded"))
+        passed()
     }
 }

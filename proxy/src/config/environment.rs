@@ -32,8 +32,8 @@ pub(super) fn substitute(
             quoted,
         } if value.contains('$') => match expand(value, environment) {
             Ok(expanded) => {
-                // An empty variable is an empty text, not a key without a value.
-                *quoted |= expanded.is_empty();
+                // `"${PORT}"` is a number if the variable is one: within braces, YAML wants the quotes.
+                *quoted &= !is_one_variable(value);
                 *value = expanded;
             }
             Err(fault) => {
@@ -43,6 +43,14 @@ pub(super) fn substitute(
         },
         _ => {}
     }
+}
+
+/// Whether a value is a substitution and nothing else.
+fn is_one_variable(value: &str) -> bool {
+    let inner = value
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    inner.is_some_and(|inner| !inner.contains(['$', '}']))
 }
 
 enum Fault {

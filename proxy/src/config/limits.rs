@@ -18,6 +18,7 @@ pub struct Limits {
     /// Request line and header fields together; above it the answer is 431. Default: `32KiB`, at most `1000KiB`.
     pub header_size: Option<Spanned<Size>>,
     /// Number of header fields; above it the answer is 431. Default: 100, at most 250.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 250>")]
     pub header_count: Option<Spanned<u16>>,
     /// Request body; above it the answer is 413. Default: no bound, since bodies are streamed and cost no memory.
     pub body_size: Option<Size>,

@@ -29,6 +29,10 @@ pub struct Listener {
     #[serde(default)]
     pub timeouts: ClientTimeouts,
     /// Connections at a time; those above wait in the kernel's queue. Default: 20000.
+    #[serde(
+        default,
+        deserialize_with = "super::scalar::whole::<_, _, 1, 1_000_000>"
+    )]
     pub max_connections: Option<Spanned<u32>>,
 }
 

@@ -133,7 +133,7 @@ impl std::str::FromStr for Name {
         }
         match text.chars().find(|c| !is_name_char(*c)) {
             Some(c) => complaint(
-                format!("`{}` cannot be part of a name", c.escape_default()),
+                format!("`{}` cannot be part of a name", c.escape_debug()),
                 "names are made of letters, digits, `_`, `-` and `.`",
             ),
             None => Ok(Self(text.to_owned())),

@@ -13,5 +13,6 @@ use super::Spanned;
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// Attempts in all, the first included: `1` means never again. Default: 3, at most 10.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 10>")]
     pub attempts: Option<Spanned<u8>>,
 }

@@ -244,11 +244,35 @@ fn misread(text: &str, measure: &Measure) -> Complaint {
         .label(format!("expected {}", measure.expected))
 }
 
+/// `1.5s` is meant as `1500ms`.
 fn fraction(text: &str, measure: &Measure) -> Complaint {
-    misread(text, measure).help(format!(
-        "fractions are not understood: use a smaller unit, of {}",
-        units(measure)
-    ))
+    let complaint = misread(text, measure);
+    match whole_of(text, measure) {
+        Some(meant) => complaint.help(format!("there are no fractions: write `{meant}`")),
+        None => complaint.help("there are no fractions: take a smaller unit"),
+    }
+}
+
+/// The same quantity as a whole number of the largest unit that makes it one.
+fn whole_of(text: &str, measure: &Measure) -> Option<String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic())?);
+    let (whole, decimals) = number.trim_end().split_once(['.', ','])?;
+    let (_, size) = measure.units.iter().find(|(name, _)| *name == unit)?;
+    let scale = 10_u128.checked_pow(u32::try_from(decimals.len()).ok()?)?;
+    let total = format!("{whole}{decimals}")
+        .parse::<u128>()
+        .ok()?
+        .checked_mul(*size)?;
+    let fits = |(_, size): &&(&str, u128)| {
+        size.checked_mul(scale)
+            .is_some_and(|size| total % size == 0)
+    };
+    let (name, size) = measure
+        .units
+        .iter()
+        .filter(fits)
+        .max_by_key(|(_, size)| *size)?;
+    Some(format!("{}{name}", total / scale / size))
 }
 
 fn too_much(text: &str) -> Complaint {

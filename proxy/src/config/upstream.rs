@@ -76,6 +76,7 @@ enum Written {
 #[serde(deny_unknown_fields)]
 struct Full {
     address: Spanned<ServerAddress>,
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 1000>")]
     weight: Option<Spanned<u16>>,
 }
 

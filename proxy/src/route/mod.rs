@@ -97,12 +97,13 @@ impl Paths {
     }
 }
 
-/// `/a/b` has the prefixes `/a/b`, `/a` and the empty one, the longest first.
+/// `/a/b` has the prefixes `/a/b`, `/a` and the empty one, the longest first. The empty one is everybody's, also that of
+/// the `*` in `OPTIONS *`.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     let at_slashes = path
         .rmatch_indices('/')
         .filter_map(|(slash, _)| path.get(..slash));
-    std::iter::once(path).chain(at_slashes)
+    std::iter::once(path).chain(at_slashes).chain([""])
 }
 
 #[cfg(test)]

@@ -108,10 +108,7 @@ impl HttpServerApp for Front {
     ) -> Option<ReusedHttpStream> {
         self.prepare(&mut session, *shutdown.borrow());
         let progress = connection(&session).map(|connection| Arc::clone(connection.progress()));
-        let client = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip());
+        let client = client(&session);
         let since = Instant::now();
         if let Some(progress) = &progress {
             progress.set(Stage::Waiting);
@@ -130,6 +127,12 @@ impl HttpServerApp for Front {
     fn h2_options(&self) -> Option<H2Options> {
         self.proxy.h2_options.clone()
     }
+}
+
+/// Who is at the other end. A listener on `[::]` takes IPv4 clients too, and they are called what they are called elsewhere.
+pub(super) fn client(session: &ServerSession) -> Option<IpAddr> {
+    let address = session.client_addr()?.as_inet()?;
+    Some(address.ip().to_canonical())
 }
 
 /// Tells the connection that its request is complete: from here on silence is bounded by the body's timeout.

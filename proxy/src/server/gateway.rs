@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use super::front::head_is_complete;
+use super::front::{client, head_is_complete};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
 use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
@@ -81,10 +81,7 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         head_is_complete(session.as_downstream());
-        exchange.client = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip());
+        exchange.client = client(session.as_downstream());
         match receive::receive(session.req_header(), head_size(session), exchange) {
             Ok(()) => Ok(false),
             Err(failure) => Err(give_up(failure, exchange)),

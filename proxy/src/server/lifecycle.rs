@@ -1,7 +1,7 @@
 //! Start, run, drain, end.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,12 +195,4 @@ async fn serve_admin(
     info!(%address, "admin listening");
     tokio::spawn(admin::serve(listener, Arc::clone(running)));
     Ok(())
-}
-
-/// The plan of a file, for those who only want to know whether it has one.
-///
-/// # Errors
-/// Everything that is wrong with it, as it is printed.
-pub fn read(path: &Path) -> Result<Plan, String> {
-    reload::read(path)
 }

@@ -20,4 +20,4 @@ mod reload;
 mod signals;
 mod watch;
 
-pub use self::lifecycle::{CannotStart, Settings, read, run};
+pub use self::lifecycle::{CannotStart, Settings, run};

@@ -2,7 +2,7 @@
 //! leaves everything as it was.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -33,7 +33,7 @@ pub(super) struct Reloader {
 ///
 /// # Errors
 /// Everything that is wrong with it, as it is printed.
-pub fn read(path: &std::path::Path) -> Result<Plan, String> {
+pub(super) fn read(path: &Path) -> Result<Plan, String> {
     let loaded = config::load(path).map_err(|report| report.to_string())?;
     let plan = Plan::new(&loaded.file)
         .map_err(|problems| Report::new(loaded.source.clone(), problems).to_string())?;

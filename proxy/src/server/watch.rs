@@ -80,10 +80,10 @@ fn watcher(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedW
         }
     })?;
     watcher.watch(folder(path), RecursiveMode::NonRecursive)?;
-    if let Ok(real) = path.canonicalize() {
-        if real.parent() != folder(path).canonicalize().ok().as_deref() {
-            watcher.watch(folder(&real), RecursiveMode::NonRecursive)?;
-        }
+    if let Ok(real) = path.canonicalize()
+        && real.parent() != folder(path).canonicalize().ok().as_deref()
+    {
+        watcher.watch(folder(&real), RecursiveMode::NonRecursive)?;
     }
     Ok(watcher)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use super::hints;
 use super::place::{self, Address, Trail};
 use crate::config::complaint::Complaint;
 use crate::config::diagnostic::Diagnostic;
@@ -66,19 +67,20 @@ impl Fault {
         self.0.place
     }
 
-    /// A key is missing because it is there with an error of its own, or because it was misspelt.
+    /// A key is missing because it is there with an error of its own, because it was misspelt, or because nothing in
+    /// its group is right.
     pub(super) fn follows_from_another(&self, root: &Node, trail: &Trail) -> bool {
         let Kind::MissingKey { key } = self.0.kind else {
             return false;
         };
-        let node = Where::find(root, trail, None).node;
-        node.entries()
-            .iter()
-            .filter(|(_, value)| value.is_broken())
-            .any(|(written, _)| {
+        let entries = Where::find(root, trail, None).node.entries();
+        let mut broken = entries.iter().filter(|(_, value)| value.is_broken());
+        let wrong = !entries.is_empty() && broken.clone().count() == entries.len();
+        wrong
+            || broken.any(|(written, _)| {
                 written
                     .text()
-                    .is_some_and(|written| nearest(written, [key]).is_some())
+                    .is_some_and(|written| meant(written, &[key]).is_some())
             })
     }
 
@@ -100,29 +102,61 @@ impl Fault {
             Kind::UnknownVariant { variant, known } => unknown_variant(variant, known, &place),
             Kind::Complaint(complaint) => complaint.clone().into_diagnostic().at(place.span()),
             Kind::OutOfRange { expected } | Kind::WrongType { expected } => {
-                Diagnostic::error(place.finding())
-                    .at(place.span())
-                    .label(format!("expected {expected}"))
+                wrong_type(expected, &place)
             }
             Kind::NotKeys { known } => not_keys(known, &place),
         }
     }
 }
 
-fn unknown_key(key: &str, known: &[&str], place: &Where<'_>) -> Diagnostic {
-    let near = nearest(key, known.iter().copied());
-    let diagnostic = Diagnostic::error(format!(
+fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
+    let meant = meant(key, known);
+    let mut diagnostic = Diagnostic::error(format!(
         "unknown key `{}`{}",
         shortened(key),
         place.parent()
     ))
-    .at(place.name().unwrap_or_else(|| place.span()))
+    .at(place.span())
     .label("not known here")
-    .did_you_mean(near);
+    .did_you_mean(meant);
+    match hints::home(key) {
+        _ if meant.is_some() => {}
+        _ if is_split_address(known, place) => {
+            let port = place.node.text().unwrap_or_default();
+            diagnostic = diagnostic.help(format!(
+                "write `\"{key}:{port}\"`: with a space after the colon it is a key"
+            ));
+        }
+        Some((key, home)) if !known.contains(&key) => {
+            diagnostic = diagnostic.help(format!("`{key}` belongs in {home}"));
+        }
+        _ => {}
+    }
     if known.is_empty() {
         return diagnostic.note("no keys are known here");
     }
-    diagnostic.note(format!("known keys are {}", listed(known.iter().copied())))
+    diagnostic.note(known_keys(known))
+}
+
+/// The name that was meant, by another program's word for it or by its spelling.
+fn meant(written: &str, known: &[&'static str]) -> Option<&'static str> {
+    hints::synonym(written, known).or_else(|| nearest(written, known.iter().copied()))
+}
+
+/// `- api: 5252`
+fn is_split_address(known: &[&str], place: &Where<'_>) -> bool {
+    known.contains(&"address")
+        && place
+            .node
+            .text()
+            .is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+fn known_keys(known: &[&str]) -> String {
+    match known {
+        [only] => format!("the only key known here is `{only}`"),
+        _ => format!("known keys are {}", listed(known.iter().copied())),
+    }
 }
 
 fn missing_key(key: &str, place: &Where<'_>) -> Diagnostic {
@@ -144,7 +178,7 @@ fn no_value(expected: &str, place: &Where<'_>) -> Diagnostic {
         .help("write a value after the colon, or remove the key")
 }
 
-fn unknown_variant(variant: &str, known: &[&str], place: &Where<'_>) -> Diagnostic {
+fn unknown_variant(variant: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
     Diagnostic::error(format!(
         "unknown value `{}`{}",
         shortened(variant),
@@ -152,7 +186,7 @@ fn unknown_variant(variant: &str, known: &[&str], place: &Where<'_>) -> Diagnost
     ))
     .at(place.span())
     .label("not known here")
-    .did_you_mean(nearest(variant, known.iter().copied()))
+    .did_you_mean(meant(variant, known))
     .note(format!(
         "known values are {}",
         listed(known.iter().copied())
@@ -164,15 +198,45 @@ fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
         Some(first) => format!("expected keys such as `{first}: ...`"),
         None => "expected no value".to_owned(),
     };
-    let diagnostic = Diagnostic::error(place.finding())
+    let mut diagnostic = Diagnostic::error(place.finding())
         .at(place.span())
         .label(expected);
+    let text = place.node.text().unwrap_or_default();
+    let key = place.key.and_then(Node::text).unwrap_or_default();
+    if let Some((word, _)) = text
+        .split_once(':')
+        .filter(|(word, _)| known.contains(word))
+    {
+        diagnostic = diagnostic.help(format!("a space is missing after `{word}:`"));
+    } else if known.contains(&key) {
+        diagnostic = diagnostic.help(format!(
+            "`{key}` is one of those keys itself: indent it as far as the others"
+        ));
+    }
     if known.len() > 1 {
-        diagnostic.note(format!("known keys are {}", listed(known.iter().copied())))
+        diagnostic.note(known_keys(known))
     } else {
         diagnostic
     }
 }
+
+fn wrong_type(expected: &str, place: &Where<'_>) -> Diagnostic {
+    let diagnostic = Diagnostic::error(place.finding())
+        .at(place.span())
+        .label(format!("expected {expected}"));
+    match place.node.text() {
+        Some(text) if expected == A_LIST && text.starts_with('-') => {
+            diagnostic.help("a space is missing after the `-`")
+        }
+        Some(text) if expected == A_LIST => {
+            diagnostic.help(format!("write `[ {} ]`", shortened(text)))
+        }
+        _ => diagnostic,
+    }
+}
+
+/// What is expected where a list is.
+const A_LIST: &str = "a list (`[ ... ]`)";
 
 /// A node as a reader would point it out.
 struct Where<'n> {
@@ -322,7 +386,7 @@ pub(super) fn plainly(expected: &dyn Expected) -> String {
     match expected.as_str() {
         "a string" | "string" | "a character" | "a borrowed string" => "a text".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),
-        "a sequence" => "a list (`[ ... ]`)".to_owned(),
+        "a sequence" => A_LIST.to_owned(),
         "a map" => "keys with values (`key: value`)".to_owned(),
         "unit" => "nothing".to_owned(),
         "f32" | "f64" => "a number".to_owned(),

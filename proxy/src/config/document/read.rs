@@ -102,6 +102,10 @@ impl<'t> Reader<'t> {
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Fatal> {
         self.count(1, depth, span)?;
         let before = self.nodes;
+        if let Some(tag) = event.tag().filter(|tag| !tag.is_yaml_core_schema()) {
+            self.diagnostics
+                .push(syntax::odd_tag(&tag.original(), span));
+        }
         let (node, id) = match event {
             Event::Scalar(text, style, id, tag) => (scalar(&text, style, tag.as_deref(), span), id),
             Event::SequenceStart(style, id, _) => (self.list(style, span, depth)?, id),
@@ -127,7 +131,9 @@ impl<'t> Reader<'t> {
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
         let Some(anchor) = self.anchors.get(&id) else {
             return Err(Box::new(
-                Diagnostic::error("this stands for something that it is a part of").at(span),
+                Diagnostic::error("this stands for something that it is a part of")
+                    .at(span)
+                    .label("it would never end"),
             ));
         };
         let (node, nodes, height) = (anchor.node.clone(), anchor.nodes, anchor.height);
@@ -267,8 +273,11 @@ impl Entries {
 }
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&yaml::Tag>, span: Span) -> Node {
-    let plain =
-        style == ScalarStyle::Plain && !tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+    let plain = match tag.and_then(yaml::Tag::core_suffix) {
+        Some("str") => false,
+        Some("int" | "float" | "bool" | "null") => true,
+        _ => style == ScalarStyle::Plain,
+    };
     let null = plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
     let value = if null {
         Value::Null

@@ -1,18 +1,19 @@
 //! What is wrong with a file that is not YAML, in our words: the parser's are about tokens, the reader's about lines.
 
-use serde_yaml::granit_parser::ScanError;
+use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
 use super::Node;
+use super::surroundings::Surroundings;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Span;
 
-/// The smallest file that does something.
-const EMPTY_HELP: &str =
-    "the least that works is `listeners: { web: { address: \"0.0.0.0:80\" } }`";
+/// Where keys belong.
+const ONE_COLUMN: &str = "keys of one group stand in one column";
 
 /// Nothing was written.
 pub(super) fn empty() -> Diagnostic {
-    Diagnostic::error("the file is empty").help(EMPTY_HELP)
+    Diagnostic::error("the file is empty")
+        .help("the least that works is `listeners: { web: { address: \"0.0.0.0:80\" } }`")
 }
 
 /// A `---` in the middle.
@@ -25,19 +26,252 @@ pub(super) fn second_document(span: Span) -> Diagnostic {
 
 /// `[a]: b` and the like.
 pub(super) fn odd_key(key: &Node) -> Diagnostic {
-    let diagnostic = Diagnostic::error("a key must be a word")
-        .at(key.span)
-        .label(format!("this is {}", key.describe()));
-    match key.text() {
-        None => diagnostic
-            .help("put values that begin with `{` or `[` into quotes if they are meant as text"),
-        Some(_) => diagnostic,
+    let diagnostic = Diagnostic::error("a key must be a word").at(key.span);
+    match key.value {
+        super::Value::Null => diagnostic.label("nothing before the colon"),
+        _ => diagnostic
+            .label(format!("this is {}", key.describe()))
+            .help("put it into quotes if it is meant as text"),
     }
+}
+
+/// `!name`
+pub(super) fn odd_tag(tag: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(format!(
+        "the tag `{}` means nothing here",
+        super::shortened(tag)
+    ))
+    .at(span)
+    .label("this has a tag")
+    .help("remove it; put text that begins with `!` into quotes")
 }
 
 /// The parser's error at its place.
 pub(super) fn diagnostic(text: &str, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(text.len());
-    let span = Span::new(at, at + 1);
-    Diagnostic::error(format!("{}", error.kind())).at(span)
+    let near = Surroundings::new(text, at);
+    match error.kind() {
+        ErrorKind::TabInIndentation
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabNotAllowed
+        | ErrorKind::TabAtBlockScalarStart
+        | ErrorKind::TabInPlainScalar => tab(&near),
+        ErrorKind::UnknownAnchor => alias(&near),
+        ErrorKind::UnexpectedCharacter { character } => character_at_start(*character, &near),
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
+            quote(&near)
+        }
+        ErrorKind::InvalidTrailingDoubleQuotedScalar
+        | ErrorKind::InvalidTrailingSingleQuotedScalar => after_quote(&near),
+        ErrorKind::UnknownQuotedScalarEscape => escape(&near),
+        ErrorKind::MisplacedFlowCollectionEnd => superfluous(&near),
+        ErrorKind::MismatchedFlowCollectionEnd { open, close } => mismatch(*open, *close, &near),
+        kind if is_flow(kind) => flow(&near),
+        ErrorKind::MappingValueNotAllowed => colon(&near),
+        ErrorKind::BlockSequenceEntryNotAllowed => dash(&near),
+        ErrorKind::ExpectedBlockSequenceEntry => key_among_items(&near),
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => no_colon(&near),
+        kind if is_indentation(kind) => indentation(&near),
+        kind => Diagnostic::error("YAML does not allow this")
+            .at(near.word())
+            .label("here")
+            .note(kind.to_string()),
+    }
+}
+
+fn is_flow(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::ExpectedFlowSequenceSeparator
+            | ErrorKind::UnclosedFlowCollection { .. }
+            | ErrorKind::UnexpectedEofFlowSequence
+            | ErrorKind::UnexpectedEofFlowMapping
+            | ErrorKind::UnexpectedEofImplicitFlowMapping
+            | ErrorKind::InvalidColonPlacement
+            | ErrorKind::BlockEntryInFlowCollection
+            | ErrorKind::InvalidFlowScalarIndent
+    )
+}
+
+fn is_indentation(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ExpectedBlockMappingKey
+            | ErrorKind::InvalidIndentation
+            | ErrorKind::InvalidQuotedScalarIndent
+            | ErrorKind::InvalidBlockScalarIndent
+            | ErrorKind::ExpectedDocumentStart
+            | ErrorKind::ExpectedNodeContent
+    )
+}
+
+fn tab(near: &Surroundings<'_>) -> Diagnostic {
+    Diagnostic::error("a tab in the indentation")
+        .at(near.tabs())
+        .label("YAML is indented with spaces")
+        .help("replace each tab with two spaces")
+}
+
+fn alias(near: &Surroundings<'_>) -> Diagnostic {
+    let word = near.word_text();
+    let name = word.trim_start_matches('*');
+    Diagnostic::error(format!("nothing is called `&{name}`"))
+        .at(near.word())
+        .label("a `*` in front stands for something named with `&` above")
+        .help(format!(
+            "put it into quotes if it is meant as text: `\"{word}\"`"
+        ))
+}
+
+fn character_at_start(character: char, near: &Surroundings<'_>) -> Diagnostic {
+    let shown = if character == '`' {
+        "a backtick".to_owned()
+    } else {
+        format!("`{}`", character.escape_debug())
+    };
+    Diagnostic::error(format!("{shown} cannot begin a value"))
+        .at(near.here())
+        .label("YAML keeps this character for itself")
+        .help("put the value into quotes")
+}
+
+fn quote(near: &Surroundings<'_>) -> Diagnostic {
+    Diagnostic::error("a quote is never closed")
+        .at(near.here())
+        .label("opened here")
+}
+
+fn after_quote(near: &Surroundings<'_>) -> Diagnostic {
+    Diagnostic::error("something follows a closing quote")
+        .at(near.word())
+        .label("not part of the quoted text")
+        .help(if near.open_bracket().is_some() {
+            "a comma is missing, or the quotes must go around all of it"
+        } else {
+            "the quotes must go around all of it"
+        })
+}
+
+fn escape(near: &Surroundings<'_>) -> Diagnostic {
+    let (span, written) = near.backslash();
+    Diagnostic::error(format!("`{written}` has no meaning within double quotes"))
+        .at(span)
+        .label("unknown")
+        .help("write `\\\\` for a backslash, or use single quotes, in which it means itself")
+}
+
+fn superfluous(near: &Surroundings<'_>) -> Diagnostic {
+    let bracket = near.first_char();
+    Diagnostic::error(format!("a `{bracket}` too many"))
+        .at(near.here())
+        .label("nothing is open here")
+}
+
+fn mismatch(open: char, close: char, near: &Surroundings<'_>) -> Diagnostic {
+    let due = closing(open);
+    Diagnostic::error(format!("`{open}` is closed by `{close}`"))
+        .at(near.here())
+        .label(format!("needs its `{due}`"))
+}
+
+fn closing(open: char) -> char {
+    if open == '[' { ']' } else { '}' }
+}
+
+/// Within brackets something is missing: a comma, or the bracket's end.
+fn flow(near: &Surroundings<'_>) -> Diagnostic {
+    if let Some((span, written)) = near.variable() {
+        return Diagnostic::error("`${...}` needs quotes within `{ }` and `[ ]`")
+            .at(span)
+            .label("YAML takes these braces for its own")
+            .help(format!("write `\"{written}\"`; a number stays a number"));
+    }
+    let Some((open, bracket)) = near.open_bracket() else {
+        return indentation(near);
+    };
+    let due = closing(bracket);
+    if near.on_line_of(open) && !near.at_end() {
+        if near.follows_quote() {
+            return after_quote(near);
+        }
+        return Diagnostic::error(format!("a comma or `{due}` is missing"))
+            .at(near.word())
+            .label("before this");
+    }
+    let diagnostic = Diagnostic::error(format!("`{bracket}` is never closed"))
+        .at(Span::new(open, open + 1))
+        .label(format!("needs its `{due}`"));
+    if near.at_end() {
+        diagnostic
+    } else {
+        diagnostic.related(near.word(), "does not belong inside any more")
+    }
+}
+
+/// A colon where a value has begun already.
+fn colon(near: &Surroundings<'_>) -> Diagnostic {
+    if let Some(value) = near.value_with_colon() {
+        return Diagnostic::error("a second `: ` on one line")
+            .at(near.here())
+            .label("a value cannot be a key")
+            .help(format!(
+                "put the value into quotes if the colon is part of it: `\"{value}\"`"
+            ));
+    }
+    match near.line_above() {
+        Some((span, above)) if !above.contains(':') => no_colon_after(span, above),
+        _ => indentation(near),
+    }
+}
+
+fn no_colon(near: &Surroundings<'_>) -> Diagnostic {
+    let (span, line) = near.line();
+    no_colon_after(span, line)
+}
+
+fn no_colon_after(span: Span, line: &str) -> Diagnostic {
+    Diagnostic::error(format!(
+        "a `:` is missing after `{}`",
+        super::shortened(line)
+    ))
+    .at(span)
+    .label("expected a key and a colon")
+    .help("a space follows the colon, if a value does")
+}
+
+fn dash(near: &Surroundings<'_>) -> Diagnostic {
+    Diagnostic::error("a list cannot begin here")
+        .at(near.here())
+        .label("a `-` needs a line of its own")
+        .help("write `[ a, b ]`, or put each `- item` on a line below the key")
+}
+
+fn key_among_items(near: &Surroundings<'_>) -> Diagnostic {
+    Diagnostic::error("a key among the items of a list")
+        .at(near.word())
+        .label("expected `- `, as above")
+        .help("things with a name have no `-`: write `name:` in each case")
+}
+
+fn indentation(near: &Surroundings<'_>) -> Diagnostic {
+    let (span, line) = near.line();
+    let diagnostic = Diagnostic::error("the indentation of this line does not fit").at(span);
+    if line.starts_with("- ") {
+        return diagnostic.label("a list item among keys");
+    }
+    match near.line_above() {
+        Some((above, text))
+            if near.indent() > near.indent_at(above.start) && !text.ends_with(':') =>
+        {
+            diagnostic
+                .label("deeper than the line above")
+                .related(above, "this has a value already")
+                .help(ONE_COLUMN)
+        }
+        _ if !line.contains(':') => no_colon(near),
+        _ => diagnostic
+            .label("no line above begins in this column")
+            .help(ONE_COLUMN),
+    }
 }

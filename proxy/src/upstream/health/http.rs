@@ -154,34 +154,33 @@ fn statuses(
     let Some(written) = written else {
         return Ok(vec![200..=299]);
     };
-    let mut wrong = Vec::new();
-    let ranges = written
-        .iter()
-        .filter_map(|text| {
-            collect(
-                &mut wrong,
-                status_range(text).map_err(|problem| vec![problem]),
-            )
-        })
-        .collect();
-    if wrong.is_empty() {
-        Ok(ranges)
-    } else {
-        Err(wrong)
-    }
-}
-
-fn status_range(text: &Spanned<String>) -> Result<RangeInclusive<u16>, Diagnostic> {
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    match (from.trim().parse(), to.trim().parse()) {
-        (Ok(from), Ok(to)) if 100 <= from && from <= to && to <= 599 => Ok(from..=to),
-        _ => Err(Diagnostic::error(format!(
+    let wrong = |text: &Spanned<String>| {
+        Diagnostic::error(format!(
             "`{}` is not a status or a range of statuses",
             text.value
         ))
         .at(text.span)
-        .label("for example `200` or `\"200-299\"`")),
+        .label("for example `200` or `\"200-299\"`")
+    };
+    let problems: Vec<Diagnostic> = written
+        .iter()
+        .filter(|text| status_range(text).is_none())
+        .map(wrong)
+        .collect();
+    if problems.is_empty() {
+        Ok(written
+            .iter()
+            .filter_map(|text| status_range(text))
+            .collect())
+    } else {
+        Err(problems)
     }
+}
+
+fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+    (100 <= from && from <= to && to <= 599).then_some(from..=to)
 }
 
 fn collect<T>(wrong: &mut Vec<Diagnostic>, result: Result<T, Vec<Diagnostic>>) -> Option<T> {

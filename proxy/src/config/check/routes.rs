@@ -1,0 +1,277 @@
+//! Routes: they lead somewhere, their conditions can hold, and no two are the same.
+
+use std::collections::HashMap;
+
+use super::Context;
+use crate::config::address::check_name;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::nearest::{listed, nearest};
+use crate::config::spanned::{Span, Spanned};
+use crate::config::{Match, Route};
+
+/// Longer lists of names are cut: nobody reads them.
+const NAMES_MAX: usize = 12;
+
+pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
+    let routes = &context.file.routes;
+    if routes.written().next().is_none() && !context.incomplete {
+        found.push(none(context));
+    }
+    for (name, route) in routes.iter() {
+        upstream(context, route, found);
+        path(name, &route.matches, found);
+        hosts(context, name, &route.matches, found);
+    }
+    same(context, found);
+}
+
+fn none(context: &Context<'_>) -> Diagnostic {
+    let diagnostic = Diagnostic::warning("no routes: every request is answered with 404")
+        .help("add one, such as `site: { match: { path_prefix: / }, upstream: api }`");
+    match context.section("routes") {
+        Some(span) => diagnostic.at(span).label("nothing in here"),
+        None => diagnostic,
+    }
+}
+
+fn upstream(context: &Context<'_>, route: &Route, found: &mut Vec<Diagnostic>) {
+    let known = || {
+        context
+            .file
+            .upstreams
+            .written()
+            .map(|name| name.value.as_str())
+    };
+    let wanted = route.upstream.value.as_str();
+    let unreadable = context.incomplete && known().next().is_none();
+    if unreadable || known().any(|name| name == wanted) {
+        return;
+    }
+    let diagnostic = Diagnostic::error(format!("there is no upstream `{wanted}`"))
+        .at(route.upstream.span)
+        .label("leads nowhere")
+        .did_you_mean(nearest(wanted, known()));
+    let count = known().count();
+    found.push(match count {
+        0 => diagnostic.note("the file has no upstreams"),
+        1 => diagnostic.note(format!("the only upstream is {}", listed(known()))),
+        2..=NAMES_MAX => diagnostic.note(format!("known upstreams are {}", listed(known()))),
+        _ => diagnostic.note(format!(
+            "known upstreams are {} and {} more",
+            names(known()),
+            count - NAMES_MAX
+        )),
+    });
+}
+
+fn names<'n>(known: impl Iterator<Item = &'n str>) -> String {
+    known
+        .take(NAMES_MAX)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn path(name: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
+    let paths = [
+        ("path", &matches.path),
+        ("path_prefix", &matches.path_prefix),
+    ];
+    for (key, path) in paths
+        .iter()
+        .filter_map(|(key, path)| path.as_ref().map(|path| (*key, path)))
+    {
+        found.extend(path_syntax(key, path));
+    }
+    if let (Some(path), Some(prefix)) = (&matches.path, &matches.path_prefix) {
+        let (first, second) = if path.span <= prefix.span {
+            (path, prefix)
+        } else {
+            (prefix, path)
+        };
+        found.push(
+            Diagnostic::error(format!("route `{name}` has both `path` and `path_prefix`"))
+                .at(second.span)
+                .label("one of them is enough")
+                .related(first.span, "the other one")
+                .help(
+                    "`path` takes exactly this path, `path_prefix` takes it and everything below",
+                ),
+        );
+    }
+}
+
+fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
+    let error =
+        |message: String, label: &str| Some(Diagnostic::error(message).at(path.span).label(label));
+    if let Some((_, rest)) = path.split_once("://") {
+        let only = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+        return error(format!("`{key}` is a URL"), "expected only the path").map(|diagnostic| {
+            diagnostic.help(format!("write `{only}`; the host goes into `host`"))
+        });
+    }
+    if !path.starts_with('/') {
+        let help = format!("write `/{}`", path.value);
+        return error(
+            format!("`{key}` does not begin with `/`"),
+            "a path begins with `/`",
+        )
+        .map(|diagnostic| diagnostic.help(help));
+    }
+    if let Some(c) = path.chars().find(|c| matches!(c, '?' | '#')) {
+        let what = if c == '?' { "a query" } else { "a fragment" };
+        return error(
+            format!("`{key}` contains {what}"),
+            "only the path is compared here",
+        );
+    }
+    if path.ends_with("/*") || path.ends_with("/**") {
+        let help = format!(
+            "write `path_prefix: {}`",
+            path.trim_end_matches('*').trim_end_matches('/')
+        );
+        return error(
+            format!("`{key}` has no wildcards"),
+            "`*` would be taken literally",
+        )
+        .map(|diagnostic| {
+            diagnostic.help(if help.ends_with(' ') {
+                format!("{help}/")
+            } else {
+                help
+            })
+        });
+    }
+    match path.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        Some(_) => error(
+            format!("`{key}` contains a space"),
+            "a request's path never does; write `%20`",
+        ),
+        None => None,
+    }
+}
+
+fn hosts(
+    context: &Context<'_>,
+    route: &Spanned<String>,
+    matches: &Match,
+    found: &mut Vec<Diagnostic>,
+) {
+    let Some(hosts) = &matches.host else { return };
+    if hosts.is_empty() && !broken_hosts(context, route) {
+        found.push(
+            Diagnostic::error(format!("route `{route}` has an empty list of hosts"))
+                .at(route.span)
+                .label("it could never match")
+                .help("remove `host` to take every host"),
+        );
+    }
+    for host in hosts {
+        found.extend(host_syntax(host));
+    }
+}
+
+fn broken_hosts(context: &Context<'_>, route: &str) -> bool {
+    context.broken_within("routes", route, "match")
+}
+
+fn host_syntax(host: &Spanned<String>) -> Option<Diagnostic> {
+    let error =
+        |message: String, label: &str| Diagnostic::error(message).at(host.span).label(label);
+    let written = host.value.as_str();
+    if let Some((_, rest)) = written.split_once("://") {
+        let bare = rest.split(['/', ':']).next().unwrap_or_default();
+        return Some(
+            error(format!("`{written}` is a URL"), "expected only the host")
+                .help(format!("write `{bare}`")),
+        );
+    }
+    if let Some((bare, path)) = written.split_once('/') {
+        let help = format!("write `host: {bare}` and `path_prefix: /{path}`");
+        return Some(
+            error(
+                format!("the host `{written}` has a path in it"),
+                "expected only the host",
+            )
+            .help(help),
+        );
+    }
+    if written.parse::<std::net::IpAddr>().is_ok() {
+        return None;
+    }
+    if let Some((bare, port)) = written.rsplit_once(':')
+        && port.bytes().all(|b| b.is_ascii_digit())
+    {
+        let help = format!("write `{bare}`: a host matches whatever port the client used");
+        return Some(
+            error(
+                format!("the host `{written}` has a port in it"),
+                "without the port",
+            )
+            .help(help),
+        );
+    }
+    let name = written.strip_prefix("*.").unwrap_or(written);
+    if name.contains('*') {
+        let help = "`*.example.com` takes every name below `example.com`";
+        return Some(
+            error(
+                format!("`*` is misplaced in `{written}`"),
+                "only `*.` in front is understood",
+            )
+            .help(help),
+        );
+    }
+    match check_name(name) {
+        Err(complaint) => Some(complaint.into_diagnostic().at(host.span)),
+        Ok(()) if name.chars().any(|c| c.is_ascii_uppercase()) => Some(
+            Diagnostic::warning(format!("the host `{written}` is not in lower case"))
+                .at(host.span)
+                .label("compared in lower case")
+                .help(format!("write `{}`", written.to_ascii_lowercase())),
+        ),
+        Ok(()) => None,
+    }
+}
+
+/// Two routes that take the same requests: one of them would never be asked.
+fn same(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
+    let mut seen: HashMap<(String, String), (&Spanned<String>, Span)> = HashMap::new();
+    for (name, route) in context.file.routes.iter() {
+        if broken_hosts(context, name) {
+            continue;
+        }
+        let clash = conditions(&route.matches)
+            .into_iter()
+            .find_map(|condition| seen.get(&condition).copied());
+        if let Some((first, place)) = clash {
+            found.push(
+                Diagnostic::error(format!(
+                    "routes `{first}` and `{name}` match the same requests"
+                ))
+                .at(name.span)
+                .label("which of the two should win?")
+                .related(place, "the other one"),
+            );
+        }
+        for condition in conditions(&route.matches) {
+            seen.entry(condition).or_insert((name, name.span));
+        }
+    }
+}
+
+/// One for each host: what must be equal for two routes to be in each other's way.
+fn conditions(matches: &Match) -> Vec<(String, String)> {
+    let path = match (&matches.path, &matches.path_prefix) {
+        (Some(path), _) => format!("={}", path.value),
+        (None, Some(prefix)) => prefix.trim_end_matches('/').to_owned(),
+        (None, None) => String::new(),
+    };
+    match &matches.host {
+        Some(hosts) => hosts
+            .iter()
+            .map(|host| (host.to_ascii_lowercase(), path.clone()))
+            .collect(),
+        None => vec![(String::new(), path)],
+    }
+}

@@ -1,0 +1,87 @@
+//! Single values: within the bounds that their section's documentation names.
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::spanned::{Span, Spanned};
+use crate::config::{ClientTimeouts, Duration, File, Limits, Size, Timeouts};
+
+/// The largest request head, in bytes: the framework's own bound for HTTP/1 is a little above it.
+const HEADER_SIZE_MAX: u64 = 1000 * 1024;
+
+/// The smallest request head that browsers can live with.
+const HEADER_SIZE_MIN: u64 = 1024;
+
+/// Asking the resolver more often finds nothing new and burdens it.
+const DNS_REFRESH_MIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(super) fn check(file: &File, found: &mut Vec<Diagnostic>) {
+    limits(&file.limits, found);
+    timeouts(&file.timeouts, found);
+    for (_, listener) in file.listeners.iter() {
+        client_timeouts(&listener.timeouts, found);
+    }
+    for (_, upstream) in file.upstreams.iter() {
+        timeouts(&upstream.timeouts, found);
+        dns_refresh(upstream.dns_refresh, found);
+    }
+}
+
+fn limits(limits: &Limits, found: &mut Vec<Diagnostic>) {
+    let size = |bytes| Size::from_bytes(bytes).to_string();
+    if let Some(header) = limits.header_size
+        && !(HEADER_SIZE_MIN..=HEADER_SIZE_MAX).contains(&header.bytes())
+    {
+        found.push(out_of_range(
+            "header_size",
+            header.span,
+            &size(HEADER_SIZE_MIN),
+            &size(HEADER_SIZE_MAX),
+        ));
+    }
+}
+
+fn timeouts(timeouts: &Timeouts, found: &mut Vec<Diagnostic>) {
+    not_zero("connect", timeouts.connect, found);
+    not_zero("read", timeouts.read, found);
+    not_zero("write", timeouts.write, found);
+    not_zero("idle", timeouts.idle, found);
+}
+
+fn client_timeouts(timeouts: &ClientTimeouts, found: &mut Vec<Diagnostic>) {
+    not_zero("header", timeouts.header, found);
+    not_zero("body", timeouts.body, found);
+    not_zero("write", timeouts.write, found);
+    not_zero("keep_alive", timeouts.keep_alive, found);
+}
+
+fn not_zero(key: &str, timeout: Option<Spanned<Duration>>, found: &mut Vec<Diagnostic>) {
+    if let Some(timeout) = timeout.filter(|timeout| timeout.is_zero()) {
+        found.push(
+            Diagnostic::error(format!(
+                "`{key}` is zero: everything would time out at once"
+            ))
+            .at(timeout.span)
+            .label("expected more than nothing")
+            .note("there is no way to wait forever; `1h` is as good"),
+        );
+    }
+}
+
+fn dns_refresh(refresh: Option<Spanned<Duration>>, found: &mut Vec<Diagnostic>) {
+    if let Some(refresh) = refresh.filter(|refresh| refresh.get() < DNS_REFRESH_MIN) {
+        found.push(
+            Diagnostic::error(format!("`dns_refresh` is `{refresh}`"))
+                .at(refresh.span)
+                .label(format!(
+                    "expected at least `{}`",
+                    Duration::from(DNS_REFRESH_MIN)
+                )),
+        );
+    }
+}
+
+/// A value beyond its bounds.
+fn out_of_range(key: &str, span: Span, least: &str, most: &str) -> Diagnostic {
+    Diagnostic::error(format!("`{key}` is out of range"))
+        .at(span)
+        .label(format!("expected `{least}` to `{most}`"))
+}

@@ -29,8 +29,9 @@ RUN cargo build --release --locked
 COPY proxy proxy
 COPY api api
 COPY frontend frontend
+COPY service service
 # Cargo goes by the time of a file, and the real sources are older than the empty ones that were just built.
-RUN find proxy api frontend -name '*.rs' -exec touch {} + \
+RUN find proxy api frontend service -name '*.rs' -exec touch {} + \
  && cargo build --release --locked
 
 # --- What runs ------------------------------------------------------------------------------------------------------

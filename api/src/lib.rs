@@ -38,6 +38,5 @@ pub mod ws;
 
 pub mod drain;
 pub mod error;
-pub mod probe;
 pub mod query;
 pub mod state;

@@ -1,41 +1,21 @@
 //! `tidegate-api`: the command line, nothing else. What the process does is in the library.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tidegate_api::cli::{Cli, Command};
-use tidegate_api::{probe, server};
-use tracing_subscriber::EnvFilter;
+use tidegate_api::server;
+use tidegate_service::{log_to_stderr, probe, report};
+
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Health) => report(probe::check(cli.listen)),
+        Some(Command::Health) => report(PROGRAM, probe::check(cli.listen, "/api/health")),
         None => {
             log_to_stderr();
-            report(server::run(&cli))
+            report(PROGRAM, server::run(&cli))
         }
     }
-}
-
-/// One line on stderr for whatever went wrong, and the exit code that goes with it.
-fn report<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tidegate-api: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }

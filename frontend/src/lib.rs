@@ -11,7 +11,7 @@
 //! 6. [`compression`]: gzip, brotli or zstd, as negotiated, and validators that say so
 //! 7. [`security`]: the headers that tell a browser what the page may do
 //!
-//! [`site`] puts them together, [`server`] runs them, [`cli`] has the flags, [`probe`] is the container health check.
+//! [`site`] puts them together, [`server`] runs them, [`cli`] has the flags.
 
 pub mod cli;
 pub mod server;
@@ -24,5 +24,3 @@ pub mod contained;
 pub mod if_range;
 pub mod not_found;
 pub mod security;
-
-pub mod probe;

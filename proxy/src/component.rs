@@ -185,3 +185,98 @@ fn several(entries: &[(Node, Node)], last: &Node) -> Complaint {
             "options go inside the braces of their name: `{first}: {{ ... }}`"
         ))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as Derive;
+
+    use super::*;
+
+    #[derive(Debug, Derive)]
+    #[expect(dead_code, reason = "only decoded")]
+    #[serde(deny_unknown_fields)]
+    struct Http {
+        path: String,
+        interval: Option<Spanned<crate::config::Duration>>,
+    }
+
+    const KINDS: &[Kind<String>] = &[
+        Kind {
+            name: "http",
+            summary: "Asks.",
+            build: |options| options.decode::<Http>().map(|http| http.path),
+        },
+        Kind {
+            name: "tcp",
+            summary: "Connects.",
+            build: |_| Ok("connected".to_owned()),
+        },
+    ];
+
+    /// The `health_check` of a file that has nothing else of interest.
+    fn component(written: &str) -> Component {
+        let text = format!(
+            "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ 'a:1' ], health_check: {written} }} }}"
+        );
+        let loaded =
+            crate::config::parse("x", &text, &|_| None, crate::config::as_written).unwrap();
+        loaded
+            .file
+            .upstreams
+            .get("a")
+            .unwrap()
+            .health_check
+            .clone()
+            .unwrap()
+    }
+
+    fn built(written: &str) -> Result<String, Vec<String>> {
+        let messages = |all: Vec<Diagnostic>| {
+            all.into_iter()
+                .map(|one| format!("{} {:?}", one.message, one.remarks))
+                .collect()
+        };
+        build("health check", KINDS, &component(written)).map_err(messages)
+    }
+
+    #[test]
+    fn a_bare_name_and_a_name_with_options() {
+        assert_eq!(built("tcp"), Ok("connected".to_owned()));
+        assert_eq!(built("{ tcp: }"), Ok("connected".to_owned()));
+        assert_eq!(
+            built("{ http: { path: /up, interval: 2s } }"),
+            Ok("/up".to_owned())
+        );
+        assert_eq!(
+            build("health check", KINDS, &Component::bare("tcp")),
+            Ok("connected".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let error = built("htp").unwrap_err().remove(0);
+        assert!(error.contains("unknown health check `htp`"), "{error}");
+        assert!(
+            error.contains("did you mean `http`?") && error.contains("known are `http` and `tcp`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn all_errors_of_the_options_are_found_at_their_place() {
+        let errors = built("{ http: { paht: /, interval: 2 } }").unwrap_err();
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(
+            errors
+                .iter()
+                .any(|error| error.contains("unknown key `paht` in `http`")),
+            "{errors:?}"
+        );
+        let missing = build("health check", KINDS, &component("http"))
+            .unwrap_err()
+            .remove(0);
+        assert_eq!(missing.message, "the key `path` is missing in `http`");
+        assert!(missing.span.is_some_and(|span| span.start > 0));
+    }
+}

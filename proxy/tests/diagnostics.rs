@@ -3,9 +3,12 @@
 //! A case is a file `diagnostics/<case>.yaml`; beside it lies `<case>.txt` with the exact output. A new case is a new
 //! file: `UPDATE_GOLDEN=1 cargo test -p tidegate --test diagnostics` writes what is missing. Read what it wrote.
 
+#![expect(clippy::expect_used, reason = "a test that fails may panic")]
+
 use std::path::{Path, PathBuf};
 
 use tidegate::config::{self, Colour};
+use tidegate::snapshot::Plan;
 
 /// The environment of all cases.
 fn environment(name: &str) -> Option<String> {
@@ -37,7 +40,7 @@ fn output(case: &Path) -> String {
         .into_owned();
     let text = std::fs::read(case).expect("the case");
     let text = String::from_utf8(text).expect("text");
-    match config::parse(&name, &text, &environment) {
+    match config::parse(&name, &text, &environment, Plan::new) {
         Ok(loaded) => format!(
             "{}{name}: ok\n",
             loaded.source.render(&loaded.warnings, Colour::Never)

@@ -1,56 +1,30 @@
-//! `tidegate check`: says what is wrong with a file, or that nothing is.
+//! `tidegate check`: says what is wrong with a file, or that nothing is. Findings go to stderr, the verdict on a good file
+//! to stdout.
 
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, Colour, Diagnostic, Loaded, Report, counted};
+use crate::config::{self, Colour, File, counted};
+use crate::snapshot::Plan;
 
-/// Checks a file. `further` finds what only the building of the running state can find (an unknown policy, say).
-///
-/// Findings go to stderr, the verdict on a good file to stdout.
-pub fn run(path: &Path, further: impl FnOnce(&Loaded) -> Vec<Diagnostic>) -> ExitCode {
-    match check(path, further) {
-        Ok((loaded, warnings)) => {
-            show(&warnings);
-            println!("{}: ok ({})", path.display(), summary(&loaded));
+pub(super) fn check(path: &Path) -> ExitCode {
+    match config::load(path, Plan::new) {
+        Ok(loaded) => {
+            eprint!("{}", loaded.source.render(&loaded.warnings, colour()));
+            println!("{}: ok ({})", path.display(), summary(&loaded.file));
             ExitCode::SUCCESS
         }
         Err(report) => {
-            show(&report);
+            eprint!("{}", report.render(colour()));
             eprintln!("error: {}: {}", path.display(), report.tally());
             ExitCode::FAILURE
         }
     }
 }
 
-/// Loads a file and adds what is found further: a report without errors beside the file, or a report with errors.
-///
-/// # Errors
-///
-/// All findings, if one of them is an error.
-pub fn check(
-    path: &Path,
-    further: impl FnOnce(&Loaded) -> Vec<Diagnostic>,
-) -> Result<(Loaded, Report), Report> {
-    let loaded = config::load(path)?;
-    let mut diagnostics = loaded.warnings.clone();
-    diagnostics.extend(further(&loaded));
-    let report = Report::new(loaded.source.clone(), diagnostics);
-    if report.errors() == 0 {
-        Ok((loaded, report))
-    } else {
-        Err(report)
-    }
-}
-
-fn show(report: &Report) {
-    eprint!("{}", report.render(colour()));
-}
-
 /// Colour where somebody sees it and did not ask for none (<https://no-color.org>).
-#[must_use]
-pub fn colour() -> Colour {
+fn colour() -> Colour {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if stderr().is_terminal() && !unwanted {
         Colour::Always
@@ -59,8 +33,7 @@ pub fn colour() -> Colour {
     }
 }
 
-fn summary(loaded: &Loaded) -> String {
-    let file = &loaded.file;
+fn summary(file: &File) -> String {
     let counts = [
         (file.listeners.len(), "listener"),
         (file.upstreams.len(), "upstream"),

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::run::RunOptions;
-use crate::snapshot::Plan;
 
 /// A programmable load balancer: one YAML file, checked, explained, swapped in whole.
 #[derive(Debug, Parser)]
@@ -56,9 +55,7 @@ pub fn main() -> ExitCode {
     match line.command {
         None => run::run(line.run),
         Some(Command::Run(options)) => run::run(options),
-        Some(Command::Check(file)) => check::run(&file.config, |loaded| {
-            Plan::new(&loaded.file).err().unwrap_or_default()
-        }),
+        Some(Command::Check(file)) => check::check(&file.config),
         Some(Command::Health(file)) => health::health(&file.config),
     }
 }

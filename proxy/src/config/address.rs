@@ -54,6 +54,13 @@ impl FromStr for ServerAddress {
                 .label("expected only host and port")
                 .help(format!("write `{bare}`, without `{scheme}://` and path")));
         }
+        if text.contains(char::is_whitespace) {
+            return Err(
+                Complaint::new(format!("the address `{text}` has a space in it"))
+                    .label("expected one host and port")
+                    .help("a comma stands between two servers: `[ a:80, b:80 ]`"),
+            );
+        }
         let (host, port) = split(text)?;
         let port = self::port(text, port, "api:5252")?;
         if port == 0 {

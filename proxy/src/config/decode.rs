@@ -8,6 +8,8 @@ mod deserializer;
 mod fault;
 mod hints;
 mod place;
+mod subject;
+mod variant;
 
 use serde::de::DeserializeOwned;
 
@@ -44,13 +46,16 @@ pub(crate) fn decode<T: DeserializeOwned>(
             }
             Err(fault) => fault,
         };
-        let trail = place::trail(root, fault.place());
-        if !fault.follows_from_another(root, &trail) {
+        let mut trail = place::trail(root, fault.place());
+        if place::is_broken(root, &trail) {
+            // The one that holds it cannot do without it, so that goes as well.
+            trail.steps.pop();
+        } else if !fault.follows_from_another(root, &trail) {
             diagnostics.push(fault.diagnostic(root, &trail, name));
         }
         // A misspelt key keeps its text: it tells which key is missing because of it.
-        let at_key = trail.at_key && !fault.is_unknown_key();
-        place::mark_broken(root, &place::Trail { at_key, ..trail });
+        trail.at_key &= !fault.is_unknown_key();
+        place::mark_broken(root, &trail);
     }
     if diagnostics.len() >= ERRORS_MAX {
         diagnostics.push(Diagnostic::error(format!(
@@ -62,3 +67,6 @@ pub(crate) fn decode<T: DeserializeOwned>(
         diagnostics,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,9 @@ impl Diagnostic {
     }
 }
 
+/// After so many findings nobody reads on.
+const SHOWN_MAX: usize = 200;
+
 /// Everything that was found about one file: what a refused file comes back with.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -123,8 +126,13 @@ impl Report {
     /// A report in the order of the file; what was found twice at one place is said once.
     #[must_use]
     pub fn new(source: Source, mut diagnostics: Vec<Diagnostic>) -> Self {
-        diagnostics.sort_by_key(|d| d.span);
+        diagnostics.sort_by(|a, b| (a.span, &a.message).cmp(&(b.span, &b.message)));
         diagnostics.dedup_by(|b, a| a.span == b.span && a.message == b.message);
+        let more = diagnostics.len().saturating_sub(SHOWN_MAX);
+        if more > 0 {
+            diagnostics.truncate(SHOWN_MAX);
+            diagnostics.push(Diagnostic::error(format!("{more} more, not shown")));
+        }
         Self {
             source,
             diagnostics,

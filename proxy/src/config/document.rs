@@ -15,6 +15,8 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use super::diagnostic::Diagnostic;
 use super::spanned::Span;
 
+pub(super) use read::BYTES_MAX;
+
 /// The name by which a [`Node`] asks for itself, undecoded.
 pub(crate) const NODE: &str = "$tidegate::Node";
 

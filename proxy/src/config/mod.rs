@@ -30,6 +30,7 @@ mod timeouts;
 mod units;
 mod upstream;
 
+use std::io::Read;
 use std::path::Path;
 
 pub use address::{Host, ServerAddress};
@@ -53,21 +54,23 @@ pub use upstream::{Server, Upstream};
 
 /// A file that can be used.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct Loaded<T> {
     /// Its sections.
     pub file: File,
+    /// What was made of them.
+    pub made: T,
     /// Its text, to show in it what is found later.
     pub source: Source,
     /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Reads a file with the environment of the process.
+/// Reads a file with the environment of the process. `make` is as in [`parse`].
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, or why it cannot be read.
-pub fn load(path: &Path) -> Result<Loaded, Report> {
+pub fn load<T>(path: &Path, make: impl FnOnce(&File) -> Made<T>) -> Result<Loaded<T>, Report> {
     let name = path.display().to_string();
     let unreadable = |why: String| {
         let source = Source::new(&name, "");
@@ -76,11 +79,21 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
             vec![Diagnostic::error(format!("cannot read `{name}`: {why}"))],
         )
     };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(reason(&error)))?;
+    let bytes = read(path).map_err(|error| unreadable(reason(&error)))?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text, &|variable| std::env::var(variable).ok()),
+        Ok(text) => parse(&name, &text, &|variable| std::env::var(variable).ok(), make),
         Err(error) => Err(not_text(&name, &error)),
     }
+}
+
+/// One byte more than allowed, so that the excess is noticed, but never all of an endless file.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(document::BYTES_MAX).unwrap_or(u64::MAX);
+    std::fs::File::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// `No such file or directory`, without the number that the standard library adds.
@@ -103,12 +116,22 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Report {
     Report::new(Source::new(name, &lossy), vec![diagnostic])
 }
 
-/// Reads a text. `name` is what it is called in messages, `environment` looks up what `${NAME}` stands for.
+/// Something made of a file's sections, or what is wrong with them for that.
+pub type Made<T> = Result<T, Vec<Diagnostic>>;
+
+/// Reads a text. `name` is what it is called in messages, `environment` looks up what `${NAME}` stands for. What `make`
+/// finds wrong (an unknown policy, say) is told together with the rest; so it is given the file also when parts of it
+/// are missing because they are wrong.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, warnings included.
-pub fn parse(name: &str, text: &str, environment: &Lookup<'_>) -> Result<Loaded, Report> {
+pub fn parse<T>(
+    name: &str,
+    text: &str,
+    environment: &Lookup<'_>,
+    make: impl FnOnce(&File) -> Made<T>,
+) -> Result<Loaded<T>, Report> {
     let source = Source::new(name, text);
     let (root, mut diagnostics) = document::read(source.text());
     let Some(mut root) = root else {
@@ -117,16 +140,35 @@ pub fn parse(name: &str, text: &str, environment: &Lookup<'_>) -> Result<Loaded,
     environment::substitute(&mut root, source.text(), environment, &mut diagnostics);
     let decoded = decode::decode::<File>(&mut root, None);
     diagnostics.extend(decoded.diagnostics);
-    if let Some(file) = &decoded.value {
-        diagnostics.extend(check::check(file, &root, &diagnostics));
+    let Some(file) = decoded.value else {
+        return Err(Report::new(source, diagnostics));
+    };
+    let mut found = check::check(&file, &root, &diagnostics);
+    diagnostics.append(&mut found);
+    let made = make(&file);
+    if let Err(found) = &made {
+        diagnostics.extend(found.iter().cloned());
     }
     let report = Report::new(source, diagnostics);
-    match decoded.value {
-        Some(file) if report.errors() == 0 => Ok(Loaded {
+    match made {
+        Ok(made) if report.errors() == 0 => Ok(Loaded {
             file,
+            made,
             source: report.source,
             warnings: report.diagnostics,
         }),
         _ => Err(report),
     }
 }
+
+/// For whoever wants nothing but the sections.
+///
+/// # Errors
+///
+/// None.
+pub fn as_written(_: &File) -> Made<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

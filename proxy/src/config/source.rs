@@ -11,6 +11,13 @@ use super::spanned::Span;
 /// Marks longer than this are cut: a long value needs no underline to its end.
 const MARK_MAX: usize = 120;
 
+/// Places further apart than this (in bytes) are not shown in one picture: drawing it takes time for each line between.
+const PICTURE_MAX: usize = 64 << 10;
+
+fn near(a: Span, b: Span) -> bool {
+    a.start.abs_diff(b.start) <= PICTURE_MAX
+}
+
 /// Whether to use colour: the caller knows whether a terminal reads along and what `NO_COLOR` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -89,7 +96,18 @@ impl Source {
         let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
         match diagnostic.span {
             Some(span) => group = group.element(self.snippet(span, diagnostic)),
+            // Of a file without text, the message itself has to say which.
+            None if self.text.is_empty() && diagnostic.remarks.is_empty() => {}
             None => group = group.element(annotate_snippets::Origin::path(&*self.name)),
+        }
+        for (far, label) in diagnostic
+            .related
+            .iter()
+            .filter(|(other, _)| !diagnostic.span.is_some_and(|s| near(s, *other)))
+        {
+            group = group.element(
+                Level::NOTE.message(format!("line {}: {label}", self.position(far.start).0)),
+            );
         }
         for remark in &diagnostic.remarks {
             group = group.element(match remark {
@@ -110,6 +128,7 @@ impl Source {
         let related: Vec<(Range<usize>, &str)> = diagnostic
             .related
             .iter()
+            .filter(|(other, _)| near(span, *other))
             .map(|(span, label)| (self.mark(*span), label.as_str()))
             .collect();
         let window = self.window(&primary, &related);

@@ -44,7 +44,7 @@ struct Paths {
 }
 
 impl Table {
-    /// Of two routes with the same conditions the first one wins; the file's check refuses such a pair.
+    /// Of two routes with the same conditions the first one wins.
     pub fn new<'a>(routes: impl IntoIterator<Item = &'a Conditions>) -> Self {
         let mut table = Self::default();
         for (index, conditions) in routes.into_iter().enumerate() {

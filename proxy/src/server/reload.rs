@@ -34,13 +34,11 @@ pub(super) struct Reloader {
 /// # Errors
 /// Everything that is wrong with it, as it is printed.
 pub(super) fn read(path: &Path) -> Result<Plan, String> {
-    let loaded = config::load(path).map_err(|report| report.to_string())?;
-    let plan = Plan::new(&loaded.file)
-        .map_err(|problems| Report::new(loaded.source.clone(), problems).to_string())?;
+    let loaded = config::load(path, Plan::new).map_err(|report| report.to_string())?;
     if !loaded.warnings.is_empty() {
         warn!("{}", Report::new(loaded.source, loaded.warnings));
     }
-    Ok(plan)
+    Ok(loaded.made)
 }
 
 impl Reloader {

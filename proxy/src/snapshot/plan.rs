@@ -108,7 +108,7 @@ pub struct Shutdown {
 }
 
 impl Plan {
-    /// Makes the plan of a file that passed [`config::parse`].
+    /// Makes the plan of a file; of one that is wrong elsewhere, only the errors are of use.
     ///
     /// # Errors
     /// Everything that the components find wrong with their options.
@@ -131,21 +131,27 @@ impl Plan {
             .enumerate()
             .map(|(index, spec)| (spec.name.as_str(), index))
             .collect();
-        let routes = file.routes.iter().filter_map(|(name, route)| {
-            let upstream = *positions.get(route.upstream.as_str())?;
-            Some(RouteSpec {
-                name: name.value.clone(),
-                conditions: conditions(&route.matches),
-                upstream,
+        let mut routes: Vec<RouteSpec> = file
+            .routes
+            .iter()
+            .filter_map(|(name, route)| {
+                let upstream = *positions.get(route.upstream.as_str())?;
+                Some(RouteSpec {
+                    name: name.value.clone(),
+                    conditions: conditions(&route.matches),
+                    upstream,
+                })
             })
-        });
+            .collect();
+        // Of equal routes the first one takes the request, and the file's check said so.
+        routes.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self {
             listeners: file
                 .listeners
                 .iter()
                 .map(|(name, listener)| listener_spec(name, listener))
                 .collect(),
-            routes: routes.collect(),
+            routes,
             limits: limits(&file.limits),
             admin: file.admin.as_ref().map(|admin| admin.address.value),
             shutdown: shutdown(&file.shutdown),

@@ -234,10 +234,12 @@ fn host_syntax(host: &Spanned<String>) -> Option<Diagnostic> {
     }
 }
 
-/// Two routes that take the same requests: one of them would never be asked.
+/// Two routes that take the same requests: by the rules of precedence the name decides, which nobody means.
 fn same(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
+    let mut routes: Vec<_> = context.file.routes.iter().collect();
+    routes.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
     let mut seen: HashMap<(String, String), (&Spanned<String>, Span)> = HashMap::new();
-    for (name, route) in context.file.routes.iter() {
+    for (name, route) in routes {
         if broken_hosts(context, name) {
             continue;
         }
@@ -245,19 +247,21 @@ fn same(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             .into_iter()
             .find_map(|condition| seen.get(&condition).copied());
         if let Some((first, place)) = clash {
-            found.push(
-                Diagnostic::error(format!(
-                    "routes `{first}` and `{name}` match the same requests"
-                ))
-                .at(name.span)
-                .label("which of the two should win?")
-                .related(place, "the other one"),
-            );
+            found.push(equal(first, name, place));
         }
         for condition in conditions(&route.matches) {
             seen.entry(condition).or_insert((name, name.span));
         }
     }
+}
+
+fn equal(winner: &str, loser: &Spanned<String>, place: Span) -> Diagnostic {
+    Diagnostic::warning(format!(
+        "routes `{winner}` and `{loser}` match the same requests"
+    ))
+    .at(loser.span)
+    .label("not asked for these")
+    .related(place, "this one wins: its name comes first in the alphabet")
 }
 
 /// One for each host: what must be equal for two routes to be in each other's way.

@@ -1,7 +1,7 @@
 //! Single values: within the bounds that their section's documentation names.
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spanned::{Span, Spanned};
+use crate::config::spanned::Spanned;
 use crate::config::{ClientTimeouts, Duration, File, Limits, Size, Timeouts};
 
 /// The largest request head, in bytes: the framework's own bound for HTTP/1 is a little above it.
@@ -30,12 +30,15 @@ fn limits(limits: &Limits, found: &mut Vec<Diagnostic>) {
     if let Some(header) = limits.header_size
         && !(HEADER_SIZE_MIN..=HEADER_SIZE_MAX).contains(&header.bytes())
     {
-        found.push(out_of_range(
-            "header_size",
-            header.span,
-            &size(HEADER_SIZE_MIN),
-            &size(HEADER_SIZE_MAX),
-        ));
+        found.push(
+            Diagnostic::error(format!("`header_size` is `{}`", header.value))
+                .at(header.span)
+                .label(format!(
+                    "expected `{}` to `{}`",
+                    size(HEADER_SIZE_MIN),
+                    size(HEADER_SIZE_MAX)
+                )),
+        );
     }
 }
 
@@ -77,11 +80,4 @@ fn dns_refresh(refresh: Option<Spanned<Duration>>, found: &mut Vec<Diagnostic>) 
                 )),
         );
     }
-}
-
-/// A value beyond its bounds.
-fn out_of_range(key: &str, span: Span, least: &str, most: &str) -> Diagnostic {
-    Diagnostic::error(format!("`{key}` is out of range"))
-        .at(span)
-        .label(format!("expected `{least}` to `{most}`"))
 }

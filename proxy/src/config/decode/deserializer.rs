@@ -4,6 +4,7 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::fault::{Fault, Kind, plainly};
+use super::variant::{FullVariant, UnitVariant};
 use crate::config::document::{self, NODE, Node, Value};
 use crate::config::named::NAMED;
 use crate::config::route::ONE_OR_MANY;
@@ -357,94 +358,5 @@ impl<'de> de::SeqAccess<'de> for Parts<'de> {
             3 => seed.deserialize(NodeDeserializer(self.node)).map(Some),
             _ => Ok(None),
         }
-    }
-}
-
-/// `h2c`
-struct UnitVariant<'n>(&'n Node);
-
-impl<'de> de::EnumAccess<'de> for UnitVariant<'de> {
-    type Error = Fault;
-    type Variant = Self;
-
-    fn variant_seed<V: de::DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
-        seed.deserialize(NodeDeserializer(self.0))
-            .map(|variant| (variant, self))
-    }
-}
-
-impl UnitVariant<'_> {
-    fn needs_a_value(&self) -> Fault {
-        Fault::new(Kind::WrongType {
-            expected: "a key with its value".to_owned(),
-        })
-        .at(self.0)
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for UnitVariant<'de> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: de::DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Fault> {
-        Err(self.needs_a_value())
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
-        Err(self.needs_a_value())
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Fault> {
-        Err(self.needs_a_value())
-    }
-}
-
-/// `header: X-User`
-struct FullVariant<'n> {
-    key: &'n Node,
-    value: &'n Node,
-}
-
-impl<'de> de::EnumAccess<'de> for FullVariant<'de> {
-    type Error = Fault;
-    type Variant = Self;
-
-    fn variant_seed<V: de::DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
-        seed.deserialize(NodeDeserializer(self.key))
-            .map(|variant| (variant, self))
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for FullVariant<'de> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        Err(Fault::new(Kind::WrongType {
-            expected: "just the name, without options".to_owned(),
-        })
-        .at(self.value))
-    }
-
-    fn newtype_variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        seed.deserialize(NodeDeserializer(self.value))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {
-        NodeDeserializer(self.value).deserialize_tuple(len, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        known: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        NodeDeserializer(self.value).deserialize_struct("", known, visitor)
     }
 }

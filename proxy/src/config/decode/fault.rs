@@ -6,11 +6,12 @@ use serde::de::{self, Expected, Unexpected};
 
 use super::hints;
 use super::place::{self, Address, Trail};
+use super::subject::Where;
 use crate::config::complaint::Complaint;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::document::{Node, Value, shortened};
+use crate::config::document::{Node, Value, is_number, shortened};
 use crate::config::nearest::{listed, nearest};
-use crate::config::spanned::{Span, Spanned};
+use crate::config::spanned::Spanned;
 
 /// One failure of a decoding.
 #[derive(Debug)]
@@ -121,6 +122,12 @@ fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnost
     .did_you_mean(meant);
     match hints::home(key) {
         _ if meant.is_some() => {}
+        _ if key
+            .split_once(':')
+            .is_some_and(|(word, _)| known.contains(&word)) =>
+        {
+            diagnostic = diagnostic.help("a space is missing after the `:`");
+        }
         _ if is_split_address(known, place) => {
             let port = place.node.text().unwrap_or_default();
             diagnostic = diagnostic.help(format!(
@@ -175,7 +182,11 @@ fn no_value(expected: &str, place: &Where<'_>) -> Diagnostic {
     Diagnostic::error(format!("{} has no value", place.subject()))
         .at(place.name().unwrap_or_else(|| place.span()))
         .label(format!("expected {expected}"))
-        .help("write a value after the colon, or remove the key")
+        .help(if place.item {
+            "write a value after the `-`, or remove it"
+        } else {
+            "write a value after the colon, or remove the key"
+        })
 }
 
 fn unknown_variant(variant: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
@@ -201,17 +212,8 @@ fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(place.finding())
         .at(place.span())
         .label(expected);
-    let text = place.node.text().unwrap_or_default();
-    let key = place.key.and_then(Node::text).unwrap_or_default();
-    if let Some((word, _)) = text
-        .split_once(':')
-        .filter(|(word, _)| known.contains(word))
-    {
-        diagnostic = diagnostic.help(format!("a space is missing after `{word}:`"));
-    } else if known.contains(&key) {
-        diagnostic = diagnostic.help(format!(
-            "`{key}` is one of those keys itself: indent it as far as the others"
-        ));
+    if let Some(help) = keys_help(known, place) {
+        diagnostic = diagnostic.help(help);
     }
     if known.len() > 1 {
         diagnostic.note(known_keys(known))
@@ -220,16 +222,49 @@ fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
     }
 }
 
+/// What to write where keys are expected, as far as it can be guessed.
+fn keys_help(known: &[&str], place: &Where<'_>) -> Option<String> {
+    let key = place.key.and_then(Node::text).unwrap_or_default();
+    let text = match &place.node.value {
+        Value::List(_) => return Some("keys have no `- ` in front".to_owned()),
+        _ => place.node.text()?,
+    };
+    if let Some((word, _)) = text
+        .split_once(':')
+        .filter(|(word, _)| known.contains(word))
+    {
+        Some(format!("a space is missing after `{word}:`"))
+    } else if known.contains(&key) {
+        Some(format!(
+            "`{key}` is one of those keys itself: indent it as far as the others"
+        ))
+    } else if text.starts_with('/') && known.contains(&"path_prefix") {
+        Some(format!(
+            "write `{key}: {{ path_prefix: {} }}`",
+            shortened(text)
+        ))
+    } else if let [only] = known {
+        Some(format!("write `{key}: {{ {only}: ... }}`"))
+    } else {
+        None
+    }
+}
+
 fn wrong_type(expected: &str, place: &Where<'_>) -> Diagnostic {
     let diagnostic = Diagnostic::error(place.finding())
         .at(place.span())
         .label(format!("expected {expected}"));
-    match place.node.text() {
-        Some(text) if expected == A_LIST && text.starts_with('-') => {
+    let list = expected == A_LIST;
+    match &place.node.value {
+        Value::Map(_) if list => diagnostic.help("a `- ` stands before each item of a list"),
+        Value::Scalar { text, .. } if list && text.starts_with('-') => {
             diagnostic.help("a space is missing after the `-`")
         }
-        Some(text) if expected == A_LIST => {
+        Value::Scalar { text, .. } if list => {
             diagnostic.help(format!("write `[ {} ]`", shortened(text)))
+        }
+        Value::Scalar { text, quoted: true } if is_number(text) => {
+            diagnostic.help("remove the quotes")
         }
         _ => diagnostic,
     }
@@ -237,104 +272,6 @@ fn wrong_type(expected: &str, place: &Where<'_>) -> Diagnostic {
 
 /// What is expected where a list is.
 const A_LIST: &str = "a list (`[ ... ]`)";
-
-/// A node as a reader would point it out.
-struct Where<'n> {
-    node: &'n Node,
-    /// The key that it is the value of, or that the list is the value of in which it is an item.
-    key: Option<&'n Node>,
-    item: bool,
-    at_key: bool,
-    root: Option<&'n Spanned<String>>,
-    /// `routes.api`
-    path: String,
-    /// The path without its last key.
-    above: String,
-}
-
-impl<'n> Where<'n> {
-    fn find(root: &'n Node, trail: &Trail, name: Option<&'n Spanned<String>>) -> Self {
-        let mut place = Self {
-            node: root,
-            key: None,
-            item: false,
-            at_key: trail.at_key,
-            root: name,
-            path: name.map(|name| shortened(name)).unwrap_or_default(),
-            above: String::new(),
-        };
-        for index in &trail.steps {
-            let (key, Some(value)) = place::step(place.node, *index) else {
-                break;
-            };
-            place.node = value;
-            place.item = key.is_none();
-            if let Some(key) = key {
-                place.above.clone_from(&place.path);
-                place.path = dotted(&place.path, key.text().unwrap_or_default());
-                place.key = Some(key);
-            }
-        }
-        place
-    }
-
-    /// The name that it goes by: its key, or the item itself.
-    fn name(&self) -> Option<Span> {
-        match self.key {
-            _ if self.item => Some(self.node.span),
-            Some(key) => Some(key.span),
-            None => self.root.map(|name| name.span),
-        }
-    }
-
-    /// What to mark: the value, or its key where nothing was written.
-    fn span(&self) -> Span {
-        match self.key {
-            Some(key) if self.at_key || (!self.item && self.node.value == Value::Null) => key.span,
-            _ => self.node.span,
-        }
-    }
-
-    /// `` `servers` `` or `` an item of `servers` ``.
-    fn subject(&self) -> String {
-        let name = self.path.rsplit('.').next().unwrap_or_default();
-        let name = self.key.and_then(Node::text).unwrap_or(name);
-        match (name, self.item) {
-            ("", true) => "an item".to_owned(),
-            ("", false) => "the file".to_owned(),
-            (name, true) => format!("an item of `{}`", shortened(name)),
-            (name, false) => format!("`{}`", shortened(name)),
-        }
-    }
-
-    /// `` `servers` is a list ``.
-    fn finding(&self) -> String {
-        format!("{} is {}", self.subject(), self.node.describe())
-    }
-
-    fn of(&self) -> String {
-        match self.key.and_then(Node::text) {
-            Some(key) => format!(" for `{}`", shortened(key)),
-            None => String::new(),
-        }
-    }
-
-    fn parent(&self) -> String {
-        if self.above.is_empty() {
-            String::new()
-        } else {
-            format!(" in `{}`", self.above)
-        }
-    }
-}
-
-fn dotted(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        shortened(key)
-    } else {
-        format!("{path}.{}", shortened(key))
-    }
-}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -384,7 +321,7 @@ impl de::Error for Fault {
 pub(super) fn plainly(expected: &dyn Expected) -> String {
     let expected = expected.to_string();
     match expected.as_str() {
-        "a string" | "string" | "a character" | "a borrowed string" => "a text".to_owned(),
+        "a string" | "string" | "a character" | "a borrowed string" => "a single value".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),
         "a sequence" => A_LIST.to_owned(),
         "a map" => "keys with values (`key: value`)".to_owned(),

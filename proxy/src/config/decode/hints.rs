@@ -5,6 +5,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("algorithm", "balance"),
     ("backend", "upstream"),
     ("backends", "upstreams"),
+    ("backends", "servers"),
     ("bind", "address"),
     ("cluster", "upstream"),
     ("clusters", "upstreams"),

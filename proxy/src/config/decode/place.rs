@@ -60,6 +60,15 @@ pub(super) fn step(node: &Node, index: usize) -> (Option<&Node>, Option<&Node>) 
     }
 }
 
+/// Whether the part at the end of the way is passed over already.
+pub(super) fn is_broken(root: &Node, trail: &Trail) -> bool {
+    let end = trail
+        .steps
+        .iter()
+        .try_fold(root, |node, index| step(node, *index).1);
+    end.is_some_and(Node::is_broken)
+}
+
 /// From now on, the part at the end of the way is passed over.
 pub(super) fn mark_broken(root: &mut Node, trail: &Trail) {
     let mut node = root;

@@ -12,7 +12,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Span;
 
 /// A file is not larger than this: 10,000 routes take about 1 MiB.
-const BYTES_MAX: usize = 16 << 20;
+pub(in crate::config) const BYTES_MAX: usize = 16 << 20;
 
 /// A file has no more nodes than this, counting what aliases stand for each time. It bounds memory and time.
 const NODES_MAX: usize = 500_000;
@@ -103,8 +103,10 @@ impl<'t> Reader<'t> {
         self.count(1, depth, span)?;
         let before = self.nodes;
         if let Some(tag) = event.tag().filter(|tag| !tag.is_yaml_core_schema()) {
-            self.diagnostics
-                .push(syntax::odd_tag(&tag.original(), span));
+            self.diagnostics.push(syntax::odd_tag(
+                &tag.original(),
+                self.before(span, &tag.original()),
+            ));
         }
         let (node, id) = match event {
             Event::Scalar(text, style, id, tag) => (scalar(&text, style, tag.as_deref(), span), id),
@@ -126,6 +128,14 @@ impl<'t> Reader<'t> {
             self.anchors.insert(id, anchor);
         }
         Ok(node)
+    }
+
+    /// Where a tag was written: the parser gives only the place of what has it.
+    fn before(&self, span: Span, tag: &str) -> Span {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        before
+            .rfind(tag)
+            .map_or(span, |start| Span::new(start, start + tag.len()))
     }
 
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Fatal> {

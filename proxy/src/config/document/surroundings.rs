@@ -120,6 +120,19 @@ impl<'t> Surroundings<'t> {
         self.line_start(other) == self.line_start(self.at)
     }
 
+    /// The end of the same text.
+    pub(super) fn end(&self) -> Self {
+        Self {
+            text: self.text,
+            at: self.text.len(),
+        }
+    }
+
+    /// Whether a `]` stands right before the place.
+    pub(super) fn follows_bracket(&self) -> bool {
+        self.before().ends_with(']')
+    }
+
     /// Whether a closing quote stands right before the place.
     pub(super) fn follows_quote(&self) -> bool {
         self.before()
@@ -194,11 +207,8 @@ impl<'t> Surroundings<'t> {
         for (at, c) in self.before().char_indices() {
             match (quote, c) {
                 _ if comment => comment = c != '\n',
-                (Some(q), _) => {
-                    if c == q && !(q == '"' && previous == '\\') {
-                        quote = None;
-                    }
-                }
+                (Some(q), _) if c == q && !(q == '"' && previous == '\\') => quote = None,
+                (Some(_), _) => {}
                 (None, '"' | '\'') if !previous.is_alphanumeric() => quote = Some(c),
                 (None, '#') if previous.is_whitespace() => comment = true,
                 (None, '[' | '{') => open.push((at, c)),
@@ -230,20 +240,19 @@ mod tests {
         for text in ["", "ü", "\n\n", "a\r\n\tb", "\\", "${", "\u{feff}\0"] {
             for at in 0..text.len() + 3 {
                 let near = Surroundings::new(text, at);
-                drop((
-                    near.word(),
-                    near.line(),
-                    near.line_above(),
-                    near.tabs(),
-                    near.variable(),
-                    near.backslash(),
-                ));
-                drop((
-                    near.indent(),
-                    near.value_with_colon(),
-                    near.open_bracket(),
-                    near.first_char(),
-                ));
+                let spans = [near.word(), near.line().0, near.tabs(), near.backslash().0];
+                assert!(spans.iter().all(|span| span.start <= span.end));
+                assert!(
+                    near.indent() <= text.len()
+                        && near
+                            .line_above()
+                            .is_none_or(|(span, _)| span.end <= text.len())
+                );
+                assert!(
+                    near.variable().is_none()
+                        && near.value_with_colon().is_none()
+                        && near.open_bracket().is_none_or(|(at, _)| at < text.len())
+                );
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn odd_tag(tag: &str, span: Span) -> Diagnostic {
         super::shortened(tag)
     ))
     .at(span)
-    .label("this has a tag")
+    .label("not one of YAML's own")
     .help("remove it; put text that begins with `!` into quotes")
 }
 
@@ -188,10 +188,16 @@ fn flow(near: &Surroundings<'_>) -> Diagnostic {
             .help(format!("write `\"{written}\"`; a number stays a number"));
     }
     let Some((open, bracket)) = near.open_bracket() else {
-        return indentation(near);
+        return unclosed(near);
     };
     let due = closing(bracket);
     if near.on_line_of(open) && !near.at_end() {
+        if near.follows_bracket() && near.word_text().starts_with(':') {
+            return Diagnostic::error("an address with brackets needs quotes")
+                .at(near.word())
+                .label("YAML takes the brackets before this for a list")
+                .help("write `\"[::]:80\"`");
+        }
         if near.follows_quote() {
             return after_quote(near);
         }
@@ -206,6 +212,16 @@ fn flow(near: &Surroundings<'_>) -> Diagnostic {
         diagnostic
     } else {
         diagnostic.related(near.word(), "does not belong inside any more")
+    }
+}
+
+/// The text ends before a bracket does.
+fn unclosed(near: &Surroundings<'_>) -> Diagnostic {
+    match near.end().open_bracket() {
+        Some((open, bracket)) => Diagnostic::error(format!("`{bracket}` is never closed"))
+            .at(Span::new(open, open + 1))
+            .label(format!("needs its `{}`", closing(bracket))),
+        None => indentation(near),
     }
 }
 

@@ -1,12 +1,10 @@
-//! `tidegate-frontend health`: asks the instance at the listen address how it is. For container health checks, where there
-//! is no curl; one plain HTTP/1.1 exchange is not worth a client library.
+//! The `health` command of each program: asks the instance at its own address how it is. For container health checks,
+//! where there is no curl; one plain HTTP/1.1 exchange is not worth a client library.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Where to ask.
-const PATH: &str = "/health";
 /// For the connection, and for each read and write. Docker's own default for a whole check is 30 s.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -31,10 +29,14 @@ pub enum Unhealthy {
     },
 }
 
-/// Asks once.
-pub fn check(listen: SocketAddr) -> Result<(), Unhealthy> {
+/// Asks once, at the address that the instance listens on.
+///
+/// # Errors
+/// It does not answer 200.
+pub fn check(listen: SocketAddr, path: &str) -> Result<(), Unhealthy> {
     let address = reachable(listen);
-    let status_line = ask(address).map_err(|source| Unhealthy::NoAnswer { address, source })?;
+    let status_line =
+        ask(address, path).map_err(|source| Unhealthy::NoAnswer { address, source })?;
     if status_line.starts_with("HTTP/1.1 200 ") {
         return Ok(());
     }
@@ -54,12 +56,12 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn ask(address: SocketAddr) -> io::Result<String> {
+fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // One write, so that the request arrives whole: formatting into the socket would send it in pieces.
-    let request = format!("GET {PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = [0; 512];
     let length = stream.read(&mut answer)?;
@@ -87,10 +89,11 @@ mod tests {
 
     #[test]
     fn only_200_is_healthy() {
-        assert!(check(answering("HTTP/1.1 200 OK\r\n\r\n")).is_ok());
-        let unhealthy = check(answering("HTTP/1.1 503 Service Unavailable\r\n\r\n")).unwrap_err();
+        assert!(check(answering("HTTP/1.1 200 OK\r\n\r\n"), "/").is_ok());
+        let unhealthy =
+            check(answering("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "/").unwrap_err();
         assert!(unhealthy.to_string().contains("503"), "{unhealthy}");
-        assert!(check(answering("")).is_err());
+        assert!(check(answering(""), "/").is_err());
     }
 
     #[test]
@@ -99,7 +102,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        assert!(matches!(check(free), Err(Unhealthy::NoAnswer { .. })));
+        assert!(matches!(check(free, "/"), Err(Unhealthy::NoAnswer { .. })));
     }
 
     #[test]

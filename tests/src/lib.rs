@@ -28,7 +28,10 @@ mod load;
 mod origin;
 mod port;
 mod process;
+mod recorder;
+mod routing;
 mod skip;
+mod wire;
 
 pub use api::Api;
 pub use client::client;
@@ -39,4 +42,7 @@ pub use load::{Load, Report};
 pub use origin::{Connection, Origin, refusing_address};
 pub use port::{free_address, free_port};
 pub use process::{Process, program, repository};
+pub use recorder::Recorder;
+pub use routing::{all_to, all_to_with};
 pub use skip::skip;
+pub use wire::{Message, Wire};

@@ -75,11 +75,12 @@ fn to_origin_form(request: &mut RequestHeader) -> pingora::Result<()> {
     request.set_raw_path(path.as_bytes())
 }
 
-/// Counts a piece of the body.
+/// Counts a piece of the body. The first one comes, empty if there is no body, once the head is written.
 ///
 /// # Errors
 /// The body is larger than the limit.
 pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), Failure> {
+    exchange.head_sent = true;
     exchange.body_received += piece.map_or(0, |piece| piece.len() as u64);
     match exchange.snapshot.limits.body_size {
         Some(most) if exchange.body_received > most => Err(Failure::BodyTooLarge),

@@ -30,7 +30,10 @@ impl Browser {
     async fn start(test: &str) -> Option<Self> {
         for program in [CHROMIUM, CHROMEDRIVER] {
             if !Path::new(program).exists() {
-                skip(test, &format!("{program} is not there (Debian: chromium, chromium-driver)"));
+                skip(
+                    test,
+                    &format!("{program} is not there (Debian: chromium, chromium-driver)"),
+                );
                 return None;
             }
         }
@@ -79,7 +82,8 @@ impl Browser {
 
     async fn number(&self, css: &str) -> u64 {
         let text = self.text(css).await;
-        text.parse().unwrap_or_else(|_| panic!("{css} shows {text:?}"))
+        text.parse()
+            .unwrap_or_else(|_| panic!("{css} shows {text:?}"))
     }
 
     /// What the console said since the last look, from warnings on. Violations of the page's policy are errors there.
@@ -132,7 +136,10 @@ impl WebDriverCompatibleCommand for Console {
     }
 
     fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(json!({ "type": "browser" }).to_string()))
+        (
+            http::Method::POST,
+            Some(json!({ "type": "browser" }).to_string()),
+        )
     }
 }
 
@@ -193,7 +200,9 @@ async fn send_hundred(browser: &Browser) {
 
 #[tokio::test]
 async fn the_page_greets_and_shows_that_each_instance_answers_half() {
-    let Some(browser) = Browser::start("the_page_greets_and_shows_that_each_instance_answers_half").await else {
+    let Some(browser) =
+        Browser::start("the_page_greets_and_shows_that_each_instance_answers_half").await
+    else {
         return;
     };
     let stack = Stack::start().await;
@@ -206,8 +215,9 @@ async fn the_page_greets_and_shows_that_each_instance_answers_half() {
     let names: Vec<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["one", "two"]);
     assert_eq!(rows.iter().map(|(_, count)| count).sum::<u64>(), total);
-    // Exactly in turn; the page's own look at the greeting may fall in between and take one turn.
-    assert!(rows[0].1.abs_diff(rows[1].1) <= 2, "{rows:?}");
+
+    // In turn, so exactly half each.
+    assert_eq!((rows[0].1, rows[1].1), (50, 50));
     assert_eq!(browser.number("#failed").await, 0);
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.end().await;
@@ -215,7 +225,9 @@ async fn the_page_greets_and_shows_that_each_instance_answers_half() {
 
 #[tokio::test]
 async fn the_page_shows_what_happens_when_instances_stop_and_return() {
-    let Some(browser) = Browser::start("the_page_shows_what_happens_when_instances_stop_and_return").await else {
+    let Some(browser) =
+        Browser::start("the_page_shows_what_happens_when_instances_stop_and_return").await
+    else {
         return;
     };
     let mut stack = Stack::start().await;
@@ -234,12 +246,18 @@ async fn the_page_shows_what_happens_when_instances_stop_and_return() {
     // Both stop: the page says so.
     stack.two.kill();
     browser.click("#send-one").await;
-    eventually("the banner", PATIENCE, async || browser.is_shown("#api-unreachable").await).await;
+    eventually("the banner", PATIENCE, async || {
+        browser.is_shown("#api-unreachable").await
+    })
+    .await;
 
     // They return: it says so no more, and they answer again.
     stack.one.restart().await;
     stack.two.restart().await;
-    eventually("the banner is gone", PATIENCE, async || !browser.is_shown("#api-unreachable").await).await;
+    eventually("the banner is gone", PATIENCE, async || {
+        !browser.is_shown("#api-unreachable").await
+    })
+    .await;
     let before = count(&browser, "one").await;
     eventually("the first answers again", PATIENCE, async || {
         browser.click("#send-one").await;
@@ -248,31 +266,43 @@ async fn the_page_shows_what_happens_when_instances_stop_and_return() {
     .await;
     // What failed meanwhile is in the console as failed requests; nothing else is.
     for complaint in browser.complaints().await {
-        assert!(complaint.contains("/api/") && complaint.contains("Failed to load resource"), "{complaint}");
+        assert!(
+            complaint.contains("/api/") && complaint.contains("Failed to load resource"),
+            "{complaint}"
+        );
     }
     browser.end().await;
 }
 
 async fn count(browser: &Browser, instance: &str) -> u64 {
     let rows = browser.rows().await;
-    rows.iter().find(|(name, _)| name == instance).map_or(0, |(_, count)| *count)
+    rows.iter()
+        .find(|(name, _)| name == instance)
+        .map_or(0, |(_, count)| *count)
 }
 
 #[tokio::test]
 async fn the_steady_stream_goes_on_while_the_file_is_edited() {
-    let Some(browser) = Browser::start("the_steady_stream_goes_on_while_the_file_is_edited").await else {
+    let Some(browser) = Browser::start("the_steady_stream_goes_on_while_the_file_is_edited").await
+    else {
         return;
     };
     let stack = Stack::start().await;
     stack.open(&browser).await;
     browser.click("#stream-toggle").await;
-    eventually("it streams", PATIENCE, async || browser.number("#total").await >= 10).await;
+    eventually("it streams", PATIENCE, async || {
+        browser.number("#total").await >= 10
+    })
+    .await;
     let file = std::fs::read_to_string(stack.gateway.file()).unwrap();
     let only_two = file.replace(&format!("\"{}\", ", stack.one.address()), "");
     assert_ne!(file, only_two);
     stack.gateway.reload(&only_two).await;
     let (one, two) = (count(&browser, "one").await, count(&browser, "two").await);
-    eventually("the second answers", PATIENCE, async || count(&browser, "two").await >= two + 10).await;
+    eventually("the second answers", PATIENCE, async || {
+        count(&browser, "two").await >= two + 10
+    })
+    .await;
     // One that was under way at the swap may still come.
     assert!(count(&browser, "one").await <= one + 1);
     assert_eq!(browser.number("#failed").await, 0);

@@ -61,11 +61,12 @@ pub fn forward(
     Ok(())
 }
 
-/// Counts a piece of the body.
+/// Counts a piece of the body. The first one comes, empty if there is no body, once the head is written.
 ///
 /// # Errors
 /// The body is larger than the limit.
 pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), Failure> {
+    exchange.head_sent = true;
     exchange.body_received += piece.map_or(0, |piece| piece.len() as u64);
     match exchange.snapshot.limits.body_size {
         Some(most) if exchange.body_received > most => Err(Failure::BodyTooLarge),

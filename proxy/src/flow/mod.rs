@@ -49,6 +49,10 @@ pub struct Exchange {
     pub attempt: Option<Attempt>,
     /// Until the answer's head came from the server, from the start.
     pub first_byte: Option<Duration>,
+    /// A connection that was kept from an earlier request failed it: the next attempt is on a new one.
+    pub went_stale: bool,
+    /// The server has its head.
+    pub head_sent: bool,
     /// Bytes of its body so far.
     pub body_received: u64,
     /// Why no server's answer reached the client.
@@ -80,6 +84,8 @@ impl Exchange {
             tried: Tried::default(),
             attempt: None,
             first_byte: None,
+            went_stale: false,
+            head_sent: false,
             body_received: 0,
             failure: None,
         }

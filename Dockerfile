@@ -30,6 +30,7 @@ COPY proxy proxy
 COPY api api
 COPY frontend frontend
 COPY service service
+COPY service service
 # Cargo goes by the time of a file, and the real sources are older than the empty ones that were just built.
 RUN find proxy api frontend service -name '*.rs' -exec touch {} + \
  && cargo build --release --locked
@@ -45,7 +46,7 @@ FROM runtime AS api
 COPY --from=build /build/target/release/tidegate-api /usr/local/bin/
 ENV TIDEGATE_API_LISTEN=0.0.0.0:5252
 EXPOSE 5252
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s --retries=3 CMD ["tidegate-api", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate-api", "health"]
 ENTRYPOINT ["tidegate-api"]
 
 FROM runtime AS frontend
@@ -53,7 +54,7 @@ COPY --from=build /build/target/release/tidegate-frontend /usr/local/bin/
 COPY frontend/site /srv/site
 ENV TIDEGATE_FRONTEND_LISTEN=0.0.0.0:9000 TIDEGATE_FRONTEND_ROOT=/srv/site
 EXPOSE 9000
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s --retries=3 CMD ["tidegate-frontend", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate-frontend", "health"]
 ENTRYPOINT ["tidegate-frontend"]
 
 FROM runtime AS proxy
@@ -62,5 +63,5 @@ COPY --from=build /build/target/release/tidegate /usr/local/bin/
 COPY conf/compose /etc/tidegate
 ENV TIDEGATE_CONFIG=/etc/tidegate/tidegate.yaml
 EXPOSE 80 9901
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s --retries=3 CMD ["tidegate", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate", "health"]
 ENTRYPOINT ["tidegate"]

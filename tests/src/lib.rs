@@ -29,7 +29,10 @@ mod origin;
 mod patient;
 mod port;
 mod process;
+mod recorder;
+mod routing;
 mod skip;
+mod wire;
 
 pub use api::Api;
 pub use client::client;
@@ -41,4 +44,7 @@ pub use origin::{Connection, Origin, refusing_address};
 pub use patient::{HEALTH, Patient, Probe};
 pub use port::{free_address, free_port};
 pub use process::{Process, program, repository};
+pub use recorder::Recorder;
+pub use routing::{all_to, all_to_with};
 pub use skip::skip;
+pub use wire::{Message, Wire};

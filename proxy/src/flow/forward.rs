@@ -32,6 +32,9 @@ pub fn forward(
     received: http::Version,
     exchange: &Exchange,
 ) -> pingora::Result<()> {
+    if received < http::Version::HTTP_2 {
+        to_origin_form(request)?;
+    }
     for name in SPOOFABLE {
         request.remove_header(name);
     }
@@ -59,6 +62,17 @@ pub fn forward(
         },
     )?;
     Ok(())
+}
+
+/// A whole URL is for proxies; a server is sent its path (RFC 9112, section 3.2.1). Pingora has seen to it that `Host` names
+/// the same host, and keeps the path apart from what it sends.
+fn to_origin_form(request: &mut RequestHeader) -> pingora::Result<()> {
+    if matches!(request.raw_path().first(), Some(b'/' | b'*')) {
+        return Ok(());
+    }
+    let path = request.uri.path_and_query();
+    let path = path.map_or_else(|| "/".to_owned(), ToString::to_string);
+    request.set_raw_path(path.as_bytes())
 }
 
 /// Counts a piece of the body. The first one comes, empty if there is no body, once the head is written.

@@ -7,7 +7,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::Exchange;
-use super::receive::{REQUEST_ID, new_id};
+use super::receive::REQUEST_ID;
 use crate::error::Failure;
 
 /// What kind of failure an error of Pingora's is. One that a stage noted already stands.
@@ -59,9 +59,7 @@ pub fn page(
 }
 
 /// The whole answer to a head that could not be read: what the client reads is unknown, and the connection ends.
-pub fn refusal(failure: Failure) -> Vec<u8> {
-    let id = new_id();
-    let id = id.to_str().unwrap_or("-");
+pub fn refusal(failure: Failure, id: &str) -> Vec<u8> {
     let (content_type, body) = json(failure, id);
     let status = failure.status();
     let reason = StatusCode::from_u16(status)

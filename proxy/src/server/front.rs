@@ -57,6 +57,10 @@ impl Front {
         session.set_read_timeout(Some(self.timeouts.body));
         session.set_write_timeout(Some(self.timeouts.write));
         session.set_total_drain_timeout(Some(LINGER));
+        if let ServerSession::H1(http1) = session {
+            // Otherwise a request that comes while another is served ends the connection under the answer to that one.
+            http1.set_pipelining_enabled(true);
+        }
     }
 
     fn tell_refusal(&self, progress: &Progress, client: Option<IpAddr>, since: Instant) {
@@ -67,7 +71,7 @@ impl Front {
         };
         self.log.write(&Entry {
             time: SystemTime::now(),
-            request_id: "-",
+            request_id: progress.refused().unwrap_or("-"),
             client,
             method: "-",
             host: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -52,8 +52,10 @@ async fn send_failure(
     session: &mut Session,
     exchange: &Exchange,
 ) -> Result<bool> {
-    // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body.
-    let is_reusable = exchange.route.is_none() && session.is_body_done();
+    // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body. And who broke
+    // the protocol once may mean something else with what follows.
+    let is_reusable =
+        exchange.route.is_none() && session.is_body_done() && failure != Failure::BadRequest;
     if !is_reusable {
         session.set_keepalive(None);
     }
@@ -82,6 +84,10 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         head_is_complete(session.as_downstream());
         exchange.client = client(session.as_downstream());
+        if session.req_header().version <= Version::HTTP_10 {
+            // It does not know interim answers (RFC 9110, section 15.2).
+            session.as_downstream_mut().set_ignore_info_resp(true);
+        }
         match receive::receive(session.req_header(), head_size(session), exchange) {
             Ok(()) => Ok(false),
             Err(failure) => Err(give_up(failure, exchange)),
@@ -170,7 +176,7 @@ impl ProxyHttp for Gateway {
             // A tunnel may be silent for longer than a body.
             session.set_read_timeout(exchange.tunnel_timeout());
         }
-        answer::answer(response, exchange)
+        answer::answer(response, session.req_header().version, exchange)
     }
 
     async fn fail_to_proxy(

@@ -31,6 +31,9 @@ const BACKLOG: i32 = 65_535;
 /// After an error that is not one connection's own (no file descriptor left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a connection that was just taken has to say something once its listener closes.
+const FIRST_WORD: Duration = Duration::from_millis(500);
+
 /// RFC 9113, section 3.4.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -270,7 +273,13 @@ impl Listener {
             return;
         }
         let settings = self.settings.load_full();
-        let Some(front) = settings.front(&stream).await else {
+        let front = tokio::select! {
+            biased;
+            front = settings.front(&stream) => front,
+            // Nobody has to wait for a client that says nothing.
+            () = self.closing.cancelled().then(|()| tokio::time::sleep(FIRST_WORD)) => None,
+        };
+        let Some(front) = front else {
             return;
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);

@@ -32,6 +32,7 @@ mod process;
 mod recorder;
 mod routing;
 mod skip;
+mod websocket;
 mod wire;
 
 pub use api::Api;
@@ -47,4 +48,5 @@ pub use process::{Process, program, repository};
 pub use recorder::Recorder;
 pub use routing::{all_to, all_to_with};
 pub use skip::skip;
+pub use websocket::{upgraded, websocket};
 pub use wire::{Message, Wire};

@@ -349,13 +349,22 @@ fn every_key_has_a_test_that_sees_its_effect() {
 fn every_test_that_is_named_here_exists() {
     let mut missing = Vec::new();
     for (key, suite, test) in SEEN_BY {
-        let file = repository().join(format!("tests/suite/{suite}.rs"));
-        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let text = text_of(suite);
         if !text.contains(&format!("fn {test}()")) {
             missing.push(format!("{key}: {suite}::{test}"));
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// A suite is a file, or a folder of them.
+fn text_of(suite: &str) -> String {
+    let place = repository().join("tests/suite").join(suite);
+    let mut text = std::fs::read_to_string(place.with_extension("rs")).unwrap_or_default();
+    for entry in std::fs::read_dir(place).into_iter().flatten() {
+        text += &std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+    }
+    text
 }
 
 /// The reader of the sources sees what it should.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use tidegate_tests::{
     Api, Gateway, Load, Origin, PATIENCE, Process, Recorder, Wire, all_to, eventually,
-    free_address, program,
+    free_address, program, websocket,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -304,9 +304,7 @@ async fn a_websocket_is_waited_for_as_long_as_allowed() {
         all_to(&[api.address()])
     ))
     .await;
-    let stream = TcpStream::connect(gateway.address()).await.unwrap();
-    let url = format!("ws://{}/api/ws", gateway.address());
-    let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    let mut socket = websocket(&gateway).await;
     let since = Instant::now();
     gateway.process.terminate();
     eventually("it accepts nobody", PATIENCE, async || {

@@ -35,7 +35,7 @@ mod skip;
 mod wire;
 
 pub use api::Api;
-pub use client::client;
+pub use client::{client, h2c_client};
 pub use eventually::{Outcome, PATIENCE, eventually};
 pub use frontend::Frontend;
 pub use gateway::{Gateway, Readiness};

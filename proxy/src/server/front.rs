@@ -139,6 +139,13 @@ pub(super) fn client(session: &ServerSession) -> Option<IpAddr> {
     Some(address.ip().to_canonical())
 }
 
+/// What follows a request for an upgrade is not another request.
+pub(super) fn expect_no_other(session: &mut ServerSession) {
+    if let ServerSession::H1(http1) = session {
+        http1.set_pipelining_enabled(false);
+    }
+}
+
 /// Tells the connection that its request is complete: from here on silence is bounded by the body's timeout.
 pub(super) fn head_is_complete(session: &ServerSession) {
     if let Some(connection) = connection(session) {

@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use super::front::{client, head_is_complete};
+use super::front::{client, expect_no_other, head_is_complete};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
 use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
@@ -84,6 +84,9 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         head_is_complete(session.as_downstream());
         exchange.client = client(session.as_downstream());
+        if session.is_upgrade_req() {
+            expect_no_other(session.as_downstream_mut());
+        }
         if session.req_header().version <= Version::HTTP_10 {
             // It does not know interim answers (RFC 9110, section 15.2).
             session.as_downstream_mut().set_ignore_info_resp(true);

@@ -30,7 +30,6 @@ COPY proxy proxy
 COPY api api
 COPY frontend frontend
 COPY service service
-COPY service service
 # Cargo goes by the time of a file, and the real sources are older than the empty ones that were just built.
 RUN find proxy api frontend service -name '*.rs' -exec touch {} + \
  && cargo build --release --locked
@@ -63,5 +62,5 @@ COPY --from=build /build/target/release/tidegate /usr/local/bin/
 COPY conf/compose /etc/tidegate
 ENV TIDEGATE_CONFIG=/etc/tidegate/tidegate.yaml
 EXPOSE 80 9901
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate", "health", "--admin", "127.0.0.1:9901"]
 ENTRYPOINT ["tidegate"]

@@ -10,6 +10,9 @@ use super::Exchange;
 use super::receive::REQUEST_ID;
 use crate::error::Failure;
 
+/// Pingora's name for a chunk whose size cannot be read (`protocols/http/v1/body.rs`); the constant itself is not public.
+const INVALID_CHUNK: &str = "InvalidChunk";
+
 /// What kind of failure an error of Pingora's is. One that a stage noted already stands.
 pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
     use ErrorType as E;
@@ -19,8 +22,11 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, E::ReadTimedout) => Failure::BodyTimeout,
         (ErrorSource::Downstream, E::InvalidHTTPHeader) => Failure::BadRequest,
+        (ErrorSource::Downstream, E::Custom(INVALID_CHUNK)) => Failure::BadRequest,
         (ErrorSource::Downstream, _) => Failure::ClientGone,
         (ErrorSource::Upstream, E::ConnectTimedout) => Failure::ConnectTimeout,
+        // The server waits for the rest of the request: HTTP/2 clients have no timeout of their own here.
+        (ErrorSource::Upstream, E::ReadTimedout) if !exchange.body_ended => Failure::BodyTimeout,
         (ErrorSource::Upstream, E::ReadTimedout | E::WriteTimedout) => Failure::UpstreamTimeout,
         (ErrorSource::Upstream, E::ConnectionClosed | E::ReadError | E::WriteError) => {
             Failure::UpstreamClosed

@@ -22,6 +22,7 @@ pub fn select(is_upgrade: bool, exchange: &mut Exchange) -> Result<Box<HttpPeer>
             exchange.attempts = exchange.attempts.saturating_add(1);
             exchange.attempt = Some(attempt);
             exchange.head_sent = false;
+            exchange.body_ended = false;
             exchange.body_received = 0;
             exchange.failure = None;
             Ok(peer)

@@ -284,8 +284,7 @@ impl Listener {
                 },
             }
         }
-        // Connections that the kernel took before the socket closes would be reset with it.
-        while let Some(Ok((stream, client))) = socket.accept().now_or_never() {
+        for (stream, client) in left_in_queue(socket) {
             self.welcome(stream, client, &shared);
         }
     }
@@ -352,6 +351,20 @@ impl Settings {
             self.spec.http1.then_some(&self.http1)
         }
     }
+}
+
+/// Connections that the kernel took before the socket closes would be reset with it. The kernel itself is asked: what
+/// tokio knows of the queue may be a moment old.
+fn left_in_queue(socket: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(socket) = socket.into_std() else {
+        return Vec::new();
+    };
+    let accept = || {
+        let (stream, client) = socket.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok::<_, io::Error>((TcpStream::from_std(stream)?, client))
+    };
+    std::iter::from_fn(|| accept().ok()).collect()
 }
 
 /// Looks without taking. Ends with the first byte that decides.

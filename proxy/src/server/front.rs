@@ -14,7 +14,6 @@ use pingora_proxy::HttpProxy;
 
 use super::connection::{Connection, Progress, Stage};
 use super::gateway::Gateway;
-use crate::error::Failure;
 use crate::observe::access_log::{AccessLog, Durations, Entry};
 use crate::snapshot::ClientTimeouts;
 
@@ -66,7 +65,6 @@ impl Front {
     fn tell_refusal(&self, progress: &Progress, client: Option<IpAddr>, since: Instant) {
         let failure = match progress.get() {
             Stage::HeadRefused(failure) => failure,
-            Stage::HeadLate => Failure::HeadTimeout,
             Stage::Waiting | Stage::Head | Stage::Request => return,
         };
         self.log.write(&Entry {

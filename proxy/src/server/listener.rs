@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::connection::Connection;
+use super::connection::{Bounds, Connection};
 use super::front::Front;
 use super::gateway::Gateway;
 use crate::observe::access_log::AccessLog;
-use crate::snapshot::ListenerSpec;
+use crate::snapshot::{ListenerSpec, Running};
 
 /// Connections that the kernel holds until they are accepted; it takes `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 65_535;
@@ -55,6 +55,7 @@ pub(super) struct Listeners {
 
 /// What all connections need.
 struct Shared {
+    running: Arc<Running>,
     proxy: Arc<HttpProxy<Gateway>>,
     log: Arc<AccessLog>,
     connections: TaskTracker,
@@ -84,8 +85,13 @@ struct Settings {
 }
 
 impl Listeners {
-    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, log: Arc<AccessLog>) -> Self {
+    pub(super) fn new(
+        running: Arc<Running>,
+        proxy: Arc<HttpProxy<Gateway>>,
+        log: Arc<AccessLog>,
+    ) -> Self {
         let shared = Shared {
+            running,
             proxy,
             log,
             connections: TaskTracker::new(),
@@ -262,12 +268,13 @@ impl Listener {
     fn welcome(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, shared: &Arc<Shared>) {
         self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
+        let running = Arc::clone(&shared.running);
         shared.connections.spawn(async move {
-            place.0.serve(stream, client).await;
+            place.0.serve(stream, client, running).await;
         });
     }
 
-    async fn serve(&self, stream: TcpStream, client: SocketAddr) {
+    async fn serve(&self, stream: TcpStream, client: SocketAddr, running: Arc<Running>) {
         // Small answers must not wait for the client's acknowledgement of earlier ones.
         if stream.set_nodelay(true).is_err() {
             return;
@@ -283,7 +290,11 @@ impl Listener {
             return;
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);
-        let connection = Connection::new(stream, client, settings.spec.timeouts.header, is_h2c);
+        let bounds = Bounds {
+            running,
+            patience: settings.spec.timeouts.header,
+        };
+        let connection = Connection::new(stream, client, bounds, is_h2c);
         front
             .process_new(Box::new(connection), &self.ending.subscribe())
             .await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_tests::{Gateway, Origin, PATIENCE, Recorder, Wire, all_to, eventually};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 async fn before(recorder: &Recorder, sections: &str) -> Gateway {
@@ -345,6 +345,35 @@ async fn a_connection_that_never_says_anything_is_closed() {
             "{protocols} {took:?}"
         );
     }
+}
+
+/// It may be the start of HTTP/2's preface or of a POST: who has said something has as long as for any head.
+#[tokio::test]
+async fn a_first_byte_that_decides_nothing_is_408_at_the_deadline() {
+    let recorder = Recorder::start().await;
+    let gateway = listening(&recorder, "timeouts: { header: 1s }").await;
+    let mut wire = Wire::connect(gateway.address()).await;
+    let since = Instant::now();
+    wire.send("P").await;
+    assert_eq!(wire.answer().await.expect("an answer").status(), 408);
+    let took = ended_after(wire).await + since.elapsed();
+    assert!((900..4000).contains(&took.as_millis()), "{took:?}");
+    // Who says no more by hanging up is not waited for.
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.send("P").await;
+    wire.stream.shutdown().await.unwrap();
+    let took = ended_after(wire).await;
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    // And who goes on is served.
+    let mut wire = Wire::connect(gateway.address()).await;
+    for piece in [
+        "P",
+        "OST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        wire.send(piece).await;
+        let _ = timeout(Duration::from_millis(50), wire.stream.readable()).await;
+    }
+    assert_eq!(wire.answer().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

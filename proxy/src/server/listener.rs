@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use pingora::apps::ServerApp;
 use pingora_proxy::HttpProxy;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -286,14 +287,11 @@ impl Listener {
             // Nobody has to wait for a client that says nothing.
             () = self.closing.cancelled().then(|()| tokio::time::sleep(FIRST_WORD)) => None,
         };
-        let Some(front) = front else {
+        let Some((front, patience)) = front else {
             return;
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);
-        let bounds = Bounds {
-            running,
-            patience: settings.spec.timeouts.header,
-        };
+        let bounds = Bounds { running, patience };
         let connection = Connection::new(stream, client, bounds, is_h2c);
         front
             .process_new(Box::new(connection), &self.ending.subscribe())
@@ -302,30 +300,36 @@ impl Listener {
 }
 
 impl Settings {
-    /// Which protocol the client speaks, by its first bytes; none if it says nothing for too long or speaks one that is not
-    /// spoken here.
-    async fn front(&self, stream: &TcpStream) -> Option<&Arc<Front>> {
+    /// Which protocol the client speaks, by its first bytes, and what is left of the time for its head; none if it says
+    /// nothing for too long or speaks a protocol that is not spoken here.
+    async fn front(&self, stream: &TcpStream) -> Option<(&Arc<Front>, Duration)> {
+        let timeouts = self.spec.timeouts;
         if !self.spec.h2c {
-            return Some(&self.http1);
+            return Some((&self.http1, timeouts.header));
         }
-        let is_h2 =
-            tokio::time::timeout(self.spec.timeouts.keep_alive, begins_with_preface(stream))
-                .await
-                .ok()?
-                .ok()?;
-        if is_h2 {
-            Some(&self.h2c)
-        } else {
-            self.spec.http1.then_some(&self.http1)
+        tokio::time::timeout(timeouts.keep_alive, stream.peek(&mut [0]))
+            .await
+            .ok()?
+            .ok()?;
+        let deciding = tokio::time::timeout(timeouts.header, begins_with_preface(stream));
+        match deciding.await {
+            Ok(Ok(true)) => Some((&self.h2c, timeouts.header)),
+            Ok(Ok(false)) => self.spec.http1.then_some((&self.http1, timeouts.header)),
+            Ok(Err(_)) => None,
+            // A head that is late, then: it is told so where all of them are.
+            Err(_) => self.spec.http1.then_some((&self.http1, Duration::ZERO)),
         }
     }
 }
 
-/// Looks without taking. Ends with the first byte that decides.
+/// Looks without taking. Ends with the first byte that decides, or when no other can come.
 async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
-    /// The preface comes in one piece but for the rarest case; then this is how often the rest is looked for.
+    /// The preface comes in one piece but for the rarest case; then this is how soon the rest is looked for, and how often
+    /// in the end.
     const GLANCE: Duration = Duration::from_millis(5);
+    const GLANCE_MAX: Duration = Duration::from_millis(200);
     let mut seen = [0; H2_PREFACE.len()];
+    let mut glance = GLANCE;
     loop {
         let length = stream.peek(&mut seen).await?;
         let seen = seen.get(..length).unwrap_or_default();
@@ -335,7 +339,12 @@ async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
         if seen.len() == H2_PREFACE.len() {
             return Ok(true);
         }
-        tokio::time::sleep(GLANCE).await;
+        // What is there is not taken, so this never waits; it tells whether the client has hung up.
+        if stream.ready(Interest::READABLE).await?.is_read_closed() {
+            return Ok(false);
+        }
+        tokio::time::sleep(glance).await;
+        glance = GLANCE_MAX.min(glance * 2);
     }
 }
 

@@ -159,6 +159,21 @@ async fn unfinished_heads_cost_no_more_than_the_limit() {
     assert!(grown < 40_000_000, "{grown} bytes for 100 connections");
 }
 
+/// HTTP/2 has a bound of its own below ours.
+#[tokio::test]
+async fn an_http_2_head_may_be_as_large_as_the_limit() {
+    let recorder = Recorder::start().await;
+    let gateway = before(&recorder, "limits: { header_size: 200KiB }\n").await;
+    // A field alone may not be as large for the client.
+    let of = |count| {
+        (0..count)
+            .map(|index| (format!("x-{index}"), "x".repeat(10_000)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(status_of(&h2c(), &gateway, &of(15)).await, 200);
+    assert_eq!(status_of(&h2c(), &gateway, &of(25)).await, 431);
+}
+
 /// The line of a request that has neither method nor path.
 async fn refusal_line(gateway: &Gateway) -> serde_json::Value {
     eventually("a line of it", PATIENCE, async || {

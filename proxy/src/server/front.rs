@@ -8,24 +8,29 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
 use super::connection::{Connection, Progress, Stage};
 use super::gateway::Gateway;
 use crate::observe::access_log::{AccessLog, Durations, Entry};
-use crate::snapshot::ClientTimeouts;
+use crate::snapshot::{ClientTimeouts, Running};
 
 /// What is left of a body that nobody wants is read for this long, so that the client gets to read the answer
 /// (nginx's `lingering_timeout`).
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Above the limit of the file by this much, the head of an HTTP/2 request is not even kept until it is complete: its answer
+/// is a bare 431. Below, it is refused as any other, with a page and a line in the log.
+const H2_HEAD_SLACK: u64 = 16 * 1024;
 
 /// Requests on one connection. Closing it now and then frees what its buffers grew to.
 const REQUESTS_PER_CONNECTION: u32 = 100_000;
 
 /// Serves the connections of one listener that speak one protocol.
 pub(super) struct Front {
+    running: Arc<Running>,
     proxy: Arc<HttpProxy<Gateway>>,
     log: Arc<AccessLog>,
     timeouts: ClientTimeouts,
@@ -34,6 +39,7 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(
+        running: Arc<Running>,
         proxy: Arc<HttpProxy<Gateway>>,
         log: Arc<AccessLog>,
         timeouts: ClientTimeouts,
@@ -44,6 +50,7 @@ impl Front {
         options.h2_idle_timeout = Some(timeouts.keep_alive);
         options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
         Self {
+            running,
             proxy,
             log,
             timeouts,
@@ -126,8 +133,12 @@ impl HttpServerApp for Front {
         Some(&self.options)
     }
 
+    /// For every connection anew, so that it has the limits of the file as it is by then.
     fn h2_options(&self) -> Option<H2Options> {
-        self.proxy.h2_options.clone()
+        let allowed = self.running.snapshot().limits.header_size;
+        let mut options = default_h2_options();
+        options.max_header_list_size(u32::try_from(allowed + H2_HEAD_SLACK).unwrap_or(u32::MAX));
+        Some(options)
     }
 }
 

@@ -191,6 +191,7 @@ impl Settings {
     fn new(spec: &ListenerSpec, shared: &Shared) -> Self {
         let front = |h2c| {
             Arc::new(Front::new(
+                Arc::clone(&shared.running),
                 Arc::clone(&shared.proxy),
                 Arc::clone(&shared.log),
                 spec.timeouts,

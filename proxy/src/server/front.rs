@@ -11,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use tokio::sync::watch;
 
 use super::connection::{Connection, Progress, Stage};
 use super::gateway::Gateway;
@@ -35,6 +36,17 @@ pub(super) struct Front {
     log: Arc<AccessLog>,
     timeouts: ClientTimeouts,
     options: HttpServerOptions,
+    /// HTTP/2 requests that are being served.
+    streams: watch::Sender<usize>,
+}
+
+/// An HTTP/2 request that is being served.
+struct Serving<'a>(&'a Front);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.streams.send_modify(|streams| *streams -= 1);
+    }
 }
 
 impl Front {
@@ -55,6 +67,39 @@ impl Front {
             log,
             timeouts,
             options,
+            streams: watch::Sender::new(0),
+        }
+    }
+
+    /// The same for one connection alone, so that its requests can be told from those of others.
+    pub(super) fn alone(&self) -> Arc<Self> {
+        Arc::new(Self {
+            running: Arc::clone(&self.running),
+            proxy: Arc::clone(&self.proxy),
+            log: Arc::clone(&self.log),
+            timeouts: self.timeouts,
+            options: self.options.clone(),
+            streams: watch::Sender::new(0),
+        })
+    }
+
+    fn serving(&self) -> Serving<'_> {
+        self.streams.send_modify(|streams| *streams += 1);
+        Serving(self)
+    }
+
+    /// Waits until an HTTP/2 connection had no request for as long as it may be kept. Pingora does that itself, but no more
+    /// once it has told the client to go: one that does not would stay for ever.
+    pub(super) async fn unused(&self) {
+        let mut streams = self.streams.subscribe();
+        loop {
+            if streams.wait_for(|streams| *streams == 0).await.is_err() {
+                return;
+            }
+            let next = tokio::time::timeout(self.timeouts.keep_alive, streams.changed());
+            if next.await.is_err() {
+                return;
+            }
         }
     }
 
@@ -115,6 +160,7 @@ impl HttpServerApp for Front {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let _serving = session.is_http2().then(|| self.serving());
         self.prepare(&mut session, *shutdown.borrow());
         let progress = connection(&session).map(|connection| Arc::clone(connection.progress()));
         let client = client(&session);

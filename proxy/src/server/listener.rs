@@ -293,10 +293,26 @@ impl Listener {
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);
         let bounds = Bounds { running, patience };
-        let connection = Connection::new(stream, client, bounds, is_h2c);
-        front
-            .process_new(Box::new(connection), &self.ending.subscribe())
-            .await;
+        let connection = Box::new(Connection::new(stream, client, bounds, is_h2c));
+        if is_h2c {
+            self.serve_h2c(connection, front.alone()).await;
+        } else {
+            front
+                .process_new(connection, &self.ending.subscribe())
+                .await;
+        }
+    }
+
+    async fn serve_h2c(&self, connection: Box<Connection>, front: Arc<Front>) {
+        let mut ending = self.ending.subscribe();
+        // Pingora waits for a change, which may have come before the client's first word.
+        if *ending.borrow() {
+            ending.mark_changed();
+        }
+        tokio::select! {
+            _ = front.process_new(connection, &ending) => {}
+            () = self.closing.cancelled().then(|()| front.unused()) => {}
+        }
     }
 }
 

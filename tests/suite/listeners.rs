@@ -1,7 +1,8 @@
-//! Listeners: what they owe the connections that they have when they close.
+//! Listeners: what they owe the connections that they have when they close, and what they say when they cannot accept.
 
 use std::net::SocketAddr;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tidegate_tests::{Gateway, PATIENCE, Recorder, Wire, all_to, free_address};
 use tokio::time::{Duration, timeout};
 
@@ -70,4 +71,38 @@ async fn an_http_2_connection_that_stays_idle_does_not_outlive_its_listener_for_
     assert!(ended.is_ok(), "the connection is still open");
     // That was the end of the connection rather than of the test's patience.
     assert!(!wire.send("x").await || !wire.send("x").await);
+}
+
+/// From now on the process may open this many files.
+fn allow_files(gateway: &Gateway, most: Option<u64>) -> Rlimit {
+    let pid = Pid::from_raw(gateway.process.pid().cast_signed());
+    let limit = Rlimit {
+        current: most,
+        // Its own is ours.
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    prlimit(pid, Resource::Nofile, limit).unwrap()
+}
+
+#[tokio::test]
+async fn running_out_of_files_is_told_once_and_so_is_the_end_of_it() {
+    let recorder = Recorder::start().await;
+    let gateway = Gateway::start(&all_to(&[recorder.address()])).await;
+    let before = allow_files(&gateway, Some(3));
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    gateway.process.logged("cannot accept connections").await;
+    let early = timeout(Duration::from_millis(400), wire.answer()).await;
+    assert!(early.is_err(), "{early:?}");
+    allow_files(&gateway, before.current);
+    assert_eq!(wire.answer().await.expect("an answer").status(), 200);
+    gateway
+        .process
+        .logged("connections are accepted again")
+        .await;
+    let log = gateway.process.log();
+    let told = log
+        .iter()
+        .filter(|line| line.contains("cannot accept connections"));
+    assert_eq!(told.count(), 1, "{log:#?}");
 }

@@ -233,6 +233,7 @@ impl Listener {
     }
 
     async fn accept(self: Arc<Self>, socket: TcpListener, shared: Arc<Shared>) {
+        let mut trouble = Trouble::default();
         loop {
             tokio::select! {
                 biased;
@@ -243,8 +244,11 @@ impl Listener {
                 biased;
                 () = self.closing.cancelled() => break,
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, client)) => self.welcome(stream, client, &shared),
-                    Err(error) => pause_after(&error).await,
+                    Ok((stream, client)) => {
+                        trouble.is_over();
+                        self.welcome(stream, client, &shared);
+                    }
+                    Err(error) => trouble.pause_after(&error).await,
                 },
             }
         }
@@ -375,15 +379,34 @@ impl Drop for Place {
     }
 }
 
-/// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
-async fn pause_after(error: &io::Error) {
-    if !matches!(
+/// Whether connections cannot be accepted. It is told when it begins and when it ends: there are many tries between.
+#[derive(Default)]
+struct Trouble(bool);
+
+impl Trouble {
+    /// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
+    async fn pause_after(&mut self, error: &io::Error) {
+        if is_its_own(error) {
+            return;
+        }
+        if !std::mem::replace(&mut self.0, true) {
+            warn!("cannot accept connections: {error}");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+
+    fn is_over(&mut self) {
+        if std::mem::take(&mut self.0) {
+            info!("connections are accepted again");
+        }
+    }
+}
+
+fn is_its_own(error: &io::Error) -> bool {
+    matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
-    ) {
-        warn!("cannot accept connections: {error}");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
+    )
 }

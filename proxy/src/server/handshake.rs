@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr as InetAddress;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,8 +31,9 @@ use tokio::time::Sleep;
 /// After the head, and after the end of the body.
 const FLUSHES_OF_A_REQUEST: u8 = 2;
 
-/// Connections are shared within a group, and nobody shares this one.
-const HANDSHAKES: u64 = 2;
+/// The group of the next handshake. Connections are kept by group and by the number of their socket, and Pingora takes all
+/// of these sockets for number -1: in one group, the end of one would be taken for that of another, which would stay open.
+static NEXT_GROUP: AtomicU64 = AtomicU64::new(2);
 
 /// Makes `peer` the way to a handshake: `tunnel` is how long it may be silent once it stands.
 pub(super) fn prepare(peer: &mut HttpPeer, tunnel: Option<Duration>) {
@@ -42,7 +44,7 @@ pub(super) fn prepare(peer: &mut HttpPeer, tunnel: Option<Duration>) {
     peer.options.custom_l4 = Some(Arc::new(opening));
     peer.options.read_timeout = tunnel;
     peer.options.idle_timeout = Some(Duration::ZERO);
-    peer.group_key = HANDSHAKES;
+    peer.group_key = NEXT_GROUP.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Opens such connections. With a connector of one's own, Pingora leaves the time limit to it.

@@ -40,10 +40,13 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
     }
 }
 
-/// A connection of ours that keeps its own time (`server::handshake`) says so as any connection would.
+/// A connection of ours keeps its own time (`server::handshake`). When the kernel says the same, with a number of its own,
+/// it has lost the connection.
 fn is_late(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
+    cause.is_some_and(|cause| {
+        cause.kind() == std::io::ErrorKind::TimedOut && cause.raw_os_error().is_none()
+    })
 }
 
 /// The answer to a request that failed: its head, and its body unless the client asked for the head alone.

@@ -123,7 +123,8 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         let mut peer = select::select(exchange).map_err(|failure| give_up(failure, exchange))?;
-        if is_websocket(session.req_header()) {
+        // One with a body is none, and would spoil the order that `handshake` goes by.
+        if is_websocket(session.req_header()) && session.is_body_empty() {
             handshake::prepare(&mut peer, exchange.tunnel_timeout());
         }
         Ok(peer)

@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Above this a file has more than one subject.
-const LINES_MAX: usize = 760;
+const LINES_MAX: usize = 500;
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of sources") {

@@ -12,31 +12,22 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use pingora::apps::ServerApp;
 use pingora_proxy::HttpProxy;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::connection::{Bounds, Connection};
 use super::front::Front;
 use super::gateway::Gateway;
+use super::preface::begins_with_preface;
+use super::socket::{Trouble, bind, left_in_queue};
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{ListenerSpec, Running};
 
-/// Connections that the kernel holds until they are accepted; it takes `net.core.somaxconn` if that is less.
-const BACKLOG: i32 = 65_535;
-
-/// After an error that is not one connection's own (no file descriptor left, say).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// How long a connection that was just taken has to say something once its listener closes.
 const FIRST_WORD: Duration = Duration::from_millis(500);
-
-/// RFC 9113, section 3.4.
-const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A listener that could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -217,20 +208,6 @@ impl Listeners {
     }
 }
 
-/// A tokio listener. An address that somebody listens on already is an error: `SO_REUSEADDR` only forgives connections
-/// that are still dying.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
 impl Settings {
     fn new(spec: &ListenerSpec, shared: &Shared) -> Self {
         let front = |h2c| {
@@ -386,46 +363,6 @@ impl Settings {
     }
 }
 
-/// Connections that the kernel took before the socket closes would be reset with it. The kernel itself is asked: what
-/// tokio knows of the queue may be a moment old.
-fn left_in_queue(socket: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
-    let Ok(socket) = socket.into_std() else {
-        return Vec::new();
-    };
-    let accept = || {
-        let (stream, client) = socket.accept()?;
-        stream.set_nonblocking(true)?;
-        Ok::<_, io::Error>((TcpStream::from_std(stream)?, client))
-    };
-    std::iter::from_fn(|| accept().ok()).collect()
-}
-
-/// Looks without taking. Ends with the first byte that decides, or when no other can come.
-async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
-    /// The preface comes in one piece but for the rarest case; then this is how soon the rest is looked for, and how often
-    /// in the end.
-    const GLANCE: Duration = Duration::from_millis(5);
-    const GLANCE_MAX: Duration = Duration::from_millis(200);
-    let mut seen = [0; H2_PREFACE.len()];
-    let mut glance = GLANCE;
-    loop {
-        let length = stream.peek(&mut seen).await?;
-        let seen = seen.get(..length).unwrap_or_default();
-        if seen.is_empty() || !H2_PREFACE.starts_with(seen) {
-            return Ok(false);
-        }
-        if seen.len() == H2_PREFACE.len() {
-            return Ok(true);
-        }
-        // What is there is not taken, so this never waits; it tells whether the client has hung up.
-        if stream.ready(Interest::READABLE).await?.is_read_closed() {
-            return Ok(false);
-        }
-        tokio::time::sleep(glance).await;
-        glance = GLANCE_MAX.min(glance * 2);
-    }
-}
-
 /// A connection's place among those that are allowed.
 struct Place(Arc<Listener>);
 
@@ -434,36 +371,4 @@ impl Drop for Place {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
         self.0.left.notify_one();
     }
-}
-
-/// Whether connections cannot be accepted. It is told when it begins and when it ends: there are many tries between.
-#[derive(Default)]
-struct Trouble(bool);
-
-impl Trouble {
-    /// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
-    async fn pause_after(&mut self, error: &io::Error) {
-        if is_its_own(error) {
-            return;
-        }
-        if !std::mem::replace(&mut self.0, true) {
-            warn!("cannot accept connections: {error}");
-        }
-        tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
-
-    fn is_over(&mut self) {
-        if std::mem::take(&mut self.0) {
-            info!("connections are accepted again");
-        }
-    }
-}
-
-fn is_its_own(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }

@@ -5,6 +5,7 @@
 //! | `gateway` | `ProxyHttp`, as a table of contents of `flow/` |
 //! | `handshake` | a connection to a server for the handshake of a WebSocket |
 //! | `listener` | the accept loops; which can come and go while the process runs |
+//! | `socket`, `preface` | the listening socket; what a client's first bytes say |
 //! | `connection` | one client's connection, with a deadline for the head of a request |
 //! | `front` | from a connection to requests |
 //! | `reload` | from a changed file to the next snapshot |
@@ -18,8 +19,10 @@ mod gateway;
 mod handshake;
 mod lifecycle;
 mod listener;
+mod preface;
 mod reload;
 mod signals;
+mod socket;
 mod watch;
 
 pub use self::lifecycle::{CannotStart, Settings, run};

@@ -45,7 +45,7 @@ FROM runtime AS api
 COPY --from=build /build/target/release/tidegate-api /usr/local/bin/
 ENV TIDEGATE_API_LISTEN=0.0.0.0:5252
 EXPOSE 5252
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s --retries=3 CMD ["tidegate-api", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate-api", "health"]
 ENTRYPOINT ["tidegate-api"]
 
 FROM runtime AS frontend
@@ -53,7 +53,7 @@ COPY --from=build /build/target/release/tidegate-frontend /usr/local/bin/
 COPY frontend/site /srv/site
 ENV TIDEGATE_FRONTEND_LISTEN=0.0.0.0:9000 TIDEGATE_FRONTEND_ROOT=/srv/site
 EXPOSE 9000
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s --retries=3 CMD ["tidegate-frontend", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate-frontend", "health"]
 ENTRYPOINT ["tidegate-frontend"]
 
 FROM runtime AS proxy
@@ -62,5 +62,5 @@ COPY --from=build /build/target/release/tidegate /usr/local/bin/
 COPY conf/compose /etc/tidegate
 ENV TIDEGATE_CONFIG=/etc/tidegate/tidegate.yaml
 EXPOSE 80 9901
-HEALTHCHECK --interval=5s --timeout=2s --start-period=10s --retries=3 CMD ["tidegate", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate", "health", "--admin", "127.0.0.1:9901"]
 ENTRYPOINT ["tidegate"]

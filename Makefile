@@ -17,7 +17,7 @@ demo-check: deps ## the demo without a terminal: start, ask, stop, nothing left 
 
 test: deps ## all tests but the compose test
 	cargo build --workspace --locked
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 compose: deps ## the stack in real containers: build, scale, break, edit (needs Docker)
 	cargo test --workspace --locked --test stack -- --nocapture

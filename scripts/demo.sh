@@ -28,7 +28,7 @@ linux_listener() {
 
 # Prints who listens on a port of 127.0.0.1, as well as this user may know; nothing where nobody does.
 holder() {
-  local inode user pid
+  local inode user pid name command
   if [ -r /proc/net/tcp ]; then
     read -r inode user < <(linux_listener "$1") || return 0
     pid=$(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" 2>/dev/null | head -n1 | cut -d/ -f3) || true
@@ -36,14 +36,18 @@ holder() {
       printf 'a process of user %s' "$(id -un "$user" 2>/dev/null || printf %s "$user")"
       return
     fi
+    # Not by `ps`, which slim machines lack.
+    name=$(cat "/proc/$pid/comm") command=$(tr '\0' ' ' <"/proc/$pid/cmdline")
   elif command -v lsof >/dev/null; then
     pid=$(lsof -nP -t -iTCP:"$1" -sTCP:LISTEN 2>/dev/null | head -n1) || true
     [ -n "$pid" ] || return 0
+    name=$(ps -o comm= -p "$pid") command=$(ps -o args= -p "$pid")
   else
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && printf 'another process'
     return 0
   fi
-  printf '%s (pid %s: %s)' "$(ps -o comm= -p "$pid")" "$pid" "$(ps -o args= -p "$pid" | cut -c1-80)"
+  command=${command:0:80}
+  printf '%s (pid %s: %s)' "$name" "$pid" "${command% }"
 }
 
 # check_ports [PORT WHAT HINT]...
@@ -74,28 +78,35 @@ check_all_ports() {
 
 keeper() {
   trap '' INT TERM HUP
-  local line pids=()
-  while read -r line; do
-    case $line in
-      +*) pids=("${line#+}" ${pids[@]+"${pids[@]}"}) ;; # the last one started is stopped first: the proxy
-      -*) forget "${line#-}" ;;                         # ended; its id may soon be another's
+  local what number id pids=()
+  while read -r what number id; do
+    case $what in
+      started) pids[number]=$id ;;
+      ended) pids[number]='' ;; # the id may soon be another's
     esac
   done
-  for pid in ${pids[@]+"${pids[@]}"}; do stop "$pid"; done
+  # The last one first: the proxy finishes its requests while those behind it still answer.
+  for ((number = ${#pids[@]}; number >= 0; number--)); do
+    [ -z "${pids[number]:-}" ] || stop "${pids[number]}"
+  done
   rm -rf "$scratch"
 }
 
-forget() {
-  local kept=() pid
-  for pid in "${pids[@]}"; do [ "$pid" = "$1" ] || kept+=("$pid"); done
-  pids=(${kept[@]+"${kept[@]}"})
+# One that has ended and that nobody has waited for yet is still there, but not alive.
+alive() {
+  local stat
+  kill -0 "$1" 2>/dev/null || return 1
+  if [ -d /proc/self ]; then
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    case ${stat##*) } in [ZX]*) return 1 ;; esac
+  fi
 }
 
 stop() {
   local tenths=$((stop_within * 10))
   kill -TERM "$1" 2>/dev/null || return 0
   kill -CONT "$1" 2>/dev/null || true # one that was put to sleep could not end
-  while kill -0 "$1" 2>/dev/null; do
+  while alive "$1"; do
     if [ $tenths -eq 0 ]; then kill -KILL "$1"; return; fi
     sleep 0.1
     tenths=$((tenths - 1))
@@ -124,7 +135,7 @@ start() {
   prefix "s/^/$head /" <"$scratch/$name" 8>&- 9>&- &
   readers+=($!)
   # shellcheck disable=SC2016 # expanded by that shell, not by this one
-  sh -c 'echo "+$$" >&9; exec "$@" 9>&-' sh "$@" </dev/null >"$scratch/$name" 2>&1 8>&- &
+  sh -c 'echo "started $1 $$" >&9; shift; exec "$@" 9>&-' sh "${#names[@]}" "$@" </dev/null >"$scratch/$name" 2>&1 8>&- &
   set +m
   names+=("$name") ids+=($!) commands+=("$*")
   say "$name started, pid $!"
@@ -134,10 +145,10 @@ start() {
 look_after() {
   local i status
   for i in "${!ids[@]}"; do
-    if [ -z "${ids[i]}" ] || kill -0 "${ids[i]}" 2>/dev/null; then continue; fi
+    if [ -z "${ids[i]}" ] || alive "${ids[i]}"; then continue; fi
     status=0
-    wait "${ids[i]}" || status=$?
-    echo "-${ids[i]}" >&9
+    wait "${ids[i]}" 2>/dev/null || status=$?
+    echo "ended $i" >&9
     ids[i]=''
     if [ "$ready" = no ] || [ "${names[i]}" = proxy ]; then
       wait "${readers[i]}" || true # its last words come first
@@ -152,11 +163,12 @@ pause() { read -r -t 1 _ <&8 || true; }
 
 finish() {
   local status=$?
-  trap '' INT TERM HUP
+  set +e # even where nobody can be told any more
+  trap '' INT TERM HUP PIPE
   trap - EXIT
   [ ${#ids[@]} -eq 0 ] || say "Stopping."
   exec 9>&- # the leash
-  wait "$keeper_id" ${readers[@]+"${readers[@]}"} 2>/dev/null || true
+  wait "$keeper_id" ${readers[@]+"${readers[@]}"} 2>/dev/null
   [ $status -ne 0 ] || say "Stopped."
   exit $status
 }
@@ -191,23 +203,30 @@ until "$programs/tidegate" health -c "$routing" >/dev/null 2>&1; do
 done
 ready=yes
 
-cat <<TEXT
+try() {
+  if [ $# -eq 2 ]; then printf '  %-7s %s\n' "$@"; else printf '  %-7s %-*s  %s\n' "$1" "$width" "$2" "$3"; fi
+}
+width=$((${#url} + 16))
 
-${bold}Tidegate is ready: $url${plain}
+printf '\n%sTidegate is ready: %s%s\n\n' "$bold" "$url" "$plain"
+try Open "$url" "the page; its heading comes from the API"
+try '' "http://127.0.0.1:$admin_port/ready" "what the proxy says about itself"
+try Ask "curl $url/api/whoami" "each time the next instance answers"
+try Edit "$routing" "takes effect at once; a mistake changes nothing"
+try Break "kill ${ids[0]}" "stops api-1; nobody notices"
+try Mend "${commands[0]}"
+try Load "oha -z 10s -c 64 $url/api/hello"
+try Stop Ctrl-C
+echo
 
-  Open    $url                    the page; its heading comes from the API
-          http://127.0.0.1:$admin_port/ready              what the proxy says about itself
-  Ask     curl $url/api/whoami    each time the next instance answers
-  Edit    $routing                     takes effect at once; a mistake changes nothing
-  Break   kill ${ids[0]}                              stops api-1; nobody notices
-  Mend    ${commands[0]}
-  Load    oha -z 10s -c 64 $url/api/hello
-  Stop    Ctrl-C
+# Two ends that send no signal here: make killed alone, and a terminal that went away with make as its first process.
+[ -t 0 ] && terminal=yes || terminal=no
+orphaned() {
+  if [ -n "${MAKELEVEL:-}" ] && ! kill -0 "$PPID" 2>/dev/null; then return 0; fi
+  [ "$terminal" = yes ] && [ ! -t 0 ]
+}
 
-TEXT
-
-# Under make, which could be killed alone: its end is ours.
-while [ -z "${MAKELEVEL:-}" ] || kill -0 "$PPID" 2>/dev/null; do
+until orphaned; do
   look_after
   pause
 done

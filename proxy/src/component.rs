@@ -4,15 +4,12 @@
 //! the code, each folder of such things has one plain list of [`Kind`]s; lookup, the error for an unknown name and
 //! whatever is printed about them come from that list.
 
-use std::fmt;
+use serde::de::DeserializeOwned;
 
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
-
-use crate::config::complaint::Complaint;
 use crate::config::decode::decode;
-use crate::config::document::{NODE, Node, Value, passed};
+use crate::config::document::{Node, Value};
 use crate::config::nearest::{listed, nearest};
-use crate::config::{Diagnostic, Span, Spanned};
+use crate::config::{Component, Diagnostic, Span, Spanned};
 
 /// One of the things that can be plugged in at some place.
 #[derive(Debug)]
@@ -25,34 +22,6 @@ pub struct Kind<T> {
     pub build: fn(&Options) -> Result<T, Vec<Diagnostic>>,
 }
 
-/// A component as it was written: its name, and its options not yet decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    /// Its name.
-    pub name: Spanned<String>,
-    options: Option<Node>,
-}
-
-impl Component {
-    /// A component without options that was not written: a default.
-    #[must_use]
-    pub fn bare(name: &str) -> Self {
-        Self {
-            name: Spanned::new(name.to_owned(), Span::default()),
-            options: None,
-        }
-    }
-
-    /// Its options.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        Options {
-            name: self.name.clone(),
-            node: self.options.clone(),
-        }
-    }
-}
-
 /// The options of a component.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -61,6 +30,13 @@ pub struct Options {
 }
 
 impl Options {
+    fn of(component: &Component) -> Self {
+        Self {
+            name: component.name.clone(),
+            node: component.options.clone(),
+        }
+    }
+
     /// Where the component's name was written.
     #[must_use]
     pub fn span(&self) -> Span {
@@ -97,7 +73,7 @@ pub fn build<T>(
     component: &Component,
 ) -> Result<T, Vec<Diagnostic>> {
     match kinds.iter().find(|kind| kind.name == component.name.value) {
-        Some(kind) => (kind.build)(&component.options()),
+        Some(kind) => (kind.build)(&Options::of(component)),
         None => Err(vec![unknown(noun, kinds, &component.name)]),
     }
 }
@@ -114,76 +90,6 @@ fn unknown<T>(noun: &str, kinds: &[Kind<T>], name: &Spanned<String>) -> Diagnost
         .label("not known")
         .did_you_mean(nearest(name, known()))
         .note(format!("{are} {}", listed(known())))
-}
-
-impl<'de> Deserialize<'de> for Component {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(NODE, ComponentVisitor)
-    }
-}
-
-struct ComponentVisitor;
-
-impl Visitor<'_> for ComponentVisitor {
-    type Value = Component;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name, or a name and its options")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Component, E> {
-        Component::try_from(passed()?).map_err(E::custom)
-    }
-}
-
-impl TryFrom<Node> for Component {
-    type Error = Complaint;
-
-    fn try_from(node: Node) -> Result<Self, Complaint> {
-        let span = node.span;
-        match node.value {
-            Value::Scalar { text, .. } => Ok(Self {
-                name: Spanned::new(text, span),
-                options: None,
-            }),
-            Value::Map(mut entries) => match (entries.pop(), entries.is_empty()) {
-                (Some((key, options)), true) => Ok(Self::with_options(key, options)),
-                (None, _) => Err(Complaint::new("a name is missing")
-                    .label("expected a name, or a name and its options")),
-                (Some((last, _)), false) => Err(several(&entries, &last)),
-            },
-            Value::Null => Err(Complaint::new("nothing is chosen here")
-                .label("expected a name")
-                .help("remove the key for the default")),
-            Value::List(_) | Value::Broken => Err(Complaint::new("a list where one name is due")
-                .label("expected a name, or a name and its options")),
-        }
-    }
-}
-
-impl Component {
-    fn with_options(key: Node, options: Node) -> Self {
-        let name = Spanned::new(key.text().unwrap_or_default().to_owned(), key.span);
-        let options = Some(options).filter(|options| options.value != Value::Null);
-        Self { name, options }
-    }
-}
-
-fn several(entries: &[(Node, Node)], last: &Node) -> Complaint {
-    let names = entries
-        .iter()
-        .map(|(key, _)| key)
-        .chain([last])
-        .filter_map(Node::text);
-    let first = entries
-        .first()
-        .and_then(|(key, _)| key.text())
-        .unwrap_or_default();
-    Complaint::new("more than one name where one is due")
-        .label(format!("these are {}", listed(names)))
-        .help(format!(
-            "options go inside the braces of their name: `{first}: {{ ... }}`"
-        ))
 }
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ impl Gateway {
     /// Starts the proxy with a routing file and waits until it is ready.
     ///
     /// What the file leaves out is added: a listener `web` and the admin address, both on ports of their own. So most
-    /// tests write upstreams and routes only.
+    /// tests write upstreams and routes only. A test with a listener of its own writes `address: "${WEB}"` for the
+    /// address that [`Gateway::address`] names.
     pub async fn start(routing: &str) -> Self {
         Self::start_with(routing, |_| ()).await
     }
@@ -58,7 +59,8 @@ impl Gateway {
             .arg("run")
             .arg("-c")
             .arg(&file)
-            .args(["--log-format", "json"]);
+            .args(["--log-format", "json"])
+            .env("WEB", address.to_string());
         adjust(&mut command);
         let mut process = Process::start("tidegate", command);
         process.ready_at(&format!("http://{admin}/ready")).await;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::free_address;
+use crate::{PATIENCE, eventually, free_address};
 
 /// An address where every connection is refused: nothing listens there.
 pub fn refusing_address() -> SocketAddr {
@@ -45,8 +45,17 @@ impl Origin {
         S: Fn(Connection) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(free_address()).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::start_at(free_address(), script).await
+    }
+
+    /// The same on a given address, for example one where another was before.
+    pub async fn start_at<S, F>(address: SocketAddr, script: S) -> Self
+    where
+        S: Fn(Connection) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let bind = async || TcpListener::bind(address).await;
+        let listener = eventually("the address is free", PATIENCE, bind).await;
         let counts = Arc::new(Counts::default());
         let accept = tokio::spawn(accept(listener, Arc::clone(&counts), script));
         Self {
@@ -169,7 +178,6 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::*;
-    use crate::{PATIENCE, eventually};
 
     async fn connect(origin: &Origin) -> TcpStream {
         TcpStream::connect(origin.address()).await.unwrap()

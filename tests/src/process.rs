@@ -69,6 +69,16 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that it ever had, in bytes, as Linux counts it.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line
+            .and_then(|line| line.split_whitespace().next())
+            .unwrap();
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
     /// What it wrote so far, each output in its order.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()

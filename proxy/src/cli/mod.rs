@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::health::HealthOptions;
 use self::run::RunOptions;
 
 /// A programmable load balancer: one YAML file, checked, explained, swapped in whole.
@@ -33,7 +34,7 @@ enum Command {
     /// Say everything that is wrong with the file and where; exit 1 if anything is
     Check(FileOption),
     /// Exit 0 if the local instance is ready, for container health checks
-    Health(FileOption),
+    Health(HealthOptions),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +57,6 @@ pub fn main() -> ExitCode {
         None => run::run(line.run),
         Some(Command::Run(options)) => run::run(options),
         Some(Command::Check(file)) => check::check(&file.config),
-        Some(Command::Health(file)) => health::health(&file.config),
+        Some(Command::Health(options)) => health::health(&options),
     }
 }

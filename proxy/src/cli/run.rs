@@ -31,7 +31,7 @@ enum Switch {
 }
 
 pub(super) fn run(options: RunOptions) -> ExitCode {
-    observe::start(options.log_format);
+    let log = observe::start(options.log_format);
     // A soft limit of 1024 open files is 500 requests at a time; what is refused stays as it was.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let threads = options.threads.map_or_else(processors, usize::from);
@@ -59,6 +59,7 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
     let ended = runtime.block_on(server::run(settings));
     // What is still open after the drain is not waited for.
     runtime.shutdown_background();
+    drop(log);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -13,8 +13,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::{Duration, Retry, ServerAddress, Spanned, Timeouts};
-use crate::component::Component;
+use super::{Component, Duration, Retry, ServerAddress, Spanned, Timeouts};
 
 /// A set of servers that answer alike.
 #[derive(Debug, Clone, serde::Deserialize)]

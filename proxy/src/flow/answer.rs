@@ -1,8 +1,10 @@
 //! Fifth stage: what the client is sent. The server's hop-by-hop headers end here (RFC 9110, section 7.6.1); how the body
 //! is framed towards the client is Pingora's business.
 
-use http::StatusCode;
-use http::header::{CONNECTION, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, UPGRADE, VIA};
+use http::header::{
+    CONNECTION, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{StatusCode, Version};
 use pingora::http::ResponseHeader;
 
 use super::Exchange;
@@ -23,11 +25,16 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     UPGRADE,
 ];
 
-/// Notes when the answer came and takes out what concerns the server's connection only.
+/// Notes when the answer came and takes out what concerns the server's connection only. `asked` is the version of the
+/// request.
 ///
 /// # Errors
 /// Only if a header cannot be added, which is a mistake of ours.
-pub fn answer(response: &mut ResponseHeader, exchange: &mut Exchange) -> pingora::Result<()> {
+pub fn answer(
+    response: &mut ResponseHeader,
+    asked: Version,
+    exchange: &mut Exchange,
+) -> pingora::Result<()> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         exchange
             .first_byte
@@ -39,6 +46,10 @@ pub fn answer(response: &mut ResponseHeader, exchange: &mut Exchange) -> pingora
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
         strip_hop_by_hop(response);
+        if asked <= Version::HTTP_10 {
+            // It does not know chunks (RFC 9112, section 6.1): the end of the connection is the end of the body.
+            response.remove_header(&TRANSFER_ENCODING);
+        }
     }
     if let Some(id) = &exchange.id {
         response.insert_header(REQUEST_ID, id.clone())?;

@@ -32,6 +32,9 @@ pub fn forward(
     received: http::Version,
     exchange: &Exchange,
 ) -> pingora::Result<()> {
+    if received < http::Version::HTTP_2 {
+        to_origin_form(request)?;
+    }
     for name in SPOOFABLE {
         request.remove_header(name);
     }
@@ -61,11 +64,23 @@ pub fn forward(
     Ok(())
 }
 
-/// Counts a piece of the body.
+/// A whole URL is for proxies; a server is sent its path (RFC 9112, section 3.2.1). Pingora has seen to it that `Host` names
+/// the same host, and keeps the path apart from what it sends.
+fn to_origin_form(request: &mut RequestHeader) -> pingora::Result<()> {
+    if matches!(request.raw_path().first(), Some(b'/' | b'*')) {
+        return Ok(());
+    }
+    let path = request.uri.path_and_query();
+    let path = path.map_or_else(|| "/".to_owned(), ToString::to_string);
+    request.set_raw_path(path.as_bytes())
+}
+
+/// Counts a piece of the body. The first one comes, empty if there is no body, once the head is written.
 ///
 /// # Errors
 /// The body is larger than the limit.
 pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), Failure> {
+    exchange.head_sent = true;
     exchange.body_received += piece.map_or(0, |piece| piece.len() as u64);
     match exchange.snapshot.limits.body_size {
         Some(most) if exchange.body_received > most => Err(Failure::BodyTooLarge),

@@ -49,6 +49,12 @@ pub struct Exchange {
     pub attempt: Option<Attempt>,
     /// Until the answer's head came from the server, from the start.
     pub first_byte: Option<Duration>,
+    /// A connection that was kept from an earlier request failed it: the next attempt is on a new one.
+    pub went_stale: bool,
+    /// The server has its head.
+    pub head_sent: bool,
+    /// Its body has come to its end.
+    pub body_ended: bool,
     /// Bytes of its body so far.
     pub body_received: u64,
     /// Why no server's answer reached the client.
@@ -64,7 +70,7 @@ pub struct Attempt {
     /// Until the connection stood; nothing if one was at hand.
     pub connect: Option<Duration>,
     /// Counts the request at the server while it lasts.
-    _in_flight: InFlight,
+    in_flight: Option<InFlight>,
 }
 
 impl Exchange {
@@ -80,6 +86,9 @@ impl Exchange {
             tried: Tried::default(),
             attempt: None,
             first_byte: None,
+            went_stale: false,
+            head_sent: false,
+            body_ended: false,
             body_received: 0,
             failure: None,
         }
@@ -113,12 +122,17 @@ impl Exchange {
 }
 
 impl Attempt {
+    /// The server has nothing more to do with it, whatever the client still gets.
+    pub fn leave(&mut self) {
+        self.in_flight = None;
+    }
+
     fn with(server: &Arc<Endpoint>) -> Self {
         Self {
             server: Arc::clone(server),
             picked: Instant::now(),
             connect: None,
-            _in_flight: server.enter(),
+            in_flight: Some(server.enter()),
         }
     }
 }

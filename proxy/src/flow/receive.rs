@@ -1,7 +1,7 @@
 //! First stage: names the request, checks its bounds and finds its route.
 
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderValue, Version};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use uuid::Uuid;
 
@@ -29,6 +29,8 @@ pub fn receive(
 ) -> Result<(), Failure> {
     exchange.id = Some(id(request));
     check_head(request, head_size, &exchange.snapshot.limits)?;
+    check_framing(request)?;
+    check_target(request)?;
     check_length(request, &exchange.snapshot.limits)?;
     let host = host(request).ok_or(Failure::BadRequest)?;
     exchange.route = exchange.snapshot.table.find(&host, request.uri.path());
@@ -91,6 +93,40 @@ fn check_length(request: &RequestHeader, limits: &Limits) -> Result<(), Failure>
     }
 }
 
+/// What Pingora lets through although two readers may see two different ends of the body: a length that is repeated, a
+/// coding that is applied twice (RFC 9112, sections 6.1 and 6.3).
+fn check_framing(request: &RequestHeader) -> Result<(), Failure> {
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
+    let is_length = |length: &HeaderValue| {
+        !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
+    };
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let is_plain = lengths.next().is_none_or(is_length) && codings.next().is_none_or(is_chunked);
+    if is_plain && lengths.next().is_none() && codings.next().is_none() {
+        Ok(())
+    } else {
+        Err(Failure::BadRequest)
+    }
+}
+
+/// A path, a whole URL, or `*` for OPTIONS (RFC 9112, section 3.2). Pingora escapes what it cannot read and takes it for
+/// a path.
+fn check_target(request: &RequestHeader) -> Result<(), Failure> {
+    let target = request.raw_path();
+    let is_url = [b"http://".as_slice(), b"https://"].iter().any(|scheme| {
+        target
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    let is_asterisk = target == b"*" && request.method == Method::OPTIONS;
+    if target.starts_with(b"/") || is_url || is_asterisk {
+        Ok(())
+    } else {
+        Err(Failure::BadRequest)
+    }
+}
+
 /// The host as the client wrote it, port included.
 pub fn host_as_sent(request: &RequestHeader) -> Option<&str> {
     let authority = request.uri.authority().map(|authority| authority.as_str());
@@ -100,12 +136,31 @@ pub fn host_as_sent(request: &RequestHeader) -> Option<&str> {
 /// The host in lower case, without port. HTTP/1.0 may leave it out, HTTP/1.1 may not (RFC 9112, section 3.2).
 fn host(request: &RequestHeader) -> Option<String> {
     match host_as_sent(request) {
-        Some(host) => Some(without_port(host).to_ascii_lowercase()),
+        Some(host) if is_sound_host(host) => Some(without_port(host).to_ascii_lowercase()),
+        Some(_) => None,
         None if request.version <= Version::HTTP_10 && !request.headers.contains_key(HOST) => {
             Some(String::new())
         }
         None => None,
     }
+}
+
+/// RFC 3986, section 3.2.2: a name or an address in brackets, and digits for a port. An empty one is allowed.
+fn is_sound_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, ""),
+    };
+    let literal = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let is_name = match literal {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)),
+    };
+    is_name && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn without_port(host: &str) -> &str {
@@ -131,6 +186,52 @@ mod tests {
         ] {
             assert_eq!(without_port(given), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for sound in [
+            "",
+            "h",
+            "a-b.example:80",
+            "h:",
+            "[::1]",
+            "[::1]:80",
+            "10.0.0.1:80",
+        ] {
+            assert!(is_sound_host(sound), "{sound:?}");
+        }
+        for odd in [
+            "a b", "a/b", "a@b", "h:port", "a:1:2", "::1", "[::1", "[h]", "a\"b",
+        ] {
+            assert!(!is_sound_host(odd), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_body_is_said_once() {
+        let check = |fields: &[(&'static str, &str)]| {
+            let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+            for (name, value) in fields {
+                request.append_header(*name, *value).unwrap();
+            }
+            check_framing(&request).is_ok()
+        };
+        assert!(check(&[]) && check(&[("content-length", "3")]));
+        assert!(check(&[("transfer-encoding", "Chunked")]));
+        assert!(!check(&[("content-length", "3"), ("content-length", "3")]));
+        assert!(!check(&[("content-length", "3, 3")]) && !check(&[("content-length", "+3")]));
+        assert!(!check(&[("transfer-encoding", "chunked, chunked")]));
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_a_url() {
+        let check = |method, target: &str| {
+            check_target(&RequestHeader::build(method, target.as_bytes(), None).unwrap()).is_ok()
+        };
+        assert!(check("GET", "/") && check("GET", "//a?b") && check("GET", "http://h/a"));
+        assert!(check("OPTIONS", "*") && !check("GET", "*"));
+        assert!(!check("GET", "%20/"));
     }
 
     #[test]

@@ -7,8 +7,11 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::Exchange;
-use super::receive::{REQUEST_ID, new_id};
+use super::receive::REQUEST_ID;
 use crate::error::Failure;
+
+/// Pingora's name for a chunk whose size cannot be read (`protocols/http/v1/body.rs`); the constant itself is not public.
+const INVALID_CHUNK: &str = "InvalidChunk";
 
 /// What kind of failure an error of Pingora's is. One that a stage noted already stands.
 pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
@@ -19,8 +22,11 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, E::ReadTimedout) => Failure::BodyTimeout,
         (ErrorSource::Downstream, E::InvalidHTTPHeader) => Failure::BadRequest,
+        (ErrorSource::Downstream, E::Custom(INVALID_CHUNK)) => Failure::BadRequest,
         (ErrorSource::Downstream, _) => Failure::ClientGone,
         (ErrorSource::Upstream, E::ConnectTimedout) => Failure::ConnectTimeout,
+        // The server waits for the rest of the request: HTTP/2 clients have no timeout of their own here.
+        (ErrorSource::Upstream, E::ReadTimedout) if !exchange.body_ended => Failure::BodyTimeout,
         (ErrorSource::Upstream, E::ReadTimedout | E::WriteTimedout) => Failure::UpstreamTimeout,
         (ErrorSource::Upstream, E::ConnectionClosed | E::ReadError | E::WriteError) => {
             Failure::UpstreamClosed
@@ -59,9 +65,7 @@ pub fn page(
 }
 
 /// The whole answer to a head that could not be read: what the client reads is unknown, and the connection ends.
-pub fn refusal(failure: Failure) -> Vec<u8> {
-    let id = new_id();
-    let id = id.to_str().unwrap_or("-");
+pub fn refusal(failure: Failure, id: &str) -> Vec<u8> {
     let (content_type, body) = json(failure, id);
     let status = failure.status();
     let reason = StatusCode::from_u16(status)

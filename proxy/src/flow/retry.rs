@@ -3,8 +3,8 @@
 //! | what happened | is sent again |
 //! |---|---|
 //! | no connection | always: nothing was sent |
-//! | the first write failed | always: nothing arrived |
-//! | hung up before the first byte of its answer | if the method is idempotent (RFC 9110, section 9.2.2): it may have been acted on |
+//! | the head could not be written | always: no whole request arrived |
+//! | hung up later, before the first byte of its answer | if the method is idempotent (RFC 9110, section 9.2.2): it may have been acted on |
 //! | too slow, or broke the protocol | never |
 //!
 //! Nothing is sent again once a byte of an answer went to the client, or when more of the body was read than the 64 KiB
@@ -45,17 +45,19 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
     let again = sent.unanswered
         && sent.body_kept
         && has_attempts_left(exchange)
-        && may_repeat(error.etype(), sent.idempotent);
+        && may_repeat(error.etype(), sent.idempotent, exchange.head_sent);
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
+    exchange.went_stale |= sent.reused;
     if again && !sent.reused {
         leave(exchange);
     }
     error.set_retry(again);
 }
 
-fn may_repeat(failure: &ErrorType, idempotent: bool) -> bool {
+/// A write also fails within the body; by then the server has the head and may have acted on it.
+fn may_repeat(failure: &ErrorType, idempotent: bool, head_sent: bool) -> bool {
     match failure {
-        ErrorType::WriteError => true,
+        ErrorType::WriteError => idempotent || !head_sent,
         ErrorType::ConnectionClosed | ErrorType::ReadError => idempotent,
         _ => false,
     }

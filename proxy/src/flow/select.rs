@@ -1,5 +1,7 @@
 //! Second stage: picks a server and counts the request in flight to it. Comes again for every attempt.
 
+use std::time::Duration;
+
 use pingora::upstreams::peer::HttpPeer;
 
 use super::{Attempt, Exchange};
@@ -16,12 +18,11 @@ pub fn select(is_upgrade: bool, exchange: &mut Exchange) -> Result<Box<HttpPeer>
     let picked = upstream.pool().pick(&exchange.tried).map(Attempt::with);
     match picked {
         Ok(attempt) => {
-            let mut peer = Box::new(attempt.server.peer().clone());
-            if is_upgrade {
-                peer.options.read_timeout = exchange.tunnel_timeout();
-            }
+            let peer = Box::new(peer(&attempt, is_upgrade, exchange));
             exchange.attempts = exchange.attempts.saturating_add(1);
             exchange.attempt = Some(attempt);
+            exchange.head_sent = false;
+            exchange.body_ended = false;
             exchange.body_received = 0;
             exchange.failure = None;
             Ok(peer)
@@ -32,4 +33,20 @@ pub fn select(is_upgrade: bool, exchange: &mut Exchange) -> Result<Box<HttpPeer>
             Unavailable::AllTried => Failure::ConnectFailed,
         })),
     }
+}
+
+/// Connections are shared within a group; those of this one are closed after use, so there is never one at hand.
+const NEVER_SHARED: u64 = 1;
+
+fn peer(attempt: &Attempt, is_upgrade: bool, exchange: &Exchange) -> HttpPeer {
+    let mut peer = attempt.server.peer().clone();
+    if is_upgrade {
+        peer.options.read_timeout = exchange.tunnel_timeout();
+    }
+    if exchange.went_stale {
+        // Where one kept connection went stale the others likely did, and each would cost an attempt.
+        peer.group_key = NEVER_SHARED;
+        peer.options.idle_timeout = Some(Duration::ZERO);
+    }
+    peer
 }

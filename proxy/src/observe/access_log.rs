@@ -1,5 +1,5 @@
 //! One line per request, written by a thread of its own: a slow terminal or disk never slows a request. When the queue
-//! is full, lines are dropped and their number is told when there is room again.
+//! is full, lines are dropped; their number is told when the process ends.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,9 @@
 //! The process's own log: what started, changed, failed. On standard error, so that the access log stays clean.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
@@ -30,20 +31,29 @@ impl Format {
 
 /// What is logged unless `RUST_LOG` says otherwise. Pingora reports each failed request as an error of its own; they are
 /// in the access log already, and a flood of them must not be a way to fill a disk.
-const FILTER: &str = "info,pingora_core=off,pingora_proxy=off,pingora_load_balancing=off,hickory_resolver=error,hickory_net=error,hickory_proto=error";
+const FILTER: &str = "info,pingora=off,hickory=error";
 
-/// Starts the log. To be called once.
-pub fn start(format: Format) {
+/// Lines that may wait for whoever reads them; those above are dropped. Nobody who serves requests waits for a reader.
+const QUEUE: usize = 4096;
+
+/// Starts the log. To be called once; it ends, with all its lines written, when the guard is dropped.
+pub fn start(format: Format) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUE)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false);
-    if format.is_json(&std::io::stderr()) {
+    if format.is_json(&io::stderr()) {
         builder.json().flatten_event(true).init();
     } else {
         builder
-            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
             .init();
     }
+    guard
 }

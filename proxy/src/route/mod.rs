@@ -1,4 +1,5 @@
-//! Which route: host, then path. Pure, no I/O; the cost of a look-up does not grow with the number of routes.
+//! Which route: host, then path. Pure, no I/O; the cost of a look-up does not grow with the number of routes, and with the
+//! length of what a client sends only as far as the longest name or prefix in the file.
 //!
 //! Precedence as in the Kubernetes Gateway API (HTTPRoute, `hostnames` and `matches`): an exact host before a wildcard
 //! (the longest first) before none; then an exact path, then the longest prefix. If the more specific host has no route
@@ -33,6 +34,8 @@ pub struct Table {
     exact: HashMap<Box<str>, Paths>,
     /// By what follows the star: `.example.com`.
     wildcard: HashMap<Box<str>, Paths>,
+    /// Length of the longest of them.
+    wildcard_longest: usize,
     any: Paths,
 }
 
@@ -41,6 +44,8 @@ pub struct Table {
 struct Paths {
     exact: HashMap<Box<str>, usize>,
     prefix: HashMap<Box<str>, usize>,
+    /// Length of the longest of them.
+    prefix_longest: usize,
 }
 
 impl Table {
@@ -60,7 +65,10 @@ impl Table {
 
     fn host(&mut self, host: &str) -> &mut Paths {
         match host.strip_prefix('*') {
-            Some(suffix) => self.wildcard.entry(suffix.into()).or_default(),
+            Some(suffix) => {
+                self.wildcard_longest = self.wildcard_longest.max(suffix.len());
+                self.wildcard.entry(suffix.into()).or_default()
+            }
             None => self.exact.entry(host.into()).or_default(),
         }
     }
@@ -68,19 +76,26 @@ impl Table {
     /// The route for this host (in lower case, without port) and path.
     pub fn find(&self, host: &str, path: &str) -> Option<usize> {
         let exact = || self.exact.get(host)?.find(path);
-        let wildcard = || suffixes(host).find_map(|suffix| self.wildcard.get(suffix)?.find(path));
+        let wildcard = || {
+            suffixes(host, self.wildcard_longest)
+                .find_map(|suffix| self.wildcard.get(suffix)?.find(path))
+        };
         exact().or_else(wildcard).or_else(|| self.any.find(path))
     }
 }
 
 /// `a.b.c` has the suffixes `.b.c` and `.c`, the longest first.
-fn suffixes(host: &str) -> impl Iterator<Item = &str> {
+fn suffixes(host: &str, longest: usize) -> impl Iterator<Item = &str> {
     host.match_indices('.')
+        .filter(move |(dot, _)| host.len() - dot <= longest)
         .filter_map(|(dot, _)| host.get(dot..))
 }
 
 impl Paths {
     fn add(&mut self, path: &PathCondition, index: usize) {
+        if let PathCondition::Prefix(prefix) = path {
+            self.prefix_longest = self.prefix_longest.max(prefix.len());
+        }
         let (map, key) = match path {
             PathCondition::Exact(path) => (&mut self.exact, path.as_str()),
             PathCondition::Prefix(prefix) => (&mut self.prefix, prefix.trim_end_matches('/')),
@@ -92,18 +107,22 @@ impl Paths {
     fn find(&self, path: &str) -> Option<usize> {
         self.exact
             .get(path)
-            .or_else(|| prefixes(path).find_map(|prefix| self.prefix.get(prefix)))
+            .or_else(|| {
+                prefixes(path, self.prefix_longest).find_map(|prefix| self.prefix.get(prefix))
+            })
             .copied()
     }
 }
 
 /// `/a/b` has the prefixes `/a/b`, `/a` and the empty one, the longest first. The empty one is everybody's, also that of
 /// the `*` in `OPTIONS *`.
-fn prefixes(path: &str) -> impl Iterator<Item = &str> {
-    let at_slashes = path
-        .rmatch_indices('/')
-        .filter_map(|(slash, _)| path.get(..slash));
-    std::iter::once(path).chain(at_slashes).chain([""])
+fn prefixes(path: &str, longest: usize) -> impl Iterator<Item = &str> {
+    let ends = path.rmatch_indices('/').map(|(slash, _)| slash);
+    std::iter::once(path.len())
+        .chain(ends)
+        .chain([0])
+        .filter(move |end| *end <= longest)
+        .filter_map(|end| path.get(..end))
 }
 
 #[cfg(test)]
@@ -161,6 +180,12 @@ mod tests {
         ] {
             assert_eq!(table.find("h", path), Some(expected), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_longer_than_anything_known_is_not_even_looked_at() {
+        assert_eq!(prefixes(&"/".repeat(30_000), 4).count(), 6);
+        assert_eq!(suffixes(&".a".repeat(30_000), 4).count(), 2);
     }
 
     #[test]

@@ -8,12 +8,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use crossbeam_utils::atomic::AtomicCell;
+use http::HeaderValue;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
@@ -25,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::Failure;
+use crate::flow::receive::new_id;
 use crate::flow::respond;
 
 /// Pingora refuses a head of this size (`MAX_HEADER_SIZE` in its `protocols/http/v1/common.rs`).
@@ -47,15 +49,24 @@ pub(super) enum Stage {
 
 /// The stage of a connection, shared between the stream and whoever serves it.
 #[derive(Debug)]
-pub(super) struct Progress(AtomicCell<Stage>);
+pub(super) struct Progress {
+    stage: AtomicCell<Stage>,
+    /// The id that a client was told with the refusal of its head. There is one at most: the connection ends with it.
+    refused: OnceLock<HeaderValue>,
+}
 
 impl Progress {
     pub(super) fn get(&self) -> Stage {
-        self.0.load()
+        self.stage.load()
+    }
+
+    /// The id of the request that was refused, if one was.
+    pub(super) fn refused(&self) -> Option<&str> {
+        self.refused.get()?.to_str().ok()
     }
 
     pub(super) fn set(&self, stage: Stage) {
-        self.0.store(stage);
+        self.stage.store(stage);
     }
 }
 
@@ -93,7 +104,10 @@ impl Connection {
         stream.set_socket_digest(digest);
         Self {
             stream,
-            progress: Arc::new(Progress(AtomicCell::new(stage))),
+            progress: Arc::new(Progress {
+                stage: AtomicCell::new(stage),
+                refused: OnceLock::new(),
+            }),
             patience,
             deadline: None,
             head: 0,
@@ -143,7 +157,8 @@ impl Connection {
             _ => Failure::BadRequest,
         };
         self.progress.set(Stage::HeadRefused(failure));
-        respond::refusal(failure)
+        let id = self.progress.refused.get_or_init(new_id);
+        respond::refusal(failure, id.to_str().unwrap_or("-"))
     }
 }
 
@@ -173,7 +188,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.progress.get() == Stage::Head {
+        // A head that was sent ahead is read without asking the stream.
+        if matches!(self.progress.get(), Stage::Waiting | Stage::Head) {
             let refusal = self.refusal(buf);
             // The stream buffers what it is given, and a page this small finds room: it is taken whole.
             return Pin::new(&mut self.stream)

@@ -57,6 +57,10 @@ impl Front {
         session.set_read_timeout(Some(self.timeouts.body));
         session.set_write_timeout(Some(self.timeouts.write));
         session.set_total_drain_timeout(Some(LINGER));
+        if let ServerSession::H1(http1) = session {
+            // Otherwise a request that comes while another is served ends the connection under the answer to that one.
+            http1.set_pipelining_enabled(true);
+        }
     }
 
     fn tell_refusal(&self, progress: &Progress, client: Option<IpAddr>, since: Instant) {
@@ -67,7 +71,7 @@ impl Front {
         };
         self.log.write(&Entry {
             time: SystemTime::now(),
-            request_id: "-",
+            request_id: progress.refused().unwrap_or("-"),
             client,
             method: "-",
             host: None,
@@ -133,6 +137,13 @@ impl HttpServerApp for Front {
 pub(super) fn client(session: &ServerSession) -> Option<IpAddr> {
     let address = session.client_addr()?.as_inet()?;
     Some(address.ip().to_canonical())
+}
+
+/// What follows a request for an upgrade is not another request.
+pub(super) fn expect_no_other(session: &mut ServerSession) {
+    if let ServerSession::H1(http1) = session {
+        http1.set_pipelining_enabled(false);
+    }
 }
 
 /// Tells the connection that its request is complete: from here on silence is bounded by the body's timeout.

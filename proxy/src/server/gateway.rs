@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -13,12 +14,12 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use super::front::{client, head_is_complete};
+use super::front::{client, expect_no_other, head_is_complete};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
 use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
 use crate::observe::access_log::AccessLog;
-use crate::snapshot::Running;
+use crate::snapshot::{Phase, Running};
 
 /// The proxy.
 pub(super) struct Gateway {
@@ -46,14 +47,34 @@ fn head_size(session: &Session) -> Option<u64> {
         .map(|http1| http1.get_headers_raw_bytes().len() as u64)
 }
 
+/// The handshake of RFC 6455, section 4.1. Any other `Upgrade` is an offer that nobody takes up.
+fn is_websocket(request: &RequestHeader) -> bool {
+    let is = |name: HeaderName, word: &str| {
+        let mut values = request.headers.get_all(name).iter();
+        values.any(|value| {
+            let words = value.as_bytes().split(|byte| *byte == b',');
+            words
+                .map(<[u8]>::trim_ascii)
+                .any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+        })
+    };
+    request.version == Version::HTTP_11
+        && request.method == Method::GET
+        && request.headers.contains_key(SEC_WEBSOCKET_KEY)
+        && is(UPGRADE, "websocket")
+        && is(CONNECTION, "upgrade")
+}
+
 /// Sends the answer to a failure; whether the connection can take another request after it.
 async fn send_failure(
     failure: Failure,
     session: &mut Session,
     exchange: &Exchange,
 ) -> Result<bool> {
-    // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body.
-    let is_reusable = exchange.route.is_none() && session.is_body_done();
+    // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body. And who broke
+    // the protocol once may mean something else with what follows.
+    let is_reusable =
+        exchange.route.is_none() && session.is_body_done() && failure != Failure::BadRequest;
     if !is_reusable {
         session.set_keepalive(None);
     }
@@ -82,6 +103,13 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         head_is_complete(session.as_downstream());
         exchange.client = client(session.as_downstream());
+        if session.is_upgrade_req() {
+            expect_no_other(session.as_downstream_mut());
+        }
+        if session.req_header().version <= Version::HTTP_10 {
+            // It does not know interim answers (RFC 9110, section 15.2).
+            session.as_downstream_mut().set_ignore_info_resp(true);
+        }
         match receive::receive(session.req_header(), head_size(session), exchange) {
             Ok(()) => Ok(false),
             Err(failure) => Err(give_up(failure, exchange)),
@@ -93,7 +121,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        select::select(session.is_upgrade_req(), exchange)
+        select::select(is_websocket(session.req_header()), exchange)
             .map_err(|failure| give_up(failure, exchange))
     }
 
@@ -125,9 +153,10 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         piece: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        exchange.body_ended = end;
         forward::count_body(piece.as_ref(), exchange).map_err(|failure| give_up(failure, exchange))
     }
 
@@ -169,8 +198,11 @@ impl ProxyHttp for Gateway {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // A tunnel may be silent for longer than a body.
             session.set_read_timeout(exchange.tunnel_timeout());
+        } else if self.running.phase() == Phase::Draining {
+            // A client that is promised another request on this connection would find it closed.
+            session.set_keepalive(None);
         }
-        answer::answer(response, exchange)
+        answer::answer(response, session.req_header().version, exchange)
     }
 
     async fn fail_to_proxy(
@@ -189,6 +221,9 @@ impl ProxyHttp for Gateway {
                 error_code: 0,
                 can_reuse_downstream: false,
             };
+        }
+        if let Some(attempt) = &mut exchange.attempt {
+            attempt.leave();
         }
         let can_reuse_downstream = send_failure(failure, session, exchange)
             .await

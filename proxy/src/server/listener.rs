@@ -31,6 +31,9 @@ const BACKLOG: i32 = 65_535;
 /// After an error that is not one connection's own (no file descriptor left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a connection that was just taken has to say something once its listener closes.
+const FIRST_WORD: Duration = Duration::from_millis(500);
+
 /// RFC 9113, section 3.4.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -61,6 +64,40 @@ struct Shared {
 pub(super) struct Prepared {
     specs: Vec<ListenerSpec>,
     sockets: Vec<(SocketAddr, TcpListener)>,
+    /// Those that wait for a restart, each with the address of ours that stands in its way.
+    waiting: Vec<(SocketAddr, ListenerSpec)>,
+}
+
+impl Prepared {
+    /// What only a restart can give.
+    pub(super) fn restart_required(&self) -> Vec<String> {
+        let tell = |(ours, spec): &(SocketAddr, ListenerSpec)| {
+            format!(
+                "listeners.{}.address: {ours} -> {}",
+                spec.name, spec.address
+            )
+        };
+        self.waiting.iter().map(tell).collect()
+    }
+}
+
+impl CannotListen {
+    fn new(spec: &ListenerSpec, cause: io::Error) -> Self {
+        Self {
+            name: spec.name.clone(),
+            address: spec.address,
+            cause,
+        }
+    }
+}
+
+/// The listener of ours that has the port.
+fn in_the_way(open: &[Arc<Listener>], wanted: SocketAddr, cause: &io::Error) -> Option<SocketAddr> {
+    let ours = open
+        .iter()
+        .map(|listener| listener.address)
+        .find(|ours| ours.port() == wanted.port());
+    ours.filter(|_| cause.kind() == io::ErrorKind::AddrInUse)
 }
 
 /// One address that is listened on.
@@ -93,26 +130,31 @@ impl Listeners {
         }
     }
 
-    /// Binds what is new in `specs` and changes nothing yet.
+    /// Binds what is new in `specs` and changes nothing yet. One that our own listener stands in the way of (`0.0.0.0` for
+    /// `127.0.0.1` on the same port) has to wait for a restart: closing that one first could lose both.
     ///
     /// # Errors
     /// One of them cannot be bound; those that could are free again.
     pub(super) fn prepare(&self, specs: &[ListenerSpec]) -> Result<Prepared, CannotListen> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open =
-            |spec: &&ListenerSpec| open.iter().any(|listener| listener.address == spec.address);
-        let fresh = specs.iter().filter(|spec| !is_open(spec)).map(|spec| {
-            let socket = bind(spec.address).map_err(|cause| CannotListen {
-                name: spec.name.clone(),
-                address: spec.address,
-                cause,
-            })?;
-            Ok((spec.address, socket))
-        });
-        Ok(Prepared {
-            sockets: fresh.collect::<Result<_, _>>()?,
+        let mut prepared = Prepared {
             specs: specs.to_vec(),
-        })
+            sockets: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for spec in specs {
+            if open.iter().any(|listener| listener.address == spec.address) {
+                continue;
+            }
+            match bind(spec.address) {
+                Ok(socket) => prepared.sockets.push((spec.address, socket)),
+                Err(cause) => match in_the_way(&open, spec.address, &cause) {
+                    Some(ours) => prepared.waiting.push((ours, spec.clone())),
+                    None => return Err(CannotListen::new(spec, cause)),
+                },
+            }
+        }
+        Ok(prepared)
     }
 
     /// Opens what is new, closes what is gone and gives the others their new settings.
@@ -123,11 +165,16 @@ impl Listeners {
                 .specs
                 .iter()
                 .find(|spec| spec.address == listener.address);
+            let is_waited_for = prepared
+                .waiting
+                .iter()
+                .any(|(ours, _)| *ours == listener.address);
             match stays {
                 Some(spec) => listener.change(spec, &self.shared),
+                None if is_waited_for => {}
                 None => listener.close(),
             }
-            stays.is_some()
+            stays.is_some() || is_waited_for
         });
         for (address, socket) in prepared.sockets {
             if let Some(spec) = prepared.specs.iter().find(|spec| spec.address == address) {
@@ -270,7 +317,13 @@ impl Listener {
             return;
         }
         let settings = self.settings.load_full();
-        let Some(front) = settings.front(&stream).await else {
+        let front = tokio::select! {
+            biased;
+            front = settings.front(&stream) => front,
+            // Nobody has to wait for a client that says nothing.
+            () = self.closing.cancelled().then(|()| tokio::time::sleep(FIRST_WORD)) => None,
+        };
+        let Some(front) = front else {
             return;
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);

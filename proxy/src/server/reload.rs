@@ -66,6 +66,7 @@ impl Reloader {
             .listeners
             .prepare(&plan.listeners)
             .map_err(|error| error.to_string())?;
+        let mut restart_required = prepared.restart_required();
         let before = self.running.snapshot();
         let next = Snapshot::start(&plan, before.generation + 1, &self.live, Some(&before));
         next.settle(SETTLE).await;
@@ -73,26 +74,25 @@ impl Reloader {
         self.running.swap(next);
         self.listeners.apply(prepared);
         self.running.note_refusal(None);
-        self.tell_restart_required(&plan);
+        restart_required.extend(self.admin_that_moved(&plan));
+        for change in &restart_required {
+            warn!("applies after a restart only: {change}");
+        }
+        self.running.note_restart_required(restart_required);
         Ok(generation)
     }
 
     /// The operator's side stays where it is: whoever watches it must not lose it to an edit.
-    fn tell_restart_required(&self, plan: &Plan) {
-        let mut what = Vec::new();
-        if plan.admin != self.admin {
-            let text = |address: Option<SocketAddr>| {
-                address.map_or_else(|| "none".to_owned(), |address| address.to_string())
-            };
-            what.push(format!(
+    fn admin_that_moved(&self, plan: &Plan) -> Option<String> {
+        let text = |address: Option<SocketAddr>| {
+            address.map_or_else(|| "none".to_owned(), |address| address.to_string())
+        };
+        (plan.admin != self.admin).then(|| {
+            format!(
                 "admin.address: {} -> {}",
                 text(self.admin),
                 text(plan.admin)
-            ));
-        }
-        for change in &what {
-            warn!("applies after a restart only: {change}");
-        }
-        self.running.note_restart_required(what);
+            )
+        })
     }
 }

@@ -48,6 +48,8 @@ impl FileWatch {
                 event = self.events.recv() => if event.is_none() { tokio::time::sleep(POLL).await },
                 () = tokio::time::sleep(POLL) => {}
             }
+            // A busy neighbour in the folder must not keep us busy too.
+            tokio::time::sleep(SETTLE).await;
             if tokio::fs::read(&self.path).await.ok() != self.seen && self.settle().await {
                 return;
             }

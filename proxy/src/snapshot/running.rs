@@ -57,9 +57,19 @@ impl Running {
         self.snapshot.load_full()
     }
 
-    /// From now on every new request sees `next`.
+    /// From now on every new request sees `next`. Upstreams that it does not go on with retire.
     pub fn swap(&self, next: Snapshot) {
-        self.snapshot.store(Arc::new(next));
+        let next = Arc::new(next);
+        let before = self.snapshot.swap(Arc::clone(&next));
+        for upstream in &before.upstreams {
+            if !next
+                .upstreams
+                .iter()
+                .any(|kept| Arc::ptr_eq(kept, upstream))
+            {
+                upstream.retire();
+            }
+        }
     }
 
     /// Where the process stands.

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arc_swap::ArcSwapOption;
+use crossbeam_utils::atomic::AtomicCell;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::Timeouts;
@@ -20,7 +22,9 @@ pub struct Endpoint {
     address: SocketAddr,
     weight: u16,
     load: Arc<Load>,
-    watch: Option<Arc<Watch>>,
+    watch: ArcSwapOption<Watch>,
+    /// The health of one that is not watched, or not any more.
+    unwatched: AtomicCell<Health>,
     peer: HttpPeer,
 }
 
@@ -43,7 +47,8 @@ impl Endpoint {
             address,
             weight,
             load,
-            watch,
+            watch: ArcSwapOption::new(watch),
+            unwatched: AtomicCell::new(Health::Up),
             peer,
         }
     }
@@ -65,14 +70,21 @@ impl Endpoint {
 
     /// What the probes say; a server that nobody probes is taken to be well.
     pub fn health(&self) -> Health {
-        self.watch
-            .as_ref()
-            .map_or(Health::Up, |watch| watch.health())
+        match &*self.watch.load() {
+            Some(watch) => watch.health(),
+            None => self.unwatched.load(),
+        }
     }
 
     /// Why it is down, in the words of the last failed probe.
     pub fn reason(&self) -> Option<String> {
-        self.watch.as_ref().and_then(|watch| watch.reason())
+        self.watch.load().as_ref().and_then(|watch| watch.reason())
+    }
+
+    /// Ends the probes on its behalf; its health stays what it is now.
+    pub fn forget(&self) {
+        self.unwatched.store(self.health());
+        self.watch.store(None);
     }
 
     /// Whether its first probe was answered, one way or the other.

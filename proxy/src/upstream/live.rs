@@ -39,12 +39,15 @@ impl Live {
         self.loads.get_or(address, || Arc::new(Load::default()))
     }
 
-    /// The health of this server under this check: equal checks of the same server share their probes.
+    /// The health of this server under this check: equal checks of the same server share their probes, and one that asks
+    /// the same at another pace begins with what is known.
     pub fn watch(&self, address: SocketAddr, check: &Arc<Check>) -> Arc<Watch> {
-        self.watches
-            .get_or((address, check.identity().to_owned()), || {
-                Watch::start(address, Arc::clone(check))
-            })
+        let kin = self
+            .watches
+            .find(|(known, _), watch| *known == address && watch.asks() == check.asks());
+        self.watches.get_or((address, check.identity()), || {
+            Watch::start(address, Arc::clone(check), kin.as_deref())
+        })
     }
 
     /// The addresses behind a name.
@@ -69,6 +72,16 @@ impl<K, V> Default for Book<K, V> {
 }
 
 impl<K: Eq + Hash, V> Book<K, V> {
+    /// One that somebody holds.
+    fn find(&self, is_it: impl Fn(&K, &V) -> bool) -> Option<Arc<V>> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = entries
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.upgrade()?)));
+        held.find(|(key, value)| is_it(key, value))
+            .map(|(_, value)| value)
+    }
+
     fn get_or(&self, key: K, make: impl FnOnce() -> Arc<V>) -> Arc<V> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = entries.get(&key).and_then(Weak::upgrade) {

@@ -18,7 +18,8 @@ mod pool;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -102,8 +103,9 @@ impl Spec {
 pub struct Upstream {
     spec: Spec,
     live: Arc<Live>,
-    names: HashMap<String, Arc<Name>>,
+    names: Mutex<HashMap<String, Arc<Name>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
+    retired: AtomicBool,
     pool: ArcSwap<Pool>,
 }
 
@@ -127,8 +129,9 @@ impl Upstream {
             Self {
                 spec,
                 live: Arc::clone(live),
-                names,
+                names: Mutex::new(names),
                 members: Mutex::default(),
+                retired: AtomicBool::new(false),
                 pool,
             }
         });
@@ -153,7 +156,7 @@ impl Upstream {
 
     /// Whether every name was looked up and every server probed at least once.
     pub fn is_settled(&self) -> bool {
-        self.names.values().all(|name| name.was_asked())
+        self.names().values().all(|name| name.was_asked())
             && self
                 .pool
                 .load()
@@ -177,6 +180,21 @@ impl Upstream {
             .store(Arc::new(Pool::new(&members, self.spec.policy.as_ref())));
     }
 
+    /// It has left the file. Requests that came before still use it as it stands; but what it asked of servers and name
+    /// servers ends, for such a request may be a tunnel that stays for hours.
+    pub fn retire(&self) {
+        let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        self.retired.store(true, Ordering::Release);
+        self.names().clear();
+        for server in self.pool.load().all() {
+            server.forget();
+        }
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<String, Arc<Name>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Each address once; where servers overlap, the first one written decides the weight.
     fn addresses(&self) -> Vec<(SocketAddr, u16)> {
         let mut found: Vec<(SocketAddr, u16)> = Vec::new();
@@ -184,7 +202,7 @@ impl Upstream {
             let ips: Vec<IpAddr> = match &server.host {
                 Host::Ip(ip) => vec![*ip],
                 Host::Name(name) => self
-                    .names
+                    .names()
                     .get(name)
                     .map(|name| name.addresses())
                     .unwrap_or_default(),

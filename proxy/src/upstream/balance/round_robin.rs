@@ -55,14 +55,13 @@ struct Schedule {
 
 impl Picker for Schedule {
     fn pick<'a>(&self, ready: &'a [Arc<Endpoint>], tried: &Tried) -> Option<&'a Arc<Endpoint>> {
-        for _ in 0..self.order.len() {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.order.len();
-            let server = ready.get(usize::from(*self.order.get(turn)?))?;
-            if !tried.contains(server.address()) {
-                return Some(server);
-            }
-        }
-        None
+        // One turn for each request: a second one, for a server that was tried, would take another request's.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        (0..self.order.len()).find_map(|step| {
+            let place = turn.wrapping_add(step) % self.order.len();
+            let server = ready.get(usize::from(*self.order.get(place)?))?;
+            (!tried.contains(server.address())).then_some(server)
+        })
     }
 }
 
@@ -120,6 +119,40 @@ mod tests {
         let order = smooth_order(&[300, 100]);
         assert_eq!(order.len(), 4);
         assert_eq!(order.iter().filter(|index| **index == 0).count(), 3);
+    }
+
+    fn server(port: u16) -> Arc<Endpoint> {
+        let second = std::time::Duration::from_secs(1);
+        let timeouts = crate::upstream::Timeouts {
+            connect: second,
+            read: second,
+            write: second,
+            idle: second,
+            tunnel: second,
+        };
+        let address = ([127, 0, 0, 1], port).into();
+        Arc::new(Endpoint::new(address, 1, Arc::default(), None, &timeouts))
+    }
+
+    #[test]
+    fn who_is_left_is_found_whatever_others_pick_meanwhile() {
+        let ready = [server(1), server(2)];
+        let picker = RoundRobin::default().picker(&ready);
+        let mut tried = Tried::default();
+        tried.add(ready[0].address());
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..100_000 {
+                        picker.pick(&ready, &Tried::default());
+                    }
+                });
+            }
+            for _ in 0..100_000 {
+                let left = picker.pick(&ready, &tried).map(|server| server.address());
+                assert_eq!(left, Some(ready[1].address()));
+            }
+        });
     }
 
     #[test]

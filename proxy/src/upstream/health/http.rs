@@ -4,7 +4,7 @@
 //! health_check:
 //!   http:
 //!     path: /api/health
-//!     host: api.internal          # default: the server's address
+//!     host: api.internal          # default: tidegate
 //!     statuses: [ 200, "300-399" ] # default: 200-299
 //!     interval: 2s
 //!     timeout: 1s
@@ -88,8 +88,9 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
 }
 
 fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace) -> Check {
-    let identity = format!(
-        "http {} {:?} {statuses:?} {pace:?}",
+    let asks = format!(
+        "{} {} {:?} {statuses:?}",
+        KIND.name,
         request.uri,
         request.headers.get(HOST)
     );
@@ -110,7 +111,7 @@ fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace)
     Check {
         probe: Box::new(probe),
         pace,
-        identity,
+        asks,
     }
 }
 

@@ -30,13 +30,19 @@ pub const KINDS: &[Kind<Arc<Check>>] = &[http::KIND, tcp::KIND];
 pub struct Check {
     probe: Box<dyn HealthCheck + Send + Sync>,
     pace: Pace,
-    identity: String,
+    /// What is asked, without the pace.
+    asks: String,
 }
 
 impl Check {
     /// Equal identities mean the same check with the same options.
-    pub fn identity(&self) -> &str {
-        &self.identity
+    pub fn identity(&self) -> String {
+        format!("{} {:?}", self.asks, self.pace)
+    }
+
+    /// What is asked: checks that ask the same agree on who is well, at whatever pace.
+    pub fn asks(&self) -> &str {
+        &self.asks
     }
 
     /// When to probe and how many answers it takes.

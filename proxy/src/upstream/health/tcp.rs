@@ -50,7 +50,7 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     let mut probe = TcpHealthCheck::new();
     probe.peer_template.options.connection_timeout = Some(pace.timeout);
     Ok(Arc::new(Check {
-        identity: format!("tcp {pace:?}"),
+        asks: KIND.name.to_owned(),
         probe,
         pace,
     }))

@@ -36,6 +36,7 @@ impl Health {
 
 /// The health of a server. Dropping the last reference ends the probes.
 pub struct Watch {
+    asks: String,
     seen: Arc<Seen>,
     task: AbortHandle,
     /// Who is told when the health changes.
@@ -51,12 +52,18 @@ struct Seen {
 }
 
 impl Watch {
-    /// Probes `address` at once and then at the check's pace. Must be called within a tokio runtime.
-    pub fn start(address: SocketAddr, check: Arc<Check>) -> Arc<Self> {
+    /// Probes `address` at once and then at the check's pace, beginning with what `kin`, a watch that asks the same, knows.
+    /// Must be called within a tokio runtime.
+    pub fn start(address: SocketAddr, check: Arc<Check>, kin: Option<&Self>) -> Arc<Self> {
+        let asks = check.asks().to_owned();
         let seen = Arc::new(Seen::default());
+        if let Some(kin) = kin {
+            seen.note(kin.health(), kin.reason());
+        }
         let changes = Arc::new(Changes::default());
         let probing = probe_forever(address, check, Arc::downgrade(&seen), Arc::clone(&changes));
         Arc::new(Self {
+            asks,
             seen,
             changes,
             task: tokio::spawn(probing).abort_handle(),
@@ -66,6 +73,11 @@ impl Watch {
     /// What the probes say.
     pub fn health(&self) -> Health {
         self.seen.health()
+    }
+
+    /// What its probes ask.
+    pub fn asks(&self) -> &str {
+        &self.asks
     }
 
     /// Why it is down.

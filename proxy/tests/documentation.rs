@@ -1,0 +1,88 @@
+//! What the documentation shows is what the proxy takes: every piece of YAML in the README and at the head of a source file
+//! is read as a routing file, completed with what a piece leaves out.
+
+#![expect(clippy::expect_used, reason = "a test that fails may panic")]
+
+use std::path::{Path, PathBuf};
+
+use tidegate::config;
+use tidegate::snapshot::Plan;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the repository")
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The text between ```` ```yaml ```` and ```` ``` ````; in a source file, of its `//!` lines only.
+fn pieces(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).expect("a readable file");
+    let is_source = path.extension().is_some_and(|extension| extension == "rs");
+    let lines = text.lines().filter_map(|line| {
+        let head = line.strip_prefix("//!");
+        if is_source {
+            head.map(|line| line.strip_prefix(' ').unwrap_or(line))
+        } else {
+            Some(line)
+        }
+    });
+    let mut pieces = Vec::new();
+    let mut piece: Option<String> = None;
+    for line in lines {
+        match (&mut piece, line.trim()) {
+            (None, "```yaml") => piece = Some(String::new()),
+            (Some(_), "```") => pieces.extend(piece.take()),
+            (Some(text), _) => *text += &format!("{line}\n"),
+            (None, _) => {}
+        }
+    }
+    pieces
+}
+
+/// A piece about a part of an upstream is put into one; what a file cannot do without is added.
+fn completed(piece: &str) -> String {
+    let begins = |key: &str| piece.lines().any(|line| line.starts_with(key));
+    let mut whole = piece.to_owned();
+    if begins("balance:") || begins("health_check:") {
+        whole = piece.lines().map(|line| format!("    {line}\n")).collect();
+        whole.insert_str(
+            0,
+            "upstreams:\n  example:\n    servers: [ \"127.0.0.1:1\" ]\n",
+        );
+    }
+    if !begins("listeners:") {
+        whole += "listeners: { example: { address: \"127.0.0.1:1\" } }\n";
+    }
+    if !begins("upstreams:") && begins("routes:") {
+        whole += "upstreams: { api: { servers: [ \"127.0.0.1:1\" ] }, frontend: { servers: [ \"127.0.0.1:2\" ] } }\n";
+    }
+    whole
+}
+
+#[test]
+fn every_piece_of_yaml_that_is_shown_is_taken() {
+    let mut files = vec![repository().join("README.md")];
+    sources(&repository().join("proxy/src"), &mut files);
+    let mut count = 0;
+    for file in files {
+        for piece in pieces(&file) {
+            let name = file.display().to_string();
+            if let Err(report) = config::parse(&name, &completed(&piece), &|_| None, Plan::new) {
+                assert_eq!(report.errors(), 0, "{name} shows:\n{piece}\n{report}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "only {count} pieces found");
+}

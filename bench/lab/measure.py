@@ -13,6 +13,7 @@ from .backend import Backend
 from .process import Process
 from .scenario import Contender, Scenario
 
+SECONDS, ROUNDS = 4.0, 5
 WARM_UP_FIRST = 2.0  # seconds
 IDLE_SETTLES = 3.0  # seconds in which what was needed only to connect may be given back
 
@@ -21,10 +22,15 @@ IDLE_SETTLES = 3.0  # seconds in which what was needed only to connect may be gi
 class Pace:
     """How long and how often."""
 
-    seconds: float = 4.0
-    rounds: int = 5
+    seconds: float | None = None
+    rounds: int | None = None
     warm_up: float = 1.0
     client: str | None = None
+
+    def of(self, scenario: Scenario) -> "Pace":
+        """What the command line says, or else the scenario, or else what is usual."""
+        return Pace(self.seconds or scenario.seconds or SECONDS, self.rounds or scenario.rounds or ROUNDS,
+                    self.warm_up, self.client)
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,7 @@ class _Running:
 
 def measure(scenario: Scenario, wanted: list[str], pace: Pace, tell: Callable[[str], None]) -> list[Outcome]:
     """All contenders, interleaved."""
-    pace = Pace(scenario.seconds or pace.seconds, min(scenario.rounds or pace.rounds, pace.rounds), pace.warm_up,
-                pace.client)
+    pace = pace.of(scenario)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-lab-")))
         directory.chmod(0o755)

@@ -54,21 +54,24 @@ def _idle_rows(scenario: Scenario, outcomes: list[Outcome]) -> tuple[list[str], 
     return heads, rows
 
 
-def _base(outcomes: list[Outcome]) -> list[Outcome]:
-    """Against whom ratios are told: nginx and the yardstick, or the first form of the only peer."""
-    peers = {outcome.peer for outcome in outcomes}
-    if len(peers) == len(outcomes):
-        return [outcome for outcome in outcomes if outcome.peer in ("nginx", "bare")]
-    return []
+def _is_one_each(outcomes: list[Outcome]) -> bool:
+    """Peers are compared with each other, and not with other forms of themselves."""
+    return len({outcome.peer for outcome in outcomes}) == len(outcomes)
 
 
 def _ratio_heads(outcomes: list[Outcome]) -> list[str]:
-    return [f"/ {base.label}" for base in _base(outcomes)] or ["/ its first"]
+    return [f"/ {base.label}" for base in _bases(outcomes[0], outcomes)] if _is_one_each(outcomes) else ["/ its first"]
+
+
+def _bases(outcome: Outcome, outcomes: list[Outcome]) -> list[Outcome]:
+    """Against whom its ratios are told: nginx and the yardstick, or its own first form."""
+    if _is_one_each(outcomes):
+        return [one for one in outcomes if one.peer in ("nginx", "bare")]
+    return [next(one for one in outcomes if one.peer == outcome.peer)]
 
 
 def _ratios(outcome: Outcome, outcomes: list[Outcome], scenario: Scenario) -> list[str]:
-    bases = _base(outcomes) or [next(one for one in outcomes if one.peer == outcome.peer)]
-    found = [ratio(outcome, base, scenario) for base in bases]
+    found = [ratio(outcome, base, scenario) for base in _bases(outcome, outcomes)]
     return ["-" if value is None else f"{value:.2f}" for value in found]
 
 
@@ -83,7 +86,7 @@ def _remarks(scenario: Scenario, outcomes: list[Outcome]) -> list[str]:
     name = METRICS[scenario.compare][1]
     lines = ["", f"Medians of {max((len(one.rounds) for one in outcomes), default=0)} rounds; ratios are of {name}."]
     first = outcomes[0] if outcomes else None
-    if first and len({one.peer for one in outcomes}) == len(outcomes):
+    if first and _is_one_each(outcomes):
         told = [f"{value:.2f} × {one.label}" for one in outcomes[1:] if (value := ratio(first, one, scenario))]
         if told:
             lines.append(f"{first.label}: {', '.join(told)}")

@@ -2,7 +2,10 @@
 //! the operator can ask about it, without saying what stands behind.
 
 use bytes::Bytes;
-use tidegate_tests::{Gateway, Message, Origin, PATIENCE, Wire, eventually, refusing_address};
+use tidegate_tests::{
+    Gateway, Message, Origin, PATIENCE, Wire, all_to, eventually, refusing_address,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -325,4 +328,19 @@ async fn a_refusal_after_a_good_request_is_told_as_well() {
             (400, &"bad_request".into())
         );
     }
+}
+
+/// It is not the client that left.
+#[tokio::test]
+async fn a_body_that_is_none_is_told_so() {
+    let origin = Origin::hanging().await;
+    let gateway = Gateway::start(&all_to(&[origin.address()])).await;
+    let mut client = TcpStream::connect(gateway.address()).await.unwrap();
+    let request = "POST /chunks HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("bad_request"), "{answer}");
+    assert_eq!(gateway.log_line("/chunks").await["status"], 400);
 }

@@ -167,23 +167,6 @@ async fn a_body_is_echoed_while_it_is_sent() {
     }
 }
 
-/// As above, above what fits.
-#[tokio::test]
-#[ignore = "Pingora comes to a standstill when both directions of an HTTP/1 exchange with a server are full"]
-async fn a_large_body_is_echoed_while_it_is_sent() {
-    let (_api, gateway) = start().await;
-    let size = 256 * MIB;
-    let body = reqwest::Body::wrap_stream(stream::iter(pieces(size)));
-    let client = tidegate_tests::client();
-    let answer = client
-        .post(gateway.url("/api/echo"))
-        .body(body)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(drained(answer).await, size);
-}
-
 #[tokio::test]
 async fn http_2_carries_large_bodies_with_flat_memory() {
     let (_api, gateway) = start().await;

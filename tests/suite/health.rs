@@ -1,6 +1,8 @@
 //! `health_check`: who is well, decided by probes that the servers count themselves.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -334,6 +336,33 @@ async fn a_server_that_is_down_stays_out_when_its_check_changes() {
     let report = load.stop().await;
     assert_eq!(report.failures(), 0, "{report:?}");
     assert_eq!(ill.requests(), 0);
+}
+
+/// Another pace asks the same question: who was down is not up by the first good answer, as a stranger would be.
+#[tokio::test]
+async fn a_check_at_another_pace_begins_with_what_is_known() {
+    let status = Arc::new(AtomicU16::new(500));
+    let answering = Arc::clone(&status);
+    let ill = Origin::start(move |mut connection| {
+        let status = Arc::clone(&answering);
+        async move {
+            while connection.read_head().await.is_some() {
+                let status = status.load(Ordering::SeqCst);
+                let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+                connection.write(answer.as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let check = |interval| http(&format!("interval: {interval}ms, healthy_after: 1000000"));
+    let gateway = Gateway::start(&routing(&[ill.address()], &check(50))).await;
+    becomes(&gateway, ill.address(), "down").await;
+    status.store(200, Ordering::SeqCst);
+    gateway.reload(&routing(&[ill.address()], &check(60))).await;
+    let before = ill.accepted();
+    let probed = async || ill.accepted() > before + 3;
+    eventually("it is probed at the new pace", PATIENCE, probed).await;
+    assert_eq!(health(&gateway, ill.address()).await, "down");
 }
 
 /// The probes of a server that is gone from the file end.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_tests::{Gateway, Origin, PATIENCE, Recorder, Wire, all_to, eventually};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 async fn before(recorder: &Recorder, sections: &str) -> Gateway {
@@ -70,31 +70,117 @@ async fn more_header_fields_than_allowed_are_431() {
 }
 
 #[tokio::test]
-async fn more_than_the_parser_takes_is_refused_too() {
+async fn more_than_the_parser_takes_is_431_too() {
     let recorder = Recorder::start().await;
-    let gateway = before(&recorder, "").await;
-    for head in [
-        format!(
-            "GET / HTTP/1.1\r\nHost: h\r\nX-Large: {}\r\n\r\n",
-            "x".repeat(1_100_000)
-        ),
-        format!(
-            "GET / HTTP/1.1\r\nHost: h\r\n{}\r\n",
-            "X: 1\r\n".repeat(300)
-        ),
+    let gateway = before(&recorder, "limits: { header_size: 1000KiB }\n").await;
+    for field in [
+        format!("X-Large: {}\r\n", "x".repeat(1_100_000)),
+        "X: 1\r\n".repeat(300),
     ] {
         let mut wire = Wire::connect(gateway.address()).await;
-        wire.send(&head).await;
-        // The parser does not say that there were too many fields, so it may also be a 400.
-        let status = wire.answer().await.expect("an answer").status();
-        assert!(
-            status == 431 || (status == 400 && head.len() < 10_000),
-            "{status} {}",
-            &head[..40]
-        );
+        wire.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{field}\r\n"))
+            .await;
+        assert_eq!(wire.answer().await.expect("an answer").status(), 431);
         assert!(wire.ends_within(PATIENCE).await);
     }
     assert!(recorder.seen().is_empty());
+}
+
+/// What a body brings along is no field of the head.
+#[tokio::test]
+async fn a_broken_head_with_a_long_body_is_400() {
+    let recorder = Recorder::start().await;
+    let gateway = before(&recorder, "").await;
+    let mut wire = Wire::connect(gateway.address()).await;
+    let body = "1\r\n".repeat(400);
+    wire.send(format!("POST / HTTP/1.1\r\nHo st: h\r\n\r\n{body}"))
+        .await;
+    assert_eq!(wire.answer().await.expect("an answer").status(), 400);
+}
+
+/// Otherwise the parser's own bound is what a connection may cost.
+#[tokio::test]
+async fn a_head_above_the_size_is_431_before_it_is_complete() {
+    let recorder = Recorder::start().await;
+    let gateway = before(&recorder, "").await;
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.send(format!(
+        "GET / HTTP/1.1\r\nX-Large: {}",
+        "x".repeat(100_000)
+    ))
+    .await;
+    let answer = wire.answer().await.expect("an answer");
+    assert_eq!(answer.status(), 431);
+    assert_eq!(answer.json()["error"]["reason"], "head_too_large");
+    assert!(wire.ends_within(PATIENCE).await);
+    let line = refusal_line(&gateway).await;
+    assert_eq!(
+        (&line["status"], &line["failure"], &line["request_id"]),
+        (
+            &431.into(),
+            &"head_too_large".into(),
+            &answer.field("x-request-id").unwrap().into()
+        ),
+    );
+    // The limit of the file as it is now, for the next head on a connection that is there already.
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert_eq!(wire.answer().await.unwrap().status(), 200);
+    gateway
+        .reload(&format!(
+            "{}limits: {{ header_size: 200KiB }}\n",
+            all_to(&[recorder.address()])
+        ))
+        .await;
+    let large = "x".repeat(100_000);
+    wire.send(format!(
+        "GET / HTTP/1.1\r\nHost: h\r\nX-Large: {large}\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(wire.answer().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn unfinished_heads_cost_no_more_than_the_limit() {
+    let recorder = Recorder::start().await;
+    let gateway = before(&recorder, "").await;
+    let before = gateway.process.peak_memory();
+    let head = format!("GET / HTTP/1.1\r\nX-Large: {}", "x".repeat(900_000));
+    let mut wires = Vec::new();
+    for _ in 0..100 {
+        let mut wire = Wire::connect(gateway.address()).await;
+        wire.send(&head).await;
+        wires.push(wire);
+    }
+    for wire in &mut wires {
+        assert!(wire.ends_within(PATIENCE).await);
+    }
+    let grown = gateway.process.peak_memory() - before;
+    assert!(grown < 40_000_000, "{grown} bytes for 100 connections");
+}
+
+/// HTTP/2 has a bound of its own below ours.
+#[tokio::test]
+async fn an_http_2_head_may_be_as_large_as_the_limit() {
+    let recorder = Recorder::start().await;
+    let gateway = before(&recorder, "limits: { header_size: 200KiB }\n").await;
+    // A field alone may not be as large for the client.
+    let of = |count| {
+        (0..count)
+            .map(|index| (format!("x-{index}"), "x".repeat(10_000)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(status_of(&h2c(), &gateway, &of(15)).await, 200);
+    assert_eq!(status_of(&h2c(), &gateway, &of(25)).await, 431);
+}
+
+/// The line of a request that has neither method nor path.
+async fn refusal_line(gateway: &Gateway) -> serde_json::Value {
+    eventually("a line of it", PATIENCE, async || {
+        let mut lines = gateway.log_lines().into_iter();
+        lines.find(|line| line["method"] == "-")
+    })
+    .await
 }
 
 #[tokio::test]
@@ -175,20 +261,16 @@ async fn a_head_that_trickles_in_is_cut_off_at_the_deadline() {
     }
     let took = since.elapsed();
     assert!((900..4000).contains(&took.as_millis()), "{took:?}");
-    let line = eventually("a line of it", PATIENCE, async || {
-        gateway.log_lines().into_iter().next()
-    })
-    .await;
+    let line = refusal_line(&gateway).await;
     assert_eq!(
         (&line["status"], &line["failure"]),
         (&408.into(), &"head_timeout".into()),
         "{line}"
     );
     let answer = String::from_utf8_lossy(&answer);
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let id = line["request_id"].as_str().unwrap();
+    assert!(answer.contains(id), "{id} {answer}");
 }
 
 /// The second request's head has the same deadline as the first one's.
@@ -278,6 +360,35 @@ async fn a_connection_that_never_says_anything_is_closed() {
             "{protocols} {took:?}"
         );
     }
+}
+
+/// It may be the start of HTTP/2's preface or of a POST: who has said something has as long as for any head.
+#[tokio::test]
+async fn a_first_byte_that_decides_nothing_is_408_at_the_deadline() {
+    let recorder = Recorder::start().await;
+    let gateway = listening(&recorder, "timeouts: { header: 1s }").await;
+    let mut wire = Wire::connect(gateway.address()).await;
+    let since = Instant::now();
+    wire.send("P").await;
+    assert_eq!(wire.answer().await.expect("an answer").status(), 408);
+    let took = ended_after(wire).await + since.elapsed();
+    assert!((900..4000).contains(&took.as_millis()), "{took:?}");
+    // Who says no more by hanging up is not waited for.
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.send("P").await;
+    wire.stream.shutdown().await.unwrap();
+    let took = ended_after(wire).await;
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    // And who goes on is served.
+    let mut wire = Wire::connect(gateway.address()).await;
+    for piece in [
+        "P",
+        "OST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        wire.send(piece).await;
+        let _ = timeout(Duration::from_millis(50), wire.stream.readable()).await;
+    }
+    assert_eq!(wire.answer().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

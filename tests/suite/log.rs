@@ -270,6 +270,11 @@ struct Unread {
 
 impl Unread {
     async fn start(servers: &str) -> Self {
+        Self::start_at("info", servers).await
+    }
+
+    /// With as much in the process's own log as this level gives.
+    async fn start_at(level: &str, servers: &str) -> Self {
         let (address, admin) = (free_address(), free_address());
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tidegate.yaml");
@@ -278,7 +283,11 @@ impl Unread {
         );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(program("tidegate"));
-        command.arg("run").arg("-c").arg(file);
+        command
+            .arg("run")
+            .arg("-c")
+            .arg(file)
+            .env("RUST_LOG", level);
         let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -310,7 +319,8 @@ impl Drop for Unread {
 #[tokio::test]
 async fn a_log_that_nobody_reads_stalls_no_request() {
     let recorder = Recorder::start().await;
-    let mut proxy = Unread::start(&all_to(&[recorder.address()])).await;
+    // Both outputs fill up: the requests' and the process's own.
+    let mut proxy = Unread::start_at("trace", &all_to(&[recorder.address()])).await;
     let client = tidegate_tests::client();
     // A pipe holds 64 KiB; a line with this path has 4 KiB.
     let url = format!("http://{}/{}", proxy.address, "p".repeat(4000));

@@ -9,6 +9,7 @@ use tidegate_tests::{
     Api, Gateway, Load, Origin, PATIENCE, Process, Recorder, Wire, all_to, eventually,
     free_address, program, websocket,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -294,6 +295,41 @@ async fn clients_that_keep_asking_lose_nothing() {
             assert!(error.contains("Connection refused"), "{report:?}");
         }
     }
+}
+
+/// An edit that is under way, or one that needs a restart, does not make a running proxy unwell.
+#[tokio::test]
+async fn the_health_command_asks_where_it_is_told_whatever_the_file_says() {
+    let gateway = Gateway::start(&all_to(&[free_address()])).await;
+    gateway.edit("this is no routing file");
+    let path = gateway.file().display().to_string();
+    let admin = gateway.admin().to_string();
+    let (code, _, err) = said(tidegate(&["health", "-c", &path, "--admin", &admin]));
+    assert_eq!(code, Some(0), "{err}");
+    let (code, _, err) = said(tidegate(&["health", "-c", &path]));
+    assert_eq!(code, Some(1), "{err}");
+}
+
+/// Promised another request, a client would find the connection closed.
+#[tokio::test]
+async fn what_is_answered_while_it_ends_tells_the_client_to_close() {
+    let api = Api::start("api").await;
+    let mut gateway = Gateway::start(&all_to(&[api.address()])).await;
+    let mut client = TcpStream::connect(gateway.address()).await.unwrap();
+    let request = b"GET /api/slow?ms=700 HTTP/1.1\r\nHost: h\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    eventually("it is under way", PATIENCE, async || {
+        let ready = gateway.ready().await.body;
+        ready["upstreams"][0]["servers"][0]["in_flight"] == 1
+    })
+    .await;
+    gateway.process.terminate();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    let head = answer.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 200"), "{answer}");
+    assert!(head.contains("connection: close"), "{answer}");
+    gateway.terminate().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! `tidegate run`: serve.
 
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -44,7 +46,7 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let (access_log, _guard) = match options.access_log {
+    let (access_log, access_guard) = match options.access_log {
         Switch::On => {
             let (log, guard) = AccessLog::to_stdout(options.log_format);
             (log, Some(guard))
@@ -59,7 +61,7 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
     let ended = runtime.block_on(server::run(settings));
     // What is still open after the drain is not waited for.
     runtime.shutdown_background();
-    drop(log);
+    write_out((log, access_guard));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
@@ -73,4 +75,16 @@ fn processors() -> usize {
 fn fail(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("tidegate: {error}");
     ExitCode::FAILURE
+}
+
+/// Lets the logs be written to their end, unless nobody reads them.
+fn write_out(logs: impl Send + 'static) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(logs);
+        // Nobody waits any more if it took too long.
+        let _ = done.send(());
+    });
+    let _ = is_done.recv_timeout(PATIENCE);
 }

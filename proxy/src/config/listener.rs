@@ -52,7 +52,8 @@ pub enum Protocol {
 pub struct ClientTimeouts {
     /// For the whole request head, from its first byte. Default: `10s`.
     pub header: Option<Spanned<Duration>>,
-    /// The longest silence within a request body. Default: `60s`.
+    /// The longest silence within a request body. Default: `60s`. Over HTTP/2, where Pingora has no such timeout, the
+    /// upstream's `read` bounds it.
     pub body: Option<Spanned<Duration>>,
     /// For a client to take a piece of the answer. Default: `60s`.
     pub write: Option<Spanned<Duration>>,

@@ -28,6 +28,7 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
         // The server waits for the rest of the request: HTTP/2 clients have no timeout of their own here.
         (ErrorSource::Upstream, E::ReadTimedout) if !exchange.body_ended => Failure::BodyTimeout,
         (ErrorSource::Upstream, E::ReadTimedout | E::WriteTimedout) => Failure::UpstreamTimeout,
+        (ErrorSource::Upstream, E::ReadError) if is_late(error) => Failure::UpstreamTimeout,
         (ErrorSource::Upstream, E::ConnectionClosed | E::ReadError | E::WriteError) => {
             Failure::UpstreamClosed
         }
@@ -37,6 +38,12 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
         (ErrorSource::Upstream, _) => Failure::ConnectFailed,
         _ => Failure::Internal,
     }
+}
+
+/// A connection of ours that keeps its own time (`server::handshake`) says so as any connection would.
+fn is_late(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// The answer to a request that failed: its head, and its body unless the client asked for the head alone.

@@ -14,6 +14,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::Exchange;
 use super::respond::classify;
+use crate::error::Failure;
 
 /// What the client's side knows about a failed attempt.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +42,10 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         error.set_retry(false);
         return;
     }
-    exchange.failure = Some(classify(error, exchange));
-    let again = sent.unanswered
+    let failure = classify(error, exchange);
+    exchange.failure = Some(failure);
+    let again = failure != Failure::UpstreamTimeout
+        && sent.unanswered
         && sent.body_kept
         && has_attempts_left(exchange)
         && may_repeat(error.etype(), sent.idempotent, exchange.head_sent);

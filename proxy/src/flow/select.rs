@@ -8,17 +8,16 @@ use super::{Attempt, Exchange};
 use crate::error::Failure;
 use crate::upstream::Unavailable;
 
-/// The server for this attempt, and how to connect to it. The answer to an upgrade is followed by a tunnel, which may be
-/// silent for longer than an answer.
+/// The server for this attempt, and how to connect to it.
 ///
 /// # Errors
 /// Why there is none. After an attempt that failed, it is that attempt's failure: it says more than "nobody is left".
-pub fn select(is_upgrade: bool, exchange: &mut Exchange) -> Result<Box<HttpPeer>, Failure> {
+pub fn select(exchange: &mut Exchange) -> Result<Box<HttpPeer>, Failure> {
     let upstream = &exchange.route().ok_or(Failure::Internal)?.upstream;
     let picked = upstream.pool().pick(&exchange.tried).map(Attempt::with);
     match picked {
         Ok(attempt) => {
-            let peer = Box::new(peer(&attempt, is_upgrade, exchange));
+            let peer = Box::new(peer(&attempt, exchange));
             exchange.attempts = exchange.attempts.saturating_add(1);
             exchange.attempt = Some(attempt);
             exchange.head_sent = false;
@@ -38,11 +37,8 @@ pub fn select(is_upgrade: bool, exchange: &mut Exchange) -> Result<Box<HttpPeer>
 /// Connections are shared within a group; those of this one are closed after use, so there is never one at hand.
 const NEVER_SHARED: u64 = 1;
 
-fn peer(attempt: &Attempt, is_upgrade: bool, exchange: &Exchange) -> HttpPeer {
+fn peer(attempt: &Attempt, exchange: &Exchange) -> HttpPeer {
     let mut peer = attempt.server.peer().clone();
-    if is_upgrade {
-        peer.options.read_timeout = exchange.tunnel_timeout();
-    }
     if exchange.went_stale {
         // Where one kept connection went stale the others likely did, and each would cost an attempt.
         peer.group_key = NEVER_SHARED;

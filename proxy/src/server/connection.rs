@@ -1,9 +1,10 @@
 //! One client's connection.
 //!
 //! Pingora bounds each read of a request's head, not the head: a client that sends a byte a minute holds a connection for
-//! a day. And what it refuses while it reads a head never reaches `ProxyHttp`: the client gets a bare status and the log
-//! nothing. So the stream itself knows whether a head is on its way: it ends the wait at a deadline, and it sees what is
-//! refused, so that it can be told and logged.
+//! a day. It looks at the size of a head when it is complete: until then a client may fill a megabyte. And what it refuses
+//! while it reads a head never reaches `ProxyHttp`: the client gets a bare status and the log nothing. So the stream itself
+//! knows whether a head is on its way: it ends the wait at a deadline, it reads no more than the file allows, and it sees
+//! what is refused, so that it can be told and logged.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,16 +22,20 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::Failure;
 use crate::flow::receive::new_id;
 use crate::flow::respond;
+use crate::snapshot::Running;
 
 /// Pingora refuses a head of this size (`MAX_HEADER_SIZE` in its `protocols/http/v1/common.rs`).
 const HEAD_MAX: usize = 1_048_575;
+
+/// How long a client whose head was refused may take to read why and to stop sending.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Where the connection stands between two requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +46,7 @@ pub(super) enum Stage {
     Head,
     /// The request is being served.
     Request,
-    /// The head did not come in time.
-    HeadLate,
-    /// The head was refused.
+    /// The head was refused: it did not come in time, is too large or makes no sense.
     HeadRefused(Failure),
 }
 
@@ -70,17 +73,34 @@ impl Progress {
     }
 }
 
+/// What a head may take.
+pub(super) struct Bounds {
+    /// Who knows the limits of the file at any time.
+    pub(super) running: Arc<Running>,
+    /// For a whole head.
+    pub(super) patience: Duration,
+}
+
+impl std::fmt::Debug for Bounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bounds")
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: L4Stream,
     progress: Arc<Progress>,
-    /// For a whole head.
-    patience: Duration,
+    bounds: Bounds,
     /// Runs while a head is on its way.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Bytes of the head so far.
+    /// Bytes of the head so far; once it is complete, also what came of the body with its end.
     head: usize,
+    /// Complete lines of the head so far.
+    lines: usize,
 }
 
 impl Connection {
@@ -88,7 +108,7 @@ impl Connection {
     pub(super) fn new(
         stream: TcpStream,
         client: SocketAddr,
-        patience: Duration,
+        bounds: Bounds,
         is_http2: bool,
     ) -> Self {
         let stage = if is_http2 {
@@ -108,9 +128,10 @@ impl Connection {
                 stage: AtomicCell::new(stage),
                 refused: OnceLock::new(),
             }),
-            patience,
+            bounds,
             deadline: None,
             head: 0,
+            lines: 0,
         }
     }
 
@@ -118,48 +139,92 @@ impl Connection {
         &self.progress
     }
 
-    /// Fails the read once the head is late.
+    /// Ends the read once the head is late.
     fn check_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.progress.get() != Stage::Head {
             return Poll::Pending;
         }
-        let patience = self.patience;
+        let patience = self.bounds.patience;
         let deadline = self
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
         std::task::ready!(deadline.as_mut().poll(cx));
-        self.progress.set(Stage::HeadLate);
-        Poll::Ready(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the head of the request did not come in time",
-        ))
+        Poll::Ready(self.give_up(Failure::HeadTimeout, cx))
     }
 
     /// Bytes have come.
-    fn note_read(&mut self, bytes: usize) {
+    fn note_read(&mut self, bytes: &[u8]) {
         match self.progress.get() {
             Stage::Waiting => {
                 self.deadline = None;
-                self.head = bytes;
+                self.head = bytes.len();
+                self.lines = lines(bytes);
                 self.progress.set(Stage::Head);
             }
-            Stage::Head => self.head += bytes,
-            Stage::Request | Stage::HeadLate | Stage::HeadRefused(_) => {}
+            Stage::Head => {
+                self.head += bytes.len();
+                self.lines += lines(bytes);
+            }
+            Stage::Request | Stage::HeadRefused(_) => {}
         }
+    }
+
+    /// Whoever asks for more of a head has found no end in what has come, so all of that is head.
+    fn is_full(&self) -> bool {
+        self.progress.get() == Stage::Head
+            && self.head as u64 > self.bounds.running.snapshot().limits.header_size
+    }
+
+    /// Whether there are more fields than allowed. The parser may have stopped at them and calls that a bad request.
+    fn has_too_many_fields(&self) -> bool {
+        // The first line is none.
+        self.lines > usize::from(self.bounds.running.snapshot().limits.header_count) + 1
     }
 
     /// While a head is read, the only thing that Pingora writes is a bare refusal of it. Ours says why and is written in
     /// its place.
-    fn refusal(&self, bare: &[u8]) -> Vec<u8> {
-        let failure = match bare.get(9..12) {
+    fn reason(&self, bare: &[u8]) -> Failure {
+        match bare.get(9..12) {
             Some(b"405") => Failure::MethodNotSupported,
-            _ if self.head >= HEAD_MAX => Failure::HeadTooLarge,
+            _ if self.head >= HEAD_MAX || self.has_too_many_fields() => Failure::HeadTooLarge,
             _ => Failure::BadRequest,
-        };
+        }
+    }
+
+    /// Refuses the head.
+    fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.progress.set(Stage::HeadRefused(failure));
         let id = self.progress.refused.get_or_init(new_id);
-        respond::refusal(failure, id.to_str().unwrap_or("-"))
+        let page = respond::refusal(failure, id.to_str().unwrap_or("-"));
+        // The stream buffers what it is given, and a page this small finds room: it is taken whole.
+        Pin::new(&mut self.stream)
+            .poll_write(cx, &page)
+            .map_ok(|_| ())
     }
+
+    /// Refuses the head in the middle of a read. Pingora shuts the connection down when it is told, and that sends the
+    /// page.
+    fn give_up(&mut self, failure: Failure, cx: &mut Context<'_>) -> io::Error {
+        // A client that does not take the page has had its answer all the same.
+        let _ = self.refuse(failure, cx);
+        io::Error::other(failure.label())
+    }
+
+    /// Reads what a client still sends after its head was refused. Otherwise the kernel would answer that with a reset, and
+    /// the client might lose the page to it.
+    async fn linger(&mut self) {
+        let mut unwanted = [0; 4096];
+        while let Ok(1..) = self.stream.read(&mut unwanted).await {}
+    }
+}
+
+/// Lines that end in a piece of a head; what comes after the empty line is body.
+fn lines(piece: &[u8]) -> usize {
+    piece
+        .split_inclusive(|byte| *byte == b'\n')
+        .take_while(|line| !matches!(*line, b"\n" | b"\r\n"))
+        .filter(|line| line.ends_with(b"\n"))
+        .count()
 }
 
 impl AsyncRead for Connection {
@@ -168,11 +233,14 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_full() {
+            return Poll::Ready(Err(self.give_up(Failure::HeadTooLarge, cx)));
+        }
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                let bytes = buf.filled().len().saturating_sub(before);
-                if bytes > 0 {
+                let bytes = buf.filled().get(before..).unwrap_or_default();
+                if !bytes.is_empty() {
                     self.note_read(bytes);
                 }
                 Poll::Ready(result)
@@ -190,11 +258,8 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         // A head that was sent ahead is read without asking the stream.
         if matches!(self.progress.get(), Stage::Waiting | Stage::Head) {
-            let refusal = self.refusal(buf);
-            // The stream buffers what it is given, and a page this small finds room: it is taken whole.
-            return Pin::new(&mut self.stream)
-                .poll_write(cx, &refusal)
-                .map_ok(|_| buf.len());
+            let failure = self.reason(buf);
+            return self.refuse(failure, cx).map_ok(|()| buf.len());
         }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -223,7 +288,14 @@ impl AsyncWrite for Connection {
 #[async_trait]
 impl Shutdown for Connection {
     async fn shutdown(&mut self) {
-        Shutdown::shutdown(&mut self.stream).await;
+        if !matches!(self.progress.get(), Stage::HeadRefused(_)) {
+            return Shutdown::shutdown(&mut self.stream).await;
+        }
+        let end = async {
+            Shutdown::shutdown(&mut self.stream).await;
+            self.linger().await;
+        };
+        let _ = tokio::time::timeout(LINGER, end).await;
     }
 }
 

@@ -8,33 +8,50 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use tokio::sync::watch;
 
 use super::connection::{Connection, Progress, Stage};
 use super::gateway::Gateway;
-use crate::error::Failure;
 use crate::observe::access_log::{AccessLog, Durations, Entry};
-use crate::snapshot::ClientTimeouts;
+use crate::snapshot::{ClientTimeouts, Running};
 
 /// What is left of a body that nobody wants is read for this long, so that the client gets to read the answer
 /// (nginx's `lingering_timeout`).
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Above the limit of the file by this much, the head of an HTTP/2 request is not even kept until it is complete: its answer
+/// is a bare 431. Below, it is refused as any other, with a page and a line in the log.
+const H2_HEAD_SLACK: u64 = 16 * 1024;
 
 /// Requests on one connection. Closing it now and then frees what its buffers grew to.
 const REQUESTS_PER_CONNECTION: u32 = 100_000;
 
 /// Serves the connections of one listener that speak one protocol.
 pub(super) struct Front {
+    running: Arc<Running>,
     proxy: Arc<HttpProxy<Gateway>>,
     log: Arc<AccessLog>,
     timeouts: ClientTimeouts,
     options: HttpServerOptions,
+    /// HTTP/2 requests that are being served.
+    streams: watch::Sender<usize>,
+}
+
+/// An HTTP/2 request that is being served.
+struct Serving<'a>(&'a Front);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.streams.send_modify(|streams| *streams -= 1);
+    }
 }
 
 impl Front {
     pub(super) fn new(
+        running: Arc<Running>,
         proxy: Arc<HttpProxy<Gateway>>,
         log: Arc<AccessLog>,
         timeouts: ClientTimeouts,
@@ -45,10 +62,44 @@ impl Front {
         options.h2_idle_timeout = Some(timeouts.keep_alive);
         options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
         Self {
+            running,
             proxy,
             log,
             timeouts,
             options,
+            streams: watch::Sender::new(0),
+        }
+    }
+
+    /// The same for one connection alone, so that its requests can be told from those of others.
+    pub(super) fn alone(&self) -> Arc<Self> {
+        Arc::new(Self {
+            running: Arc::clone(&self.running),
+            proxy: Arc::clone(&self.proxy),
+            log: Arc::clone(&self.log),
+            timeouts: self.timeouts,
+            options: self.options.clone(),
+            streams: watch::Sender::new(0),
+        })
+    }
+
+    fn serving(&self) -> Serving<'_> {
+        self.streams.send_modify(|streams| *streams += 1);
+        Serving(self)
+    }
+
+    /// Waits until an HTTP/2 connection had no request for as long as it may be kept. Pingora does that itself, but no more
+    /// once it has told the client to go: one that does not would stay for ever.
+    pub(super) async fn unused(&self) {
+        let mut streams = self.streams.subscribe();
+        loop {
+            if streams.wait_for(|streams| *streams == 0).await.is_err() {
+                return;
+            }
+            let next = tokio::time::timeout(self.timeouts.keep_alive, streams.changed());
+            if next.await.is_err() {
+                return;
+            }
         }
     }
 
@@ -66,7 +117,6 @@ impl Front {
     fn tell_refusal(&self, progress: &Progress, client: Option<IpAddr>, since: Instant) {
         let failure = match progress.get() {
             Stage::HeadRefused(failure) => failure,
-            Stage::HeadLate => Failure::HeadTimeout,
             Stage::Waiting | Stage::Head | Stage::Request => return,
         };
         self.log.write(&Entry {
@@ -110,6 +160,7 @@ impl HttpServerApp for Front {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let _serving = session.is_http2().then(|| self.serving());
         self.prepare(&mut session, *shutdown.borrow());
         let progress = connection(&session).map(|connection| Arc::clone(connection.progress()));
         let client = client(&session);
@@ -128,8 +179,12 @@ impl HttpServerApp for Front {
         Some(&self.options)
     }
 
+    /// For every connection anew, so that it has the limits of the file as it is by then.
     fn h2_options(&self) -> Option<H2Options> {
-        self.proxy.h2_options.clone()
+        let allowed = self.running.snapshot().limits.header_size;
+        let mut options = default_h2_options();
+        options.max_header_list_size(u32::try_from(allowed + H2_HEAD_SLACK).unwrap_or(u32::MAX));
+        Some(options)
     }
 }
 

@@ -15,6 +15,7 @@ use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::front::{client, expect_no_other, head_is_complete};
+use super::handshake;
 use crate::error::Failure;
 use crate::flow::retry::Sent;
 use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
@@ -121,8 +122,11 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        select::select(is_websocket(session.req_header()), exchange)
-            .map_err(|failure| give_up(failure, exchange))
+        let mut peer = select::select(exchange).map_err(|failure| give_up(failure, exchange))?;
+        if is_websocket(session.req_header()) {
+            handshake::prepare(&mut peer, exchange.tunnel_timeout());
+        }
+        Ok(peer)
     }
 
     async fn connected_to_upstream(

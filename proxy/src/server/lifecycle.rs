@@ -89,7 +89,11 @@ impl Process {
             &Arc::new(pingora_settings(settings.threads)),
             Gateway::new(Arc::clone(&running), Arc::clone(&log)),
         ));
-        let listeners = Arc::new(Listeners::new(Arc::clone(&proxy), Arc::clone(&log)));
+        let listeners = Arc::new(Listeners::new(
+            Arc::clone(&running),
+            Arc::clone(&proxy),
+            Arc::clone(&log),
+        ));
         let prepared = listeners
             .prepare(&plan.listeners)
             .map_err(|error| CannotStart::Listen(error.to_string()))?;

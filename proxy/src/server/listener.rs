@@ -13,17 +13,18 @@ use futures_util::FutureExt;
 use pingora::apps::ServerApp;
 use pingora_proxy::HttpProxy;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::connection::Connection;
+use super::connection::{Bounds, Connection};
 use super::front::Front;
 use super::gateway::Gateway;
 use crate::observe::access_log::AccessLog;
-use crate::snapshot::ListenerSpec;
+use crate::snapshot::{ListenerSpec, Running};
 
 /// Connections that the kernel holds until they are accepted; it takes `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 65_535;
@@ -55,6 +56,7 @@ pub(super) struct Listeners {
 
 /// What all connections need.
 struct Shared {
+    running: Arc<Running>,
     proxy: Arc<HttpProxy<Gateway>>,
     log: Arc<AccessLog>,
     connections: TaskTracker,
@@ -118,8 +120,13 @@ struct Settings {
 }
 
 impl Listeners {
-    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, log: Arc<AccessLog>) -> Self {
+    pub(super) fn new(
+        running: Arc<Running>,
+        proxy: Arc<HttpProxy<Gateway>>,
+        log: Arc<AccessLog>,
+    ) -> Self {
         let shared = Shared {
+            running,
             proxy,
             log,
             connections: TaskTracker::new(),
@@ -228,6 +235,7 @@ impl Settings {
     fn new(spec: &ListenerSpec, shared: &Shared) -> Self {
         let front = |h2c| {
             Arc::new(Front::new(
+                Arc::clone(&shared.running),
                 Arc::clone(&shared.proxy),
                 Arc::clone(&shared.log),
                 spec.timeouts,
@@ -269,6 +277,7 @@ impl Listener {
     }
 
     async fn accept(self: Arc<Self>, socket: TcpListener, shared: Arc<Shared>) {
+        let mut trouble = Trouble::default();
         loop {
             tokio::select! {
                 biased;
@@ -279,13 +288,15 @@ impl Listener {
                 biased;
                 () = self.closing.cancelled() => break,
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, client)) => self.welcome(stream, client, &shared),
-                    Err(error) => pause_after(&error).await,
+                    Ok((stream, client)) => {
+                        trouble.is_over();
+                        self.welcome(stream, client, &shared);
+                    }
+                    Err(error) => trouble.pause_after(&error).await,
                 },
             }
         }
-        // Connections that the kernel took before the socket closes would be reset with it.
-        while let Some(Ok((stream, client))) = socket.accept().now_or_never() {
+        for (stream, client) in left_in_queue(socket) {
             self.welcome(stream, client, &shared);
         }
     }
@@ -306,12 +317,13 @@ impl Listener {
     fn welcome(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, shared: &Arc<Shared>) {
         self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
+        let running = Arc::clone(&shared.running);
         shared.connections.spawn(async move {
-            place.0.serve(stream, client).await;
+            place.0.serve(stream, client, running).await;
         });
     }
 
-    async fn serve(&self, stream: TcpStream, client: SocketAddr) {
+    async fn serve(&self, stream: TcpStream, client: SocketAddr, running: Arc<Running>) {
         // Small answers must not wait for the client's acknowledgement of earlier ones.
         if stream.set_nodelay(true).is_err() {
             return;
@@ -323,42 +335,79 @@ impl Listener {
             // Nobody has to wait for a client that says nothing.
             () = self.closing.cancelled().then(|()| tokio::time::sleep(FIRST_WORD)) => None,
         };
-        let Some(front) = front else {
+        let Some((front, patience)) = front else {
             return;
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);
-        let connection = Connection::new(stream, client, settings.spec.timeouts.header, is_h2c);
-        front
-            .process_new(Box::new(connection), &self.ending.subscribe())
-            .await;
+        let bounds = Bounds { running, patience };
+        let connection = Box::new(Connection::new(stream, client, bounds, is_h2c));
+        if is_h2c {
+            self.serve_h2c(connection, front.alone()).await;
+        } else {
+            front
+                .process_new(connection, &self.ending.subscribe())
+                .await;
+        }
+    }
+
+    async fn serve_h2c(&self, connection: Box<Connection>, front: Arc<Front>) {
+        let mut ending = self.ending.subscribe();
+        // Pingora waits for a change, which may have come before the client's first word.
+        if *ending.borrow() {
+            ending.mark_changed();
+        }
+        tokio::select! {
+            _ = front.process_new(connection, &ending) => {}
+            () = self.closing.cancelled().then(|()| front.unused()) => {}
+        }
     }
 }
 
 impl Settings {
-    /// Which protocol the client speaks, by its first bytes; none if it says nothing for too long or speaks one that is not
-    /// spoken here.
-    async fn front(&self, stream: &TcpStream) -> Option<&Arc<Front>> {
+    /// Which protocol the client speaks, by its first bytes, and what is left of the time for its head; none if it says
+    /// nothing for too long or speaks a protocol that is not spoken here.
+    async fn front(&self, stream: &TcpStream) -> Option<(&Arc<Front>, Duration)> {
+        let timeouts = self.spec.timeouts;
         if !self.spec.h2c {
-            return Some(&self.http1);
+            return Some((&self.http1, timeouts.header));
         }
-        let is_h2 =
-            tokio::time::timeout(self.spec.timeouts.keep_alive, begins_with_preface(stream))
-                .await
-                .ok()?
-                .ok()?;
-        if is_h2 {
-            Some(&self.h2c)
-        } else {
-            self.spec.http1.then_some(&self.http1)
+        tokio::time::timeout(timeouts.keep_alive, stream.peek(&mut [0]))
+            .await
+            .ok()?
+            .ok()?;
+        let deciding = tokio::time::timeout(timeouts.header, begins_with_preface(stream));
+        match deciding.await {
+            Ok(Ok(true)) => Some((&self.h2c, timeouts.header)),
+            Ok(Ok(false)) => self.spec.http1.then_some((&self.http1, timeouts.header)),
+            Ok(Err(_)) => None,
+            // A head that is late, then: it is told so where all of them are.
+            Err(_) => self.spec.http1.then_some((&self.http1, Duration::ZERO)),
         }
     }
 }
 
-/// Looks without taking. Ends with the first byte that decides.
+/// Connections that the kernel took before the socket closes would be reset with it. The kernel itself is asked: what
+/// tokio knows of the queue may be a moment old.
+fn left_in_queue(socket: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(socket) = socket.into_std() else {
+        return Vec::new();
+    };
+    let accept = || {
+        let (stream, client) = socket.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok::<_, io::Error>((TcpStream::from_std(stream)?, client))
+    };
+    std::iter::from_fn(|| accept().ok()).collect()
+}
+
+/// Looks without taking. Ends with the first byte that decides, or when no other can come.
 async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
-    /// The preface comes in one piece but for the rarest case; then this is how often the rest is looked for.
+    /// The preface comes in one piece but for the rarest case; then this is how soon the rest is looked for, and how often
+    /// in the end.
     const GLANCE: Duration = Duration::from_millis(5);
+    const GLANCE_MAX: Duration = Duration::from_millis(200);
     let mut seen = [0; H2_PREFACE.len()];
+    let mut glance = GLANCE;
     loop {
         let length = stream.peek(&mut seen).await?;
         let seen = seen.get(..length).unwrap_or_default();
@@ -368,7 +417,12 @@ async fn begins_with_preface(stream: &TcpStream) -> io::Result<bool> {
         if seen.len() == H2_PREFACE.len() {
             return Ok(true);
         }
-        tokio::time::sleep(GLANCE).await;
+        // What is there is not taken, so this never waits; it tells whether the client has hung up.
+        if stream.ready(Interest::READABLE).await?.is_read_closed() {
+            return Ok(false);
+        }
+        tokio::time::sleep(glance).await;
+        glance = GLANCE_MAX.min(glance * 2);
     }
 }
 
@@ -382,15 +436,34 @@ impl Drop for Place {
     }
 }
 
-/// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
-async fn pause_after(error: &io::Error) {
-    if !matches!(
+/// Whether connections cannot be accepted. It is told when it begins and when it ends: there are many tries between.
+#[derive(Default)]
+struct Trouble(bool);
+
+impl Trouble {
+    /// A connection that was reset before it was accepted concerns nobody else; a lack of file descriptors does.
+    async fn pause_after(&mut self, error: &io::Error) {
+        if is_its_own(error) {
+            return;
+        }
+        if !std::mem::replace(&mut self.0, true) {
+            warn!("cannot accept connections: {error}");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+
+    fn is_over(&mut self) {
+        if std::mem::take(&mut self.0) {
+            info!("connections are accepted again");
+        }
+    }
+}
+
+fn is_its_own(error: &io::Error) -> bool {
+    matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
-    ) {
-        warn!("cannot accept connections: {error}");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
+    )
 }

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `gateway` | `ProxyHttp`, as a table of contents of `flow/` |
+//! | `handshake` | a connection to a server for the handshake of a WebSocket |
 //! | `listener` | the accept loops; which can come and go while the process runs |
 //! | `connection` | one client's connection, with a deadline for the head of a request |
 //! | `front` | from a connection to requests |
@@ -14,6 +15,7 @@
 mod connection;
 mod front;
 mod gateway;
+mod handshake;
 mod lifecycle;
 mod listener;
 mod reload;

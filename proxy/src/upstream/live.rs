@@ -50,6 +50,14 @@ impl Live {
         })
     }
 
+    /// Whether anybody probes this server.
+    #[cfg(test)]
+    pub(super) fn is_watched(&self, address: SocketAddr) -> bool {
+        self.watches
+            .find(|(known, _), _| *known == address)
+            .is_some()
+    }
+
     /// The addresses behind a name.
     pub fn follow(&self, name: &str, refresh: Duration) -> Arc<Name> {
         self.names.get_or((name.to_owned(), refresh), || {

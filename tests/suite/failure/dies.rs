@@ -40,6 +40,23 @@ async fn a_server_killed_under_load_fails_no_get() {
     assert!(report.total() > 1200);
 }
 
+/// Many at once: what one request tries next must not depend on what the others do meanwhile.
+#[tokio::test]
+async fn a_server_killed_among_two_fails_no_get_of_many_clients() {
+    let mut one = Api::start("one").await;
+    let two = Api::start("two").await;
+    // No probe takes the dead one out.
+    let check = "health_check: { http: { path: /api/health, interval: 60s } }";
+    let servers = [one.address(), two.address()];
+    let gateway = Gateway::start(&routing(&servers, &[check])).await;
+    let load = Load::start(&gateway.url("/api/whoami"), 96);
+    load.more(500).await;
+    one.kill();
+    load.more(6000).await;
+    let report = load.stop().await;
+    assert_eq!(report.failures(), 0, "{report:?}");
+}
+
 #[tokio::test]
 async fn a_refused_connection_is_tried_elsewhere_whatever_the_method() {
     let good = Counting::start(End::Answer).await;

@@ -33,6 +33,41 @@ async fn a_silent_server_is_504_in_time() {
     eventually("the server is left", PATIENCE, gone).await;
 }
 
+/// `curl --http2` offers an upgrade with every request.
+#[tokio::test]
+async fn an_offer_to_upgrade_that_is_no_websocket_lifts_no_timeout() {
+    let silent = Origin::hanging().await;
+    let options = ["timeouts: { read: 300ms }"];
+    let gateway = Gateway::start(&routing(&[silent.address()], &options)).await;
+    let asked = Instant::now();
+    let offer = client()
+        .get(gateway.url("/offer"))
+        .header("Connection", "Upgrade, HTTP2-Settings")
+        .header("Upgrade", "h2c")
+        .send();
+    assert_failure(offer.await.unwrap(), 504, "upstream_timeout").await;
+    assert!(asked.elapsed() < SOON);
+}
+
+/// A tunnel may be silent for an hour, the answer that opens it may not.
+#[tokio::test]
+async fn a_server_that_does_not_answer_a_handshake_is_504_in_time() {
+    let silent = Origin::hanging().await;
+    let options = ["timeouts: { read: 300ms }"];
+    let gateway = Gateway::start(&routing(&[silent.address()], &options)).await;
+    let asked = Instant::now();
+    let handshake = client()
+        .get(gateway.url("/handshake"))
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .send();
+    assert_failure(handshake.await.unwrap(), 504, "upstream_timeout").await;
+    assert!(asked.elapsed() < SOON);
+    assert_eq!(silent.accepted(), 1);
+}
+
 #[tokio::test]
 async fn a_server_that_falls_silent_within_its_answer_is_given_up_in_time() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst part";

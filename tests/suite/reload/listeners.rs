@@ -125,6 +125,25 @@ async fn a_new_listener_whose_port_is_taken_refuses_the_whole_edit() {
 }
 
 #[tokio::test]
+async fn a_listener_that_ours_stands_in_the_way_of_waits_for_a_restart() {
+    let (gateway, first, second) = start().await;
+    let web = gateway.address();
+    let wide = SocketAddr::from(([0, 0, 0, 0], web.port()));
+    gateway
+        .reload(&with_listeners(&to(second.address()), &[("web", wide)]))
+        .await;
+    let ready = gateway.ready().await;
+    let expected = format!("listeners.web.address: {web} -> {wide}");
+    assert_eq!(ready.restart_required, [expected]);
+    assert_eq!(
+        who(&gateway).await,
+        "second",
+        "the rest of the edit applies"
+    );
+    drop(first);
+}
+
+#[tokio::test]
 async fn another_admin_address_needs_a_restart_and_the_rest_of_the_edit_applies() {
     let (gateway, first, second) = start().await;
     let other = free_address();

@@ -135,12 +135,15 @@ def ended_with_this() -> Iterator[None]:
     """Whatever happens, nothing that was started inside is left behind."""
     def interrupted(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # Ctrl-C too: a shell that starts this in the background has it ignored.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupted) for number in signals}
     try:
         yield
     finally:
         # A second Ctrl-C must not leave half of them.
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
         for process in list(_running):
             process._group(signal.SIGTERM)
         for process in list(_running):

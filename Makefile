@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test compose lint docs deps
+.PHONY: help demo demo-check test compose lint docs deps bench bench-deps guard
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -33,3 +33,14 @@ docs: deps ## the code's own documentation, in target/doc
 
 deps: ## what a build needs: checks, and installs where it may
 	@scripts/deps.sh
+
+bench: deps ## measured beside its peers: SCENARIO="a b", PEERS=a,b, QUICK=1 (see bench/README.md)
+	@bench/build.sh
+	@$(firstword $(wildcard bench/.venv/bin/python) python3) bench/run.py $(SCENARIO) $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS))
+
+bench-deps: ## what the load lab needs: peers, clients, charts
+	@bench/deps.sh
+
+guard: deps ## instructions per request, against bench/guard/instructions.txt (UPDATE=1 changes the figure)
+	cargo build --release --locked -p tidegate
+	@python3 bench/guard/guard.py $(if $(UPDATE),--update)

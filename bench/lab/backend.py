@@ -1,0 +1,48 @@
+"""The servers behind the proxies: two nginx processes, so that one can be killed."""
+
+import os
+from pathlib import Path
+
+from . import places, wire
+from .process import Process, eventually
+from .template import fill
+
+READY_WITHIN = 5.0
+FILES = {"10k": 10 * 1024, "1m": 1024 * 1024}
+
+
+class Backend:
+    """The API twice and the front-end."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.files = directory / "files"
+        self.files.mkdir(parents=True)
+        os.chmod(directory, 0o755)
+        for name, size in FILES.items():
+            (self.files / name).write_bytes(b"tidegate" * (size // 8))
+        self.first = self._start("api-1", (places.API_PORTS[0], places.FRONTEND_PORT))
+        self.second = self._start("api-2", (places.API_PORTS[1],))
+
+    def kill_second(self) -> None:
+        """As the kernel would for want of memory."""
+        self.second.kill()
+
+    def restart_second(self) -> None:
+        self.second = self._start("api-2", (places.API_PORTS[1],))
+
+    def _start(self, name: str, ports: tuple[int, ...]) -> Process:
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        # The socket of a killed process is in the way of the next.
+        (directory / "sink.sock").unlink(missing_ok=True)
+        listen = " ".join(f"listen {places.HOST}:{port} backlog=65535;" for port in ports)
+        cpus = places.load_cpus()
+        config = directory / "nginx.conf"
+        config.write_text(fill(places.BENCH / "backend" / "nginx.conf",
+                               {"listen": listen, "dir": directory, "files": self.files, "workers": len(cpus)}))
+        command = [places.needed("nginx"), "-p", str(directory), "-e", "stderr", "-c", str(config)]
+        process = Process(name, places.pinned(",".join(map(str, cpus)), command), directory / "log")
+        for port in ports:
+            eventually(f"{name} answers", lambda port=port: wire.status(port, "/health") == 200, READY_WITHIN, process)
+        return process

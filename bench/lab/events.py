@@ -1,0 +1,72 @@
+"""What happens in the middle of a load: a file is changed again and again, or a server is killed."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from .backend import Backend
+from .peers import Peer, Setup
+from .process import Process
+
+RELOAD_EVERY = 1.0  # seconds
+KILL_AT, RESTART_AT = 0.3, 0.7  # of the round
+
+
+class Event:
+    """Runs beside the load; what went wrong with it is raised at the end."""
+
+    def __init__(self, happen: Callable[[threading.Event], int]):
+        self.times, self._error = 0, None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(happen,), daemon=True)
+
+    def _run(self, happen: Callable[[threading.Event], int]) -> None:
+        try:
+            self.times = happen(self._over)
+        except Exception as error:  # raised again by whoever waits
+            self._error = error
+
+    def __enter__(self) -> "Event":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(30)
+        if self._error:
+            raise self._error
+
+
+def reloads(peer: Peer, process: Process, setup: Setup) -> Event:
+    """Every second another file: now three routes more, now three less."""
+    def happen(over: threading.Event) -> int:
+        times = 0
+        while not over.wait(RELOAD_EVERY):
+            times += 1
+            peer.configure(setup, routes=3 * (times % 2))
+            if peer.reload:
+                peer.reload(process, setup)
+        return times
+    return Event(happen)
+
+
+def kill(backend: Backend, seconds: float) -> Event:
+    """One of the two API servers is killed, and comes back after a while."""
+    def happen(over: threading.Event) -> int:
+        if over.wait(seconds * KILL_AT):
+            return 0
+        backend.kill_second()
+        over.wait(seconds * (RESTART_AT - KILL_AT))
+        backend.restart_second()
+        return 1
+    return Event(happen)
+
+
+def nothing() -> Event:
+    """An ordinary round."""
+    return Event(lambda _over: 0)
+
+
+def settle() -> None:
+    """After an event, until checks have seen that all is well again."""
+    time.sleep(5.0)

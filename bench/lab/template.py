@@ -1,0 +1,9 @@
+"""Configuration files from templates: `@name@` is replaced, everything else is the peer's own language."""
+
+import re
+from pathlib import Path
+
+
+def fill(template: Path, values: dict[str, object]) -> str:
+    """The text of a template. A name that nobody gave a value is a mistake."""
+    return re.sub(r"@([a-z_0-9]+)@", lambda match: str(values[match[1]]), template.read_text())

@@ -9,7 +9,7 @@
 //!
 //! The modules in reading order: [`config`] (what was written), [`component`] (how anything pluggable is named), then
 //! [`route`], [`upstream`], [`snapshot`], [`flow`], [`server`], and beside them [`admin`], [`observe`], [`error`] and
-//! [`cli`].
+//! [`cli`]; [`patience`] is how anybody is waited for.
 
 #![cfg_attr(
     test,
@@ -29,6 +29,7 @@ pub mod config;
 pub mod error;
 pub mod flow;
 pub mod observe;
+pub mod patience;
 pub mod route;
 pub mod server;
 pub mod snapshot;

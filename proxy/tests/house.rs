@@ -9,20 +9,21 @@
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a room, and the rooms that it knows besides itself. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("config", &[]),
     ("error", &[]),
     ("observe", &[]),
+    ("patience", &[]),
     ("route", &[]),
     ("component", &["config"]),
-    ("upstream", &["component", "config"]),
+    ("upstream", &["component", "config", "patience"]),
     ("snapshot", &["component", "config", "route", "upstream"]),
     ("flow", &["error", "observe", "snapshot", "upstream"]),
     ("admin", &["snapshot", "upstream"]),
     (
         "server",
         &[
-            "admin", "config", "error", "flow", "observe", "snapshot", "upstream",
+            "admin", "config", "error", "flow", "observe", "patience", "snapshot", "upstream",
         ],
     ),
     ("cli", &["config", "observe", "server", "snapshot"]),

@@ -59,6 +59,14 @@ pub fn answer(
 }
 
 fn strip_hop_by_hop(response: &mut ResponseHeader) {
+    // Most answers have none of them.
+    if !response
+        .headers
+        .keys()
+        .any(|name| HOP_BY_HOP.contains(name))
+    {
+        return;
+    }
     let nominated: Vec<HeaderName> = response
         .headers
         .get_all(CONNECTION)

@@ -22,7 +22,7 @@ pub fn finish(
     log.write(&Entry {
         time: std::time::SystemTime::now(),
         request_id: exchange.id(),
-        client: exchange.client,
+        client: exchange.client.as_ref().map(|client| client.ip),
         method: request.method.as_str(),
         host: host_as_sent(request),
         path: request.uri.path(),

@@ -16,8 +16,16 @@ use crate::error::Failure;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 const FORWARDED_HOST: &str = "x-forwarded-host";
-/// Others' headers for the same facts: a server that trusts them must not get them from a client.
-const SPOOFABLE: [&str; 3] = ["forwarded", "x-real-ip", "x-forwarded-port"];
+
+/// What a client may say about where it came from. We say it in the first three; the others mean the same to some servers.
+pub const CLAIMS: [&str; 6] = [
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    FORWARDED_HOST,
+    "forwarded",
+    "x-real-ip",
+    "x-forwarded-port",
+];
 
 /// Our name in `Via` (RFC 9110, section 7.6.3).
 pub const VIA_HTTP1: HeaderValue = HeaderValue::from_static("1.1 tidegate");
@@ -35,20 +43,17 @@ pub fn forward(
     if received < http::Version::HTTP_2 {
         to_origin_form(request)?;
     }
-    for name in SPOOFABLE {
-        request.remove_header(name);
+    if exchange.claims_origin {
+        for name in CLAIMS {
+            request.remove_header(name);
+        }
     }
-    match exchange
-        .client
-        .and_then(|client| HeaderValue::from_str(&client.to_string()).ok())
-    {
-        Some(client) => request.insert_header(FORWARDED_FOR, client)?,
-        None => drop(request.remove_header(FORWARDED_FOR)),
+    if let Some(client) = &exchange.client {
+        request.append_header(FORWARDED_FOR, client.text.clone())?;
     }
-    request.insert_header(FORWARDED_PROTO, HeaderValue::from_static("http"))?;
-    match request.headers.get(HOST).cloned() {
-        Some(host) => request.insert_header(FORWARDED_HOST, host)?,
-        None => drop(request.remove_header(FORWARDED_HOST)),
+    request.append_header(FORWARDED_PROTO, HeaderValue::from_static("http"))?;
+    if let Some(host) = request.headers.get(HOST).cloned() {
+        request.append_header(FORWARDED_HOST, host)?;
     }
     if let Some(id) = &exchange.id {
         request.insert_header(REQUEST_ID, id.clone())?;

@@ -38,7 +38,9 @@ pub struct Exchange {
     /// The client's id for the request, or ours.
     pub id: Option<HeaderValue>,
     /// Who asked.
-    pub client: Option<IpAddr>,
+    pub client: Option<Client>,
+    /// It says itself where it came from.
+    pub claims_origin: bool,
     /// Position of its route in the snapshot.
     pub route: Option<usize>,
     /// How often it was sent to a server, this time included.
@@ -61,12 +63,35 @@ pub struct Exchange {
     pub failure: Option<Failure>,
 }
 
+/// Who asked, as an address and as the text that servers are sent.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The address.
+    pub ip: IpAddr,
+    /// The same in words.
+    pub text: HeaderValue,
+}
+
+impl Client {
+    /// An IPv4 address is called what it is called elsewhere, also on a listener on `[::]`.
+    pub fn new(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        let text = HeaderValue::from_str(&ip.to_string());
+        Self {
+            ip,
+            text: text.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+        }
+    }
+}
+
 /// A request with a server.
 pub struct Attempt {
     /// The server.
     pub server: Arc<Endpoint>,
     /// When it was picked.
     pub picked: Instant,
+    /// The connection that it goes out on had served other requests before.
+    pub reused: bool,
     /// Until the connection stood; nothing if one was at hand.
     pub connect: Option<Duration>,
     /// Counts the request at the server while it lasts.
@@ -81,6 +106,7 @@ impl Exchange {
             started: Instant::now(),
             id: None,
             client: None,
+            claims_origin: false,
             route: None,
             attempts: 0,
             tried: Tried::default(),
@@ -127,10 +153,11 @@ impl Attempt {
         self.in_flight = None;
     }
 
-    fn with(server: &Arc<Endpoint>) -> Self {
+    fn new(server: &Arc<Endpoint>, picked: Instant) -> Self {
         Self {
             server: Arc::clone(server),
-            picked: Instant::now(),
+            picked,
+            reused: false,
             connect: None,
             in_flight: Some(server.enter()),
         }

@@ -1,11 +1,14 @@
 //! First stage: names the request, checks its bounds and finds its route.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use std::borrow::Cow;
+
+use http::header::HOST;
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use uuid::Uuid;
 
 use super::Exchange;
+use super::forward::CLAIMS;
 use crate::error::Failure;
 use crate::snapshot::Limits;
 
@@ -27,23 +30,47 @@ pub fn receive(
     head_size: Option<u64>,
     exchange: &mut Exchange,
 ) -> Result<(), Failure> {
-    exchange.id = Some(id(request));
+    let fields = Fields::of(request);
+    let given = fields.id.filter(|id| is_sound_id(id.as_bytes()));
+    exchange.id = Some(given.cloned().unwrap_or_else(new_id));
+    exchange.claims_origin = fields.claims_origin;
     check_head(request, head_size, &exchange.snapshot.limits)?;
-    check_framing(request)?;
+    check_framing(&fields)?;
     check_target(request)?;
-    check_length(request, &exchange.snapshot.limits)?;
+    check_length(&fields, &exchange.snapshot.limits)?;
     let host = host(request).ok_or(Failure::BadRequest)?;
     exchange.route = exchange.snapshot.table.find(&host, request.uri.path());
     exchange.route.map(|_| ()).ok_or(Failure::NoRoute)
 }
 
-/// The client's id if it is one, or a new one that sorts by time.
-fn id(request: &RequestHeader) -> HeaderValue {
-    let given = request
-        .headers
-        .get(REQUEST_ID)
-        .filter(|id| is_sound_id(id.as_bytes()));
-    given.cloned().unwrap_or_else(new_id)
+/// The fields that matter here, found in one pass: each look-up by name would hash it.
+#[derive(Default)]
+struct Fields<'a> {
+    id: Option<&'a HeaderValue>,
+    length: Option<&'a HeaderValue>,
+    coding: Option<&'a HeaderValue>,
+    /// Its length, or its coding, is there twice.
+    repeats_framing: bool,
+    claims_origin: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn of(request: &'a RequestHeader) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in &request.headers {
+            match name.as_str() {
+                "content-length" => {
+                    fields.repeats_framing |= fields.length.replace(value).is_some()
+                }
+                "transfer-encoding" => {
+                    fields.repeats_framing |= fields.coding.replace(value).is_some();
+                }
+                REQUEST_ID => fields.id = fields.id.or(Some(value)),
+                name => fields.claims_origin |= CLAIMS.contains(&name),
+            }
+        }
+        fields
+    }
 }
 
 /// An id that sorts by time.
@@ -82,10 +109,9 @@ fn fields_size(request: &RequestHeader) -> u64 {
 }
 
 /// What is announced can be refused before a byte of it is sent; what is not announced is counted as it comes.
-fn check_length(request: &RequestHeader, limits: &Limits) -> Result<(), Failure> {
-    let announced = request
-        .headers
-        .get(CONTENT_LENGTH)
+fn check_length(fields: &Fields<'_>, limits: &Limits) -> Result<(), Failure> {
+    let announced = fields
+        .length
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     match (announced, limits.body_size) {
         (Some(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
@@ -95,15 +121,13 @@ fn check_length(request: &RequestHeader, limits: &Limits) -> Result<(), Failure>
 
 /// What Pingora lets through although two readers may see two different ends of the body: a length that is repeated, a
 /// coding that is applied twice (RFC 9112, sections 6.1 and 6.3).
-fn check_framing(request: &RequestHeader) -> Result<(), Failure> {
-    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
-    let mut codings = request.headers.get_all(TRANSFER_ENCODING).iter();
+fn check_framing(fields: &Fields<'_>) -> Result<(), Failure> {
     let is_length = |length: &HeaderValue| {
         !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit)
     };
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    let is_plain = lengths.next().is_none_or(is_length) && codings.next().is_none_or(is_chunked);
-    if is_plain && lengths.next().is_none() && codings.next().is_none() {
+    let is_plain = fields.length.is_none_or(is_length) && fields.coding.is_none_or(is_chunked);
+    if is_plain && !fields.repeats_framing {
         Ok(())
     } else {
         Err(Failure::BadRequest)
@@ -134,12 +158,20 @@ pub fn host_as_sent(request: &RequestHeader) -> Option<&str> {
 }
 
 /// The host in lower case, without port. HTTP/1.0 may leave it out, HTTP/1.1 may not (RFC 9112, section 3.2).
-fn host(request: &RequestHeader) -> Option<String> {
+fn host(request: &RequestHeader) -> Option<Cow<'_, str>> {
     match host_as_sent(request) {
-        Some(host) if is_sound_host(host) => Some(without_port(host).to_ascii_lowercase()),
+        Some(host) if is_sound_host(host) => {
+            let name = without_port(host);
+            let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+            Some(if is_lower {
+                Cow::Borrowed(name)
+            } else {
+                Cow::Owned(name.to_ascii_lowercase())
+            })
+        }
         Some(_) => None,
         None if request.version <= Version::HTTP_10 && !request.headers.contains_key(HOST) => {
-            Some(String::new())
+            Some(Cow::Borrowed(""))
         }
         None => None,
     }
@@ -215,7 +247,7 @@ mod tests {
             for (name, value) in fields {
                 request.append_header(*name, *value).unwrap();
             }
-            check_framing(&request).is_ok()
+            check_framing(&Fields::of(&request)).is_ok()
         };
         assert!(check(&[]) && check(&[("content-length", "3")]));
         assert!(check(&[("transfer-encoding", "Chunked")]));

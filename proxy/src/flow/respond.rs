@@ -25,9 +25,11 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
         (ErrorSource::Downstream, E::Custom(INVALID_CHUNK)) => Failure::BadRequest,
         (ErrorSource::Downstream, _) => Failure::ClientGone,
         (ErrorSource::Upstream, E::ConnectTimedout) => Failure::ConnectTimeout,
+        (ErrorSource::Upstream, E::WriteTimedout) => Failure::UpstreamTimeout,
         // The server waits for the rest of the request: HTTP/2 clients have no timeout of their own here.
-        (ErrorSource::Upstream, E::ReadTimedout) if !exchange.body_ended => Failure::BodyTimeout,
-        (ErrorSource::Upstream, E::ReadTimedout | E::WriteTimedout) => Failure::UpstreamTimeout,
+        (ErrorSource::Upstream, E::ReadError) if is_late(error) && !exchange.body_ended => {
+            Failure::BodyTimeout
+        }
         (ErrorSource::Upstream, E::ReadError) if is_late(error) => Failure::UpstreamTimeout,
         (ErrorSource::Upstream, E::ConnectionClosed | E::ReadError | E::WriteError) => {
             Failure::UpstreamClosed
@@ -40,7 +42,7 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
     }
 }
 
-/// A connection of ours keeps its own time (`server::handshake`). When the kernel says the same, with a number of its own,
+/// A connection to a server keeps its own time (`server::link`). When the kernel says the same, with a number of its own,
 /// it has lost the connection.
 fn is_late(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<std::io::Error>();

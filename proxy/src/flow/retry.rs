@@ -25,8 +25,6 @@ pub struct Sent {
     pub body_kept: bool,
     /// Nothing of an answer went to the client.
     pub unanswered: bool,
-    /// The connection had served other requests before.
-    pub reused: bool,
 }
 
 /// No connection: the server counts as tried.
@@ -44,14 +42,18 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
     }
     let failure = classify(error, exchange);
     exchange.failure = Some(failure);
-    let again = failure != Failure::UpstreamTimeout
+    let again = !matches!(failure, Failure::UpstreamTimeout | Failure::BodyTimeout)
         && sent.unanswered
         && sent.body_kept
         && has_attempts_left(exchange)
         && may_repeat(error.etype(), sent.idempotent, exchange.head_sent);
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
-    exchange.went_stale |= sent.reused;
-    if again && !sent.reused {
+    let reused = exchange
+        .attempt
+        .as_ref()
+        .is_some_and(|attempt| attempt.reused);
+    exchange.went_stale |= reused;
+    if again && !reused {
         leave(exchange);
     }
     error.set_retry(again);

@@ -6,8 +6,9 @@
 //! knows whether a head is on its way: it ends the wait at a deadline, it reads no more than the file allows, and it sees
 //! what is refused, so that it can be told and logged.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -16,20 +17,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossbeam_utils::atomic::AtomicCell;
 use http::HeaderValue;
-use pingora::protocols::l4::stream::Stream as L4Stream;
+use memchr::memchr_iter;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
 
+use super::outgoing::Outgoing;
 use crate::error::Failure;
+use crate::flow::Client;
 use crate::flow::receive::new_id;
 use crate::flow::respond;
-use crate::snapshot::Running;
+use crate::patience::Patience;
+use crate::snapshot::{ClientTimeouts, Running};
 
 /// Pingora refuses a head of this size (`MAX_HEADER_SIZE` in its `protocols/http/v1/common.rs`).
 const HEAD_MAX: usize = 1_048_575;
@@ -47,25 +50,42 @@ pub(super) enum Stage {
     /// The request is being served.
     Request,
     /// The head was refused: it did not come in time, is too large or makes no sense.
-    HeadRefused(Failure),
+    HeadRefused,
+}
+
+/// What the log says of a head that was refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Why.
+    pub(super) failure: Failure,
+    /// The id that the client was told.
+    pub(super) id: HeaderValue,
+    /// How long the head took; nothing if it came in one piece.
+    pub(super) took: Duration,
 }
 
 /// The stage of a connection, shared between the stream and whoever serves it.
 #[derive(Debug)]
 pub(super) struct Progress {
+    client: Client,
     stage: AtomicCell<Stage>,
-    /// The id that a client was told with the refusal of its head. There is one at most: the connection ends with it.
-    refused: OnceLock<HeaderValue>,
+    /// There is one at most: the connection ends with it.
+    refusal: OnceLock<Refusal>,
 }
 
 impl Progress {
+    /// Who is at the other end.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) fn get(&self) -> Stage {
         self.stage.load()
     }
 
-    /// The id of the request that was refused, if one was.
-    pub(super) fn refused(&self) -> Option<&str> {
-        self.refused.get()?.to_str().ok()
+    /// Its head was refused.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.get()
     }
 
     pub(super) fn set(&self, stage: Stage) {
@@ -73,18 +93,18 @@ impl Progress {
     }
 }
 
-/// What a head may take.
+/// What a client may take.
 pub(super) struct Bounds {
     /// Who knows the limits of the file at any time.
     pub(super) running: Arc<Running>,
-    /// For a whole head.
-    pub(super) patience: Duration,
+    /// For the next request, and for its whole head.
+    pub(super) timeouts: ClientTimeouts,
 }
 
 impl std::fmt::Debug for Bounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bounds")
-            .field("patience", &self.patience)
+            .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
 }
@@ -92,11 +112,13 @@ impl std::fmt::Debug for Bounds {
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: L4Stream,
+    socket: TcpStream,
+    outgoing: Outgoing,
+    digest: Arc<SocketDigest>,
     progress: Arc<Progress>,
     bounds: Bounds,
-    /// Runs while a head is on its way.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs while a request is waited for, and while its head is on its way.
+    patience: Patience,
     /// Bytes of the head so far; once it is complete, also what came of the body with its end.
     head: usize,
     /// Complete lines of the head so far.
@@ -106,7 +128,7 @@ pub(super) struct Connection {
 impl Connection {
     /// HTTP/2 has its own bounds and its own errors: its connections count as one long request.
     pub(super) fn new(
-        stream: TcpStream,
+        socket: TcpStream,
         client: SocketAddr,
         bounds: Bounds,
         is_http2: bool,
@@ -116,20 +138,20 @@ impl Connection {
         } else {
             Stage::Waiting
         };
-        use std::os::fd::AsRawFd;
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+        let digest = SocketDigest::from_raw_fd(socket.as_raw_fd());
         // Known already; it would cost a system call to ask again. The cell is fresh, so it takes the value.
         let _ = digest.peer_addr.set(Some(client.into()));
-        let mut stream = L4Stream::from(stream);
-        stream.set_socket_digest(digest);
         Self {
-            stream,
+            socket,
+            outgoing: Outgoing::default(),
+            digest: Arc::new(digest),
             progress: Arc::new(Progress {
+                client: Client::new(client.ip()),
                 stage: AtomicCell::new(stage),
-                refused: OnceLock::new(),
+                refusal: OnceLock::new(),
             }),
             bounds,
-            deadline: None,
+            patience: Patience::default(),
             head: 0,
             lines: 0,
         }
@@ -139,24 +161,25 @@ impl Connection {
         &self.progress
     }
 
-    /// Ends the read once the head is late.
-    fn check_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.progress.get() != Stage::Head {
-            return Poll::Pending;
+    /// Nothing has come: ends the read once a request or its head is late. A connection that was not used again ends as if
+    /// the client had closed it.
+    fn check_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let timeouts = self.bounds.timeouts;
+        match self.progress.get() {
+            Stage::Waiting => self.patience.poll(timeouts.keep_alive, cx).map(Ok),
+            Stage::Head => {
+                std::task::ready!(self.patience.poll(timeouts.header, cx));
+                Poll::Ready(Err(self.give_up(Failure::HeadTimeout, cx)))
+            }
+            Stage::Request | Stage::HeadRefused => Poll::Pending,
         }
-        let patience = self.bounds.patience;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
-        std::task::ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(self.give_up(Failure::HeadTimeout, cx))
     }
 
     /// Bytes have come.
     fn note_read(&mut self, bytes: &[u8]) {
         match self.progress.get() {
             Stage::Waiting => {
-                self.deadline = None;
+                self.patience.renew();
                 self.head = bytes.len();
                 self.lines = lines(bytes);
                 self.progress.set(Stage::Head);
@@ -165,7 +188,7 @@ impl Connection {
                 self.head += bytes.len();
                 self.lines += lines(bytes);
             }
-            Stage::Request | Stage::HeadRefused(_) => {}
+            Stage::Request | Stage::HeadRefused => {}
         }
     }
 
@@ -193,12 +216,17 @@ impl Connection {
 
     /// Refuses the head.
     fn refuse(&mut self, failure: Failure, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.progress.set(Stage::HeadRefused(failure));
-        let id = self.progress.refused.get_or_init(new_id);
-        let page = respond::refusal(failure, id.to_str().unwrap_or("-"));
-        // The stream buffers what it is given, and a page this small finds room: it is taken whole.
-        Pin::new(&mut self.stream)
-            .poll_write(cx, &page)
+        self.progress.set(Stage::HeadRefused);
+        let took = self.patience.spent(self.bounds.timeouts.header);
+        let refusal = self.progress.refusal.get_or_init(|| Refusal {
+            failure,
+            id: new_id(),
+            took,
+        });
+        let page = respond::refusal(failure, refusal.id.to_str().unwrap_or("-"));
+        // A page this small finds room: it is taken whole.
+        self.outgoing
+            .poll_write(&mut self.socket, &[IoSlice::new(&page)], cx)
             .map_ok(|_| ())
     }
 
@@ -214,16 +242,16 @@ impl Connection {
     /// the client might lose the page to it.
     async fn linger(&mut self) {
         let mut unwanted = [0; 4096];
-        while let Ok(1..) = self.stream.read(&mut unwanted).await {}
+        while let Ok(1..) = self.socket.read(&mut unwanted).await {}
     }
 }
 
 /// Lines that end in a piece of a head; what comes after the empty line is body.
 fn lines(piece: &[u8]) -> usize {
-    piece
-        .split_inclusive(|byte| *byte == b'\n')
-        .take_while(|line| !matches!(*line, b"\n" | b"\r\n"))
-        .filter(|line| line.ends_with(b"\n"))
+    let mut begin = 0;
+    memchr_iter(b'\n', piece)
+        .map(|end| piece.get(std::mem::replace(&mut begin, end + 1)..end))
+        .take_while(|line| !matches!(line, Some(b"" | b"\r")))
         .count()
 }
 
@@ -237,7 +265,7 @@ impl AsyncRead for Connection {
             return Poll::Ready(Err(self.give_up(Failure::HeadTooLarge, cx)));
         }
         let before = buf.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+        match Pin::new(&mut self.socket).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 let bytes = buf.filled().get(before..).unwrap_or_default();
                 if !bytes.is_empty() {
@@ -245,54 +273,67 @@ impl AsyncRead for Connection {
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending => self.check_deadline(cx).map(Err),
+            Poll::Pending => {
+                // Pingora flushes at the end of an answer. It reads here while it waits for more of one, and the client
+                // should not wait for what is there. What fails shows with the next write.
+                let me = &mut *self;
+                let _ = me.outgoing.poll_flush(&mut me.socket, cx);
+                me.check_deadline(cx)
+            }
         }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // A head that was sent ahead is read without asking the stream.
-        if matches!(self.progress.get(), Stage::Waiting | Stage::Head) {
-            let failure = self.reason(buf);
-            return self.refuse(failure, cx).map_ok(|()| buf.len());
-        }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let me = &mut *self;
+        // A head that was sent ahead is read without asking the stream.
+        if matches!(me.progress.get(), Stage::Waiting | Stage::Head) {
+            let failure = me.reason(bufs.first().map(|first| &**first).unwrap_or_default());
+            let length = bufs.iter().map(|piece| piece.len()).sum();
+            return me.refuse(failure, cx).map_ok(|()| length);
+        }
+        me.patience.renew();
+        me.outgoing.poll_write(&mut me.socket, bufs, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let me = &mut *self;
+        me.outgoing.poll_flush(&mut me.socket, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let me = &mut *self;
+        me.outgoing.poll_shutdown(&mut me.socket, cx)
     }
 }
 
 #[async_trait]
 impl Shutdown for Connection {
     async fn shutdown(&mut self) {
-        if !matches!(self.progress.get(), Stage::HeadRefused(_)) {
-            return Shutdown::shutdown(&mut self.stream).await;
+        // Whom it fails for is gone.
+        if !matches!(self.progress.get(), Stage::HeadRefused) {
+            let _ = AsyncWriteExt::shutdown(self).await;
+            return;
         }
         let end = async {
-            Shutdown::shutdown(&mut self.stream).await;
+            let _ = AsyncWriteExt::shutdown(self).await;
             self.linger().await;
         };
         let _ = tokio::time::timeout(LINGER, end).await;
@@ -301,7 +342,7 @@ impl Shutdown for Connection {
 
 impl UniqueID for Connection {
     fn id(&self) -> UniqueIDType {
-        self.stream.id()
+        self.socket.as_raw_fd()
     }
 }
 
@@ -309,25 +350,28 @@ impl Ssl for Connection {}
 
 #[async_trait]
 impl Peek for Connection {
+    /// For the preface of HTTP/2, which `preface` has seen: it is all there.
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
-        self.stream.try_peek(buf).await
+        self.socket.peek(buf).await?;
+        Ok(true)
     }
 }
 
 impl GetTimingDigest for Connection {
+    /// Nobody asks; a list would be made for every request.
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
+        Vec::new()
     }
 }
 
 impl GetProxyDigest for Connection {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_proxy_digest()
+        None
     }
 }
 
 impl GetSocketDigest for Connection {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
+        Some(Arc::clone(&self.digest))
     }
 }

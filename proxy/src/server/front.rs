@@ -1,9 +1,8 @@
 //! From a connection to requests: sets the client's timeouts on each, hands it to Pingora's proxy, and tells the log of
 //! those that never became one.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 
 use super::connection::{Connection, Progress, Stage};
 use super::gateway::Gateway;
+use crate::flow::Client;
 use crate::observe::access_log::{AccessLog, Durations, Entry};
 use crate::snapshot::{ClientTimeouts, Running};
 
@@ -104,7 +104,8 @@ impl Front {
     }
 
     fn prepare(&self, session: &mut ServerSession, is_ending: bool) {
-        session.set_keepalive((!is_ending).then(|| whole_seconds(self.timeouts.keep_alive)));
+        // For as long as the connection itself allows: it keeps its own time, and cheaper.
+        session.set_keepalive((!is_ending).then_some(0));
         session.set_read_timeout(Some(self.timeouts.body));
         session.set_write_timeout(Some(self.timeouts.write));
         session.set_total_drain_timeout(Some(LINGER));
@@ -114,37 +115,31 @@ impl Front {
         }
     }
 
-    fn tell_refusal(&self, progress: &Progress, client: Option<IpAddr>, since: Instant) {
-        let failure = match progress.get() {
-            Stage::HeadRefused(failure) => failure,
-            Stage::Waiting | Stage::Head | Stage::Request => return,
+    fn tell_refusal(&self, progress: &Progress) {
+        let Some(refusal) = progress.refusal() else {
+            return;
         };
         self.log.write(&Entry {
             time: SystemTime::now(),
-            request_id: progress.refused().unwrap_or("-"),
-            client,
+            request_id: refusal.id.to_str().unwrap_or("-"),
+            client: Some(progress.client().ip),
             method: "-",
             host: None,
             path: "-",
-            status: failure.status(),
+            status: refusal.failure.status(),
             bytes: 0,
             route: None,
             upstream: None,
             server: None,
             attempts: 0,
             durations: Durations {
-                total: since.elapsed(),
+                total: refusal.took,
                 connect: None,
                 first_byte: None,
             },
-            failure: Some(failure.label()),
+            failure: Some(refusal.failure.label()),
         });
     }
-}
-
-/// Pingora counts keep-alive in seconds, and zero means for ever.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().max(1)
 }
 
 /// HTTP/1 only: an HTTP/2 session has no stream of its own.
@@ -163,14 +158,12 @@ impl HttpServerApp for Front {
         let _serving = session.is_http2().then(|| self.serving());
         self.prepare(&mut session, *shutdown.borrow());
         let progress = connection(&session).map(|connection| Arc::clone(connection.progress()));
-        let client = client(&session);
-        let since = Instant::now();
         if let Some(progress) = &progress {
             progress.set(Stage::Waiting);
         }
         let reused = self.proxy.process_new_http(session, shutdown).await;
         if let Some(progress) = progress.filter(|_| reused.is_none()) {
-            self.tell_refusal(&progress, client, since);
+            self.tell_refusal(&progress);
         }
         reused
     }
@@ -188,10 +181,10 @@ impl HttpServerApp for Front {
     }
 }
 
-/// Who is at the other end. A listener on `[::]` takes IPv4 clients too, and they are called what they are called elsewhere.
-pub(super) fn client(session: &ServerSession) -> Option<IpAddr> {
-    let address = session.client_addr()?.as_inet()?;
-    Some(address.ip().to_canonical())
+/// Who is at the other end.
+pub(super) fn client(session: &ServerSession) -> Option<Client> {
+    let known = connection(session).map(|connection| connection.progress().client().clone());
+    known.or_else(|| Some(Client::new(session.client_addr()?.as_inet()?.ip())))
 }
 
 /// What follows a request for an upgrade is not another request.

@@ -15,7 +15,7 @@ use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::front::{client, expect_no_other, head_is_complete};
-use super::handshake;
+use super::link::{self, Carries};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
 use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
@@ -92,16 +92,20 @@ async fn send_failure(
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Exchange;
+    type CTX = Box<Exchange>;
 
-    fn new_ctx(&self) -> Exchange {
-        Exchange::new(self.running.snapshot())
+    fn new_ctx(&self) -> Box<Exchange> {
+        Box::new(Exchange::new(self.running.snapshot()))
     }
 
     /// None: compression is a filter's business.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Box<Exchange>,
+    ) -> Result<bool> {
         head_is_complete(session.as_downstream());
         exchange.client = client(session.as_downstream());
         if session.is_upgrade_req() {
@@ -120,26 +124,33 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> Result<Box<HttpPeer>> {
-        let mut peer = select::select(exchange).map_err(|failure| give_up(failure, exchange))?;
-        // One with a body is none, and would spoil the order that `handshake` goes by.
-        if is_websocket(session.req_header()) && session.is_body_empty() {
-            handshake::prepare(&mut peer, exchange.tunnel_timeout());
-        }
-        Ok(peer)
+        // One with a body is none, and would spoil the order that `link` goes by.
+        let carries = if is_websocket(session.req_header()) && session.is_body_empty() {
+            Carries::Handshake
+        } else {
+            Carries::Request
+        };
+        let wire = select::select(exchange, carries == Carries::Handshake)
+            .map_err(|failure| give_up(failure, exchange))?;
+        let attempt = exchange
+            .attempt
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorType::InternalError))?;
+        Ok(Box::new(link::way(&attempt.server, wire, carries)))
     }
 
     async fn connected_to_upstream(
         &self,
         _session: &mut Session,
-        reused: bool,
+        _reused: bool,
         _peer: &HttpPeer,
         _fd: RawFd,
         _digest: Option<&Digest>,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> Result<()> {
-        if let Some(attempt) = exchange.attempt.as_mut().filter(|_| !reused) {
+        if let Some(attempt) = exchange.attempt.as_mut().filter(|attempt| !attempt.reused) {
             attempt.connect = Some(attempt.picked.elapsed());
         }
         Ok(())
@@ -149,7 +160,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         forward::forward(request, session.req_header().version, exchange)
     }
@@ -159,7 +170,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         piece: &mut Option<Bytes>,
         end: bool,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         exchange.body_ended = end;
         forward::count_body(piece.as_ref(), exchange).map_err(|failure| give_up(failure, exchange))
@@ -169,7 +180,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         retry::after_connect_failure(&mut error, exchange);
@@ -181,14 +192,13 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        exchange: &mut Exchange,
-        reused: bool,
+        exchange: &mut Box<Exchange>,
+        _reused: bool,
     ) -> Box<Error> {
         let sent = Sent {
             idempotent: session.req_header().method.is_idempotent(),
             body_kept: !session.retry_buffer_truncated(),
             unanswered: session.response_written().is_none(),
-            reused,
         };
         retry::after_exchange_failure(&mut error, sent, exchange);
         error
@@ -198,7 +208,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // A tunnel may be silent for longer than a body.
@@ -214,7 +224,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) -> FailToProxy {
         let failure = respond::classify(error, exchange);
         exchange.failure = Some(failure);
@@ -243,7 +253,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         _error: Option<&Error>,
-        exchange: &mut Exchange,
+        exchange: &mut Box<Exchange>,
     ) {
         let status = session.response_written().map(|head| head.status.as_u16());
         finish::finish(
@@ -256,14 +266,19 @@ impl ProxyHttp for Gateway {
     }
 
     /// Every failure is in the access log: a line of Pingora's own for each would only be a way to fill a disk.
-    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+    fn suppress_error_log(
+        &self,
+        _session: &Session,
+        _exchange: &Box<Exchange>,
+        _error: &Error,
+    ) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _exchange: &Exchange,
+        _exchange: &Box<Exchange>,
         _error: &Error,
         _context: ProxyWarnLogContext,
     ) -> bool {

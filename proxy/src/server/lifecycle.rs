@@ -20,9 +20,7 @@ use crate::admin;
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Plan, Running, Shutdown, Snapshot};
 use crate::upstream::Live;
-
-/// Connections to servers that are kept for the next request, over all servers.
-const UPSTREAM_POOL: usize = 4096;
+use crate::upstream::kept::SWEEP_EVERY;
 
 /// Pingora counts attempts; ours are counted per upstream and end earlier.
 const ATTEMPTS_BOUND: usize = 32;
@@ -100,6 +98,7 @@ impl Process {
         serve_admin(plan.admin, &running).await?;
         running.snapshot().settle(reload::SETTLE).await;
         listeners.apply(prepared);
+        tokio::spawn(sweep(Arc::clone(&live)));
         running.enter(Phase::Ready);
         let reloader = Arc::new(Reloader {
             path: settings.path,
@@ -173,6 +172,14 @@ impl Process {
     }
 }
 
+/// Closes connections to servers that nobody wants any more, for as long as the process runs.
+async fn sweep(live: Arc<Live>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        live.sweep();
+    }
+}
+
 async fn interrupted(signals: &mut Signals) {
     while signals.next().await != Wish::Interrupt {}
 }
@@ -180,7 +187,6 @@ async fn interrupted(signals: &mut Signals) {
 fn pingora_settings(threads: usize) -> ServerConf {
     ServerConf {
         threads,
-        upstream_keepalive_pool_size: UPSTREAM_POOL,
         max_retries: ATTEMPTS_BOUND,
         ..ServerConf::default()
     }

@@ -24,7 +24,7 @@ use super::gateway::Gateway;
 use super::preface::begins_with_preface;
 use super::socket::{Trouble, bind, left_in_queue};
 use crate::observe::access_log::AccessLog;
-use crate::snapshot::{ListenerSpec, Running};
+use crate::snapshot::{ClientTimeouts, ListenerSpec, Running};
 
 /// How long a connection that was just taken has to say something once its listener closes.
 const FIRST_WORD: Duration = Duration::from_millis(500);
@@ -312,11 +312,15 @@ impl Listener {
             // Nobody has to wait for a client that says nothing.
             () = self.closing.cancelled().then(|()| tokio::time::sleep(FIRST_WORD)) => None,
         };
-        let Some((front, patience)) = front else {
+        let Some((front, header)) = front else {
             return;
         };
         let is_h2c = Arc::ptr_eq(front, &settings.h2c);
-        let bounds = Bounds { running, patience };
+        let timeouts = ClientTimeouts {
+            header,
+            ..settings.spec.timeouts
+        };
+        let bounds = Bounds { running, timeouts };
         let connection = Box::new(Connection::new(stream, client, bounds, is_h2c));
         if is_h2c {
             self.serve_h2c(connection, front.alone()).await;

@@ -3,10 +3,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `gateway` | `ProxyHttp`, as a table of contents of `flow/` |
-//! | `handshake` | a connection to a server for the handshake of a WebSocket |
+//! | `link` | a request's connection to its server |
 //! | `listener` | the accept loops; which can come and go while the process runs |
 //! | `socket`, `preface` | the listening socket; what a client's first bytes say |
 //! | `connection` | one client's connection, with a deadline for the head of a request |
+//! | `outgoing` | what waits to be written, in as few system calls as may be |
 //! | `front` | from a connection to requests |
 //! | `reload` | from a changed file to the next snapshot |
 //! | `watch` | when the file may have changed |
@@ -16,9 +17,10 @@
 mod connection;
 mod front;
 mod gateway;
-mod handshake;
 mod lifecycle;
+mod link;
 mod listener;
+mod outgoing;
 mod preface;
 mod reload;
 mod signals;

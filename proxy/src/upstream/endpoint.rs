@@ -10,11 +10,20 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::Timeouts;
 use super::health::{Health, Watch};
+use super::kept::Kept;
 
 /// What a server carries at this moment, shared by all upstreams that name its address.
 #[derive(Debug, Default)]
 pub struct Load {
     in_flight: AtomicUsize,
+    kept: Kept,
+}
+
+impl Load {
+    /// The connections to it that wait for their next request.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
 }
 
 /// One server of an upstream.
@@ -25,7 +34,16 @@ pub struct Endpoint {
     watch: ArcSwapOption<Watch>,
     /// The health of one that is not watched, or not any more.
     unwatched: AtomicCell<Health>,
+    timeouts: Timeouts,
     peer: HttpPeer,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {
@@ -38,17 +56,14 @@ impl Endpoint {
         timeouts: &Timeouts,
     ) -> Self {
         let mut peer = HttpPeer::new(address, false, String::new());
-        peer.options.connection_timeout = Some(timeouts.connect);
-        peer.options.total_connection_timeout = Some(timeouts.connect);
-        peer.options.read_timeout = Some(timeouts.read);
         peer.options.write_timeout = Some(timeouts.write);
-        peer.options.idle_timeout = Some(timeouts.idle);
         Self {
             address,
             weight,
             load,
             watch: ArcSwapOption::new(watch),
             unwatched: AtomicCell::new(Health::Up),
+            timeouts: timeouts.clone(),
             peer,
         }
     }
@@ -63,9 +78,19 @@ impl Endpoint {
         self.weight
     }
 
-    /// How to connect to it.
+    /// How Pingora is to treat it.
     pub fn peer(&self) -> &HttpPeer {
         &self.peer
+    }
+
+    /// How long it is waited for.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// The connections to it that wait for their next request.
+    pub fn kept(&self) -> &Kept {
+        self.load.kept()
     }
 
     /// What the probes say; a server that nobody probes is taken to be well.

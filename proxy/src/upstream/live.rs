@@ -1,4 +1,4 @@
-//! What outlives a reload: load and health by address, addresses by name.
+//! What outlives a reload: health, load and connections by address, addresses by name.
 //!
 //! Upstreams come and go with the file; a server that stays keeps what is known about it. Each entry lives as long as
 //! somebody holds it, so what nobody uses any more ends by itself: its task stops and its place is free.
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Upstream;
 use super::discover::dns::{Name, Resolver};
@@ -37,6 +37,14 @@ impl Live {
     /// What is in flight to this address, counted over all upstreams that name it.
     pub fn load(&self, address: SocketAddr) -> Arc<Load> {
         self.loads.get_or(address, || Arc::new(Load::default()))
+    }
+
+    /// Closes the connections to servers that nobody wants any more.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        for load in self.loads.held() {
+            load.kept().sweep(now);
+        }
     }
 
     /// The health of this server under this check: equal checks of the same server share their probes, and one that asks
@@ -80,6 +88,12 @@ impl<K, V> Default for Book<K, V> {
 }
 
 impl<K: Eq + Hash, V> Book<K, V> {
+    /// All that somebody holds.
+    fn held(&self) -> Vec<Arc<V>> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.values().filter_map(Weak::upgrade).collect()
+    }
+
     /// One that somebody holds.
     fn find(&self, is_it: impl Fn(&K, &V) -> bool) -> Option<Arc<V>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);

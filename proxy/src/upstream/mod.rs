@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `endpoint` | one server: its address, its weight, what is in flight to it |
 //! | `pool` | the servers of one moment and who may be picked from them |
-//! | `live` | what outlives a reload: health and load by address, addresses by name |
+//! | `kept` | the connections to one server that wait for their next request |
+//! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
 //! | `health/` | who is well: one file per kind of check |
 //! | `discover/` | who is there: one file per source of addresses |
@@ -13,6 +14,7 @@ pub mod balance;
 pub mod discover;
 pub mod endpoint;
 pub mod health;
+pub mod kept;
 pub mod live;
 mod pool;
 

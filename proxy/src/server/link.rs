@@ -1,0 +1,260 @@
+//! A request's connection to its server.
+//!
+//! Pingora's own pool costs a task, two locks, a timer and a system call for each request that it lends a connection to.
+//! Here a connection that is free lies in a list (`upstream::kept`) and costs none of them. Pingora is told that every
+//! connection is new; when it is done with one it asks whether it could be kept, and takes the answer "closed": it lets
+//! go, and the connection goes back to the list.
+//!
+//! The handshake of a WebSocket is held back here, too. Pingora 0.9.1 sends the end of the request's (empty) body and reads
+//! the answer side by side, and takes whichever is ready first (pingora-proxy, `proxy_handle_upstream`). When a quick
+//! server's 101 wins, the end of the body that is taken after it counts as the end of the tunnel, and the client loses a
+//! connection that was just made. Pingora flushes once after the head and once after the end of the body, and only then may
+//! anything be read. Such a connection serves one handshake: it neither comes from the kept ones nor goes to them.
+
+use std::io;
+use std::net::SocketAddr as InetAddress;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crossbeam_utils::atomic::AtomicCell;
+use pingora::connectors::L4Connect;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream;
+use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, OrErr, Result};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::upstream::Endpoint;
+use crate::upstream::kept::Wire;
+
+/// After the head, and after the end of the body.
+const FLUSHES_OF_A_REQUEST: u8 = 2;
+
+/// The group of the next connection. Should Pingora keep one after all, it would look for it by its group and the number
+/// of its socket, and it takes all of these sockets for number -1: in one group they would be taken for each other.
+static NEXT_GROUP: AtomicU64 = AtomicU64::new(1);
+
+/// The way to a server: on `wire` if there is one, or else on a new connection.
+pub(super) fn way(server: &Arc<Endpoint>, wire: Option<Box<Wire>>, carries: Carries) -> HttpPeer {
+    let mut peer = server.peer().clone();
+    peer.options.custom_l4 = Some(Arc::new(Way {
+        server: Arc::clone(server),
+        wire: AtomicCell::new(wire),
+        carries,
+    }));
+    peer.options.idle_timeout = Some(Duration::ZERO);
+    peer.group_key = NEXT_GROUP.fetch_add(1, Ordering::Relaxed);
+    peer
+}
+
+/// What a connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// A request and its answer; others may follow.
+    Request,
+    /// A handshake, and the tunnel that comes of it.
+    Handshake,
+}
+
+/// Makes the connection. With a connector of one's own, Pingora leaves the time limits to it.
+struct Way {
+    server: Arc<Endpoint>,
+    wire: AtomicCell<Option<Box<Wire>>>,
+    carries: Carries,
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Way")
+            .field("server", &self.server)
+            .field("carries", &self.carries)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl L4Connect for Way {
+    async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
+        let wire = match self.wire.take() {
+            Some(wire) => wire,
+            None => Box::new(Wire::new(self.dial(self.server.address()).await?)),
+        };
+        let link = Link {
+            wire: Some(wire),
+            server: Arc::clone(&self.server),
+            gate: (self.carries == Carries::Handshake).then(Gate::default),
+            is_tunnel: false,
+            may_be_kept: false,
+        };
+        Ok(Stream::from(VirtualSocketStream::new(Box::new(link))))
+    }
+}
+
+impl Way {
+    async fn dial(&self, address: InetAddress) -> Result<TcpStream> {
+        let patience = self.server.timeouts().connect;
+        let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
+        let socket = match dialled {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                return Error::e_because(ErrorType::ConnectTimedout, "connecting", error);
+            }
+            Ok(Err(error)) => {
+                return Error::e_because(ErrorType::ConnectError, "connecting", error);
+            }
+            Err(late) => return Error::e_because(ErrorType::ConnectTimedout, "connecting", late),
+        };
+        // The pieces of a request must not wait for the server's acknowledgement of earlier ones.
+        socket
+            .set_nodelay(true)
+            .or_err(ErrorType::SocketError, "connecting")?;
+        Ok(socket)
+    }
+}
+
+/// Keeps the answer back until the request has been sent to its end.
+#[derive(Debug, Default)]
+struct Gate {
+    flushes: u8,
+    /// Who waits to read.
+    reader: Option<Waker>,
+}
+
+impl Gate {
+    fn is_open(&self) -> bool {
+        self.flushes >= FLUSHES_OF_A_REQUEST
+    }
+
+    fn note_flush(&mut self) {
+        self.flushes = self.flushes.saturating_add(1);
+        if let Some(reader) = self.reader.take().filter(|_| self.is_open()) {
+            reader.wake();
+        }
+    }
+}
+
+/// A connection while a request has it.
+#[derive(Debug)]
+struct Link {
+    /// None once it has been given back.
+    wire: Option<Box<Wire>>,
+    server: Arc<Endpoint>,
+    gate: Option<Gate>,
+    /// The answer to a handshake has come: from here on it may be silent for longer.
+    is_tunnel: bool,
+    /// Pingora is done with it, and the server is silent.
+    may_be_kept: bool,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(wire) = self.wire.take().filter(|_| self.may_be_kept) {
+            self.server.kept().put(wire, self.server.timeouts().idle);
+        }
+    }
+}
+
+/// Whether Pingora asks if the connection may be kept (`test_reusable_stream` in its `connectors/mod.rs`): it reads one byte,
+/// and nobody waits for it. Whoever waits is a task of tokio's, and its waker points to that task.
+fn is_question(buf: &ReadBuf<'_>, cx: &Context<'_>) -> bool {
+    buf.remaining() == 1 && cx.waker().data().is_null()
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+impl Link {
+    fn silence(&self) -> Duration {
+        let timeouts = self.server.timeouts();
+        if self.is_tunnel {
+            timeouts.tunnel
+        } else {
+            timeouts.read
+        }
+    }
+
+    /// Nothing has come: ends the read once the server has been silent for too long.
+    fn check_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let limit = self.silence();
+        let Some(wire) = &mut self.wire else {
+            return Poll::Ready(Err(gone()));
+        };
+        ready!(wire.patience.poll(limit, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let me = &mut *self;
+        if let Some(gate) = me.gate.as_mut().filter(|gate| !gate.is_open()) {
+            gate.reader = Some(cx.waker().clone());
+            return me.check_silence(cx);
+        }
+        let Some(wire) = &mut me.wire else {
+            return Poll::Ready(Err(gone()));
+        };
+        if is_question(buf, cx) {
+            me.may_be_kept = me.gate.is_none() && wire.is_silent();
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut wire.socket).poll_read(cx, buf) {
+            Poll::Ready(read) => {
+                wire.patience.renew();
+                me.is_tunnel = me.gate.is_some();
+                Poll::Ready(read)
+            }
+            Poll::Pending => me.check_silence(cx),
+        }
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(wire) = &mut self.wire else {
+            return Poll::Ready(Err(gone()));
+        };
+        wire.patience.renew();
+        Pin::new(&mut wire.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket has nothing to flush.
+        if let Some(gate) = &mut self.gate {
+            gate.note_flush();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Some(wire) => Pin::new(&mut wire.socket).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl VirtualSocket for Link {
+    /// `TCP_NODELAY` is set already; nothing else is asked for.
+    fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
+        match option {
+            VirtualSockOpt::NoDelay => Ok(()),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}

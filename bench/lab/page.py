@@ -32,7 +32,7 @@ def write(directory: Path, data: str, about: dict[str, object], results: list[tu
 
 def _versions(results: list[tuple[Scenario, list[Outcome]]]) -> list[str]:
     said = {outcome.peer: outcome.version for _, outcomes in results for outcome in outcomes}
-    return [*(f"- {peer}: {version}" for peer, version in said.items()), ""]
+    return [", ".join(f"{peer} {version}" for peer, version in said.items()) + ".", ""]
 
 
 def _summary(results: list[tuple[Scenario, list[Outcome]]], directory: Path) -> list[str]:

@@ -48,12 +48,13 @@ class Peer:
         return places.program(self.program)
 
     def version_text(self) -> str:
-        """The line of its own words that has a number in it."""
+        """The first number with a dot in its own words."""
         if not self.version:
             return _pingora_version()
-        said = subprocess.run([places.needed(self.program), *self.version], capture_output=True, text=True, timeout=20)
-        lines = (said.stdout + said.stderr).splitlines()
-        return next((line.strip() for line in lines if re.search(r"\d+\.\d+", line)), "?")[:100]
+        path = places.needed(self.program)
+        said = subprocess.run([path, *self.version], capture_output=True, text=True, timeout=20)
+        found = re.search(r"\d+\.\d[\w.+-]*", (said.stdout + said.stderr).replace(path, ""))
+        return found[0] if found else "?"
 
     def configure(self, setup: Setup, routes: int) -> None:
         """Writes its files, with some routes beside the two that everybody has."""
@@ -107,7 +108,7 @@ def _pingora_version() -> str:
     """Of what the yardstick is built from."""
     lock = (places.ROOT / "Cargo.lock").read_text()
     found = re.search(r'name = "pingora-proxy"\nversion = "([^"]+)"', lock)
-    return f"bare Pingora {found[1]}" if found else "bare Pingora"
+    return f"Pingora {found[1]}" if found else "?"
 
 
 def _route(folder: Path, values: dict[str, object], number: int) -> str:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from lab import machine, page, peers, places, report
-from lab.measure import Outcome, Pace, measure, takes
+from lab.measure import Pace, measure, takes
 from lab.process import Broken, ended_with_this
 from lab.scenario import Scenario, Unknown, load_all
 
@@ -22,13 +22,13 @@ LOCAL = RESULTS / "local"  # of all others; not committed
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures Tidegate and its peers side by side on this machine.")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="files in bench/scenarios, without .toml; default: all")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="a file in bench/scenarios; default: all")
     parser.add_argument("--list", action="store_true", help="say which scenarios and peers there are, and end")
-    parser.add_argument("--quick", action="store_true", help="three rounds of a few scenarios and peers, in about two minutes")
+    parser.add_argument("--quick", action="store_true", help="a few scenarios and peers, in about two minutes")
     parser.add_argument("--peers", help="some of them, separated by commas; default: all that are installed")
     parser.add_argument("--seconds", type=float, help="length of a round")
     parser.add_argument("--rounds", type=int, help="rounds for each")
-    parser.add_argument("--client", choices=("wrk", "oha"), help="who asks; default: wrk in closed loops, oha in open ones")
+    parser.add_argument("--client", choices=("wrk", "oha"), help="default: wrk in closed loops, oha in open ones")
     parser.add_argument("--no-save", action="store_true", help="write no results")
     return parser.parse_args()
 
@@ -102,13 +102,14 @@ def run(options: argparse.Namespace, chosen: list[Scenario], who: list[str]) -> 
         print(f"bench: {warning}", file=sys.stderr)
     expected = sum(takes(scenario, who, pace) for scenario in chosen)
     print(f"{len(chosen)} scenarios, {len(who)} peers: about {max(1, round(expected / 60))} minutes", flush=True)
-    results: list[tuple[Scenario, list[Outcome]]] = []
+    results: report.Results = []
     data = LOCAL / f"{about['date'][:16].replace(':', '')}.json"
     begin = time.monotonic()
     try:
         for number, scenario in enumerate(chosen):
             def tell(text: str, number: int = number, name: str = scenario.name) -> None:
-                progress(f"[{time.monotonic() - begin:.0f} of {expected:.0f} s] {number + 1}/{len(chosen)} {name}: {text}")
+                at = f"{time.monotonic() - begin:.0f} of {expected:.0f} s"
+                progress(f"[{at}] {number + 1}/{len(chosen)} {name}: {text}")
             outcomes = measure(scenario, who, pace, tell)
             progress("")
             if not outcomes:
@@ -127,15 +128,16 @@ def run(options: argparse.Namespace, chosen: list[Scenario], who: list[str]) -> 
 
 def is_complete(options: argparse.Namespace) -> bool:
     """Everything, at the usual pace: what is shown to others."""
-    return not (options.scenarios or options.quick or options.peers or options.seconds or options.rounds or options.client)
+    return not (options.scenarios or options.quick or options.peers or options.seconds or options.rounds
+                or options.client)
 
 
-def publish(data: Path, about: dict[str, object], results: list[tuple[Scenario, list[Outcome]]], complete: bool) -> None:
+def publish(data: Path, about: dict[str, object], results: report.Results, complete: bool) -> None:
     """The page with its charts. Only a complete run replaces those that are committed."""
     if complete:
         data = data.rename(RESULTS / data.name)
     page.write(data.parent, data.name, about, results)
-    print(f"\nbench: {(data.parent / 'README.md').relative_to(places.ROOT)} has charts and tables, {data.name} every round")
+    print(f"\nbench: charts and tables: {data.parent / 'README.md'}; every round: {data.name}")
 
 
 def progress(text: str) -> None:

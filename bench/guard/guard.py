@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FIGURE = HERE / "instructions.txt"
 TOLERANCE = 0.05  # of the figure
-TRIES = 3  # what goes by the clock (timers) only ever adds, and more so on a busy machine: the lowest count is the truest
+TRIES = 3  # what goes by the clock only ever adds, more so on a busy machine: the lowest count is the truest
 SHORT, LONG = 500, 8500  # requests
 WARM_UP_WITHIN = 60.0  # seconds; valgrind makes the start slow
 ANSWER_WITHIN = 20.0
@@ -84,13 +84,16 @@ def count(program: Path, requests: int, tool: list[str] | None = None) -> int:
         servers = [serve(), serve()]
         port = free_port()
         routing = Path(directory, "tidegate.yaml")
-        routing.write_text(ROUTING.format(port=port, first=servers[0].getsockname()[1], second=servers[1].getsockname()[1]))
+        first, second = (server.getsockname()[1] for server in servers)
+        routing.write_text(ROUTING.format(port=port, first=first, second=second))
         said = Path(directory, "valgrind")
-        command = ["valgrind", *(tool or ["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={directory}/out"]),
-                   f"--log-file={said}", str(program), "run", "-c", str(routing), "--threads", "1", "--access-log", "off"]
+        counter = tool or ["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={directory}/out"]
+        command = ["valgrind", *counter, f"--log-file={said}",
+                   str(program), "run", "-c", str(routing), "--threads", "1", "--access-log", "off"]
         log = Path(directory, "log")
         with log.open("wb") as output:
-            proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                     start_new_session=True)
         try:
             ask(connected(port, proxy, log), requests)
             proxy.terminate()

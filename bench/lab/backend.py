@@ -46,5 +46,6 @@ class Backend:
         command = [places.needed("nginx"), "-p", str(directory), "-e", "stderr", "-c", str(config)]
         process = Process(name, places.pinned(",".join(map(str, cpus)), command), directory / "log")
         for port in ports:
-            eventually(f"{name} answers", lambda port=port: wire.answered_by(port, "/port") == str(port), READY_WITHIN, process)
+            eventually(f"{name} answers", lambda port=port: wire.answered_by(port, "/port") == str(port), READY_WITHIN,
+                       process)
         return process

@@ -49,7 +49,8 @@ def draw_summary(title: str, ratios: Ratios, path: Path) -> None:
                 opaque = 1 - (1 - FAINTEST) * (len(values) - 1 - number) / max(1, most - 1)
                 axes.scatter(value, place, s=46, color=colour, alpha=opaque, linewidths=0, zorder=2)
             ends = sorted({f"{min(values):.2f}", f"{max(values):.2f}"}, key=float)
-            axes.annotate(" to ".join(ends), (max(values), place), (9, 0), textcoords="offset points", va="center", fontsize=9)
+            axes.annotate(" to ".join(ends), (max(values), place), (9, 0), textcoords="offset points", va="center",
+                          fontsize=9)
         everything = [value for found in rows.values() for value in found.values()]
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":", zorder=0)
         axes.set_xscale("log")
@@ -57,7 +58,7 @@ def draw_summary(title: str, ratios: Ratios, path: Path) -> None:
         axes.set_xticks([tick for tick in TICKS if min(everything) / 1.1 <= tick <= max(everything) * 1.5])
         axes.xaxis.set_major_formatter(lambda value, _place: f"{value:g}")
         axes.xaxis.set_minor_locator(_no_ticks())
-        axes.set_xlabel("times nginx's CPU per request, from few connections (faint) to many; left is better", fontsize=9)
+        axes.set_xlabel("times nginx's, from few connections (faint) to many; left is better", fontsize=9)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Event:
 
 
 def reloads(peer: Peer, process: Process, setup: Setup) -> Event:
-    """Every second another file: now with three routes more, now without. Counts those that were in force a second later."""
+    """Every second another file, with three routes more or without. Counts those that are in force a second later."""
     def happen(over: threading.Event) -> int:
         in_force = routes = 0
         ended = False

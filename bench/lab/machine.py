@@ -10,7 +10,7 @@ from . import places
 from .process import TICKS, cpu_of
 
 CONNTRACK = Path("/proc/sys/net/netfilter/nf_conntrack_count")
-QUIET = 0.5  # load average
+QUIET, LISTEN = 0.1, 1.0  # of a processor; seconds
 CLIENTS = {"wrk": ["-v"], "oha": ["--version"], "nginx": ["-v"]}
 
 
@@ -25,6 +25,7 @@ def facts() -> dict[str, object]:
         "pinned": {"proxy": places.proxy_cpus(), "clients and servers": ",".join(map(str, places.load_cpus()))},
         "core shared": len(set(places.siblings()) & set(places.load_cpus())) > 0,
         "load before": round(os.getloadavg()[0], 2),
+        "others before": _others_now(),
         "conntrack": _conntrack(),
         "commit": _commit(),
         "clients": {name: _version(name, arguments) for name, arguments in CLIENTS.items()},
@@ -38,10 +39,10 @@ def warnings(known: dict[str, object]) -> list[str]:
         said.append("one processor for all: the figures mean nothing")
     if known["core shared"]:
         said.append("the proxy's processor and the client's are threads of one core: they slow each other")
-    if known["load before"] > QUIET:
-        said.append(f"the machine was at work before (load {known['load before']}): repeat when it is quiet")
+    if known["others before"] > QUIET:
+        said.append(f"the machine was at work before ({known['others before']:.0%} of a processor): repeat it in quiet")
     if known["conntrack"]:
-        said.append("connection tracking is on (Docker's rules, as a rule): every packet costs more, for everybody alike")
+        said.append("connection tracking is on (Docker's rules do that): every packet costs more, for all alike")
     return said
 
 
@@ -54,6 +55,12 @@ class Others:
     def share(self) -> float:
         """1.0 is a whole processor. The kernel's counters are samples: a few per cent are nothing."""
         return max(0.0, (_taken_by_others() - self._at) / (time.monotonic() - self._begin))
+
+
+def _others_now() -> float:
+    others = Others()
+    time.sleep(LISTEN)
+    return round(others.share(), 2)
 
 
 def _taken_by_others() -> float:

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from . import charts, report
-from .measure import Outcome
-from .scenario import Scenario
+from .report import Results
 
 SUMMARY = "summary.svg"
 TITLE = "CPU per request over keep-alive connections"
 
 
-def write(directory: Path, data: str, about: dict[str, object], results: list[tuple[Scenario, list[Outcome]]]) -> None:
+def write(directory: Path, data: str, about: dict[str, object], results: Results) -> None:
     """The page and its charts."""
     facts = about["machine"]
     lines = ["# Results of the load lab", "",
@@ -30,12 +29,12 @@ def write(directory: Path, data: str, about: dict[str, object], results: list[tu
     (directory / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 
-def _versions(results: list[tuple[Scenario, list[Outcome]]]) -> list[str]:
+def _versions(results: Results) -> list[str]:
     said = {outcome.peer: outcome.version for _, outcomes in results for outcome in outcomes}
     return [", ".join(f"{peer} {version}" for peer, version in said.items()) + ".", ""]
 
 
-def _summary(results: list[tuple[Scenario, list[Outcome]]], directory: Path) -> list[str]:
+def _summary(results: Results, directory: Path) -> list[str]:
     """The keep-alive scenarios side by side, as multiples of nginx's cost."""
     kept = sorted((one for one in results if one[0].name.startswith("keepalive-")), key=lambda one: one[0].connections)
     ratios = report.ratios(kept, "nginx")
@@ -50,5 +49,6 @@ def _summary(results: list[tuple[Scenario, list[Outcome]]], directory: Path) -> 
               "| | " + " | ".join(f"{scenario.connections:,}" for scenario, _ in kept) + " |",
               "|---" * (len(columns) + 1) + "|"]
     for label, found in ratios.items():
-        lines.append(f"| {label} | " + " | ".join(f"{found[name]:.2f}" if name in found else "-" for name in columns) + " |")
+        cells = [f"{found[name]:.2f}" if name in found else "-" for name in columns]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return [*lines, ""]

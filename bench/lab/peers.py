@@ -62,7 +62,8 @@ class Peer:
         values = _values(setup)
         lines = [_route(folder, values, number) for number in range(routes) if self.files]
         with_routes = folder / "with-routes"
-        values |= {"routes": "\n".join(lines), "route_names": "".join(f', "{_name(number)}"' for number in range(routes)),
+        values |= {"routes": "\n".join(lines),
+                   "route_names": "".join(f', "{_name(number)}"' for number in range(routes)),
                    "with_routes": fill(with_routes, values) if routes and with_routes.exists() else ""}
         if self.routes_file:
             _replace(setup.directory / self.routes_file, "\n".join(lines) + "\n")
@@ -118,7 +119,8 @@ def _route(folder: Path, values: dict[str, object], number: int) -> str:
 def _values(setup: Setup) -> dict[str, object]:
     api_1, api_2 = places.API_PORTS
     return {
-        "at": "@", "http2": "" if setup.http2 else "#", "dir": setup.directory, "listen": setup.listen, "port": setup.port, "admin_port": setup.port + 100,
+        "at": "@", "http2": "" if setup.http2 else "#", "dir": setup.directory,
+        "listen": setup.listen, "port": setup.port, "admin_port": setup.port + 100,
         "api_1": f"{places.HOST}:{api_1}", "api_2": f"{places.HOST}:{api_2}",
         "frontend": f"{places.HOST}:{places.FRONTEND_PORT}",
         "api_1_port": api_1, "api_2_port": api_2, "frontend_port": places.FRONTEND_PORT,
@@ -163,7 +165,8 @@ PEERS: tuple[Peer, ...] = (
          lambda path, setup: [path, "-c", str(setup.directory / "pingap.toml"), "--autoreload"],
          reload=_watches, http2=True),
     Peer("nginx", "nginx", ("nginx.conf",),
-         lambda path, setup: [path, "-p", str(setup.directory), "-e", "stderr", "-c", str(setup.directory / "nginx.conf")],
+         lambda path, setup: [path, "-p", str(setup.directory), "-e", "stderr",
+                              "-c", str(setup.directory / "nginx.conf")],
          version=("-v",), reload=_by_signal(signal.SIGHUP)),
     Peer("haproxy", "haproxy", ("haproxy.cfg",),
          lambda path, setup: [path, "-W", "-f", str(setup.directory / "haproxy.cfg")],

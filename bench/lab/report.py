@@ -14,6 +14,7 @@ METRICS = {"cpu": ("cpu", "CPU per request"), "memory": ("per_connection", "memo
 CLIENT_BOUND = 0.9  # of its processor: below it, the client and not the proxy sets the rate
 BEHIND = 0.98  # of the rate that was asked for
 DISTURBED = 0.1  # of a processor
+Results = list[tuple[Scenario, list[Outcome]]]
 Ratios = dict[str, dict[str, float]]
 EVENTS = {"reload": "new files in force within a second", "kill": "times a server killed and started again"}
 
@@ -34,7 +35,7 @@ def ratio(outcome: Outcome, other: Outcome, scenario: Scenario) -> float | None:
     return statistics.median(found) if found else None
 
 
-def ratios(results: list[tuple[Scenario, list[Outcome]]], base: str) -> Ratios:
+def ratios(results: Results, base: str) -> Ratios:
     """By peer and scenario: how many times one peer's cost everybody's is."""
     found: Ratios = {}
     for scenario, outcomes in results:
@@ -110,12 +111,12 @@ def _remarks(scenario: Scenario, outcomes: list[Outcome]) -> list[str]:
             lines.append(f"{first.label}: {', '.join(told)}")
     measured = [one for one in outcomes if one.rounds and not scenario.idle]
     if slow := [one.label for one in measured if not scenario.rate and one.middle("busy") < CLIENT_BOUND]:
-        lines.append(f"Not at their limit (the client was): {', '.join(slow)}. Compare their CPU, not their requests/s.")
+        lines.append(f"Not at their limit (the client was): {', '.join(slow)}. Compare CPU, not requests/s.")
     if late := [one.label for one in measured if scenario.rate and one.middle("rate") < scenario.rate * BEHIND]:
         lines.append(f"Behind the {scenario.rate:,} requests/s that were due: {', '.join(late)}.")
     taken = max((one.middle("disturbed") for one in measured), default=0)
     if taken > DISTURBED:
-        lines.append(f"Others took up to {taken:.0%} of a processor meanwhile (median of somebody's rounds): repeat it.")
+        lines.append(f"Others took up to {taken:.0%} of a processor meanwhile (median of a peer's rounds): repeat.")
     for outcome in outcomes:
         lines += _own_remarks(scenario, outcome)
     return lines
@@ -135,7 +136,7 @@ def _own_remarks(scenario: Scenario, outcome: Outcome) -> list[str]:
     return lines
 
 
-def write_json(path: Path, about: dict[str, object], results: list[tuple[Scenario, list[Outcome]]]) -> None:
+def write_json(path: Path, about: dict[str, object], results: Results) -> None:
     """Everything that was measured, with where and how; a line for each contender."""
     lines = ["  " + json.dumps(_rounded({"scenario": scenario.name, **outcome.to_json()}), ensure_ascii=False)
              for scenario, outcomes in results for outcome in outcomes]

@@ -55,7 +55,8 @@ class Scenario:
 
     def contenders(self, wanted: list[str]) -> list[Contender]:
         """All forms of all peers that can do what is asked."""
-        able = [peer for peer in peers.PEERS if (peer.reload or self.event != "reload") and (peer.http2 or not self.streams)]
+        able = [peer for peer in peers.PEERS
+                if (peer.reload or self.event != "reload") and (peer.http2 or not self.streams)]
         names = [peer.name for peer in able if peer.name in wanted and peer.name in (self.peers or wanted)]
         return [Contender(name, routes, log) for name in names for routes in self.routes for log in self.access_log]
 

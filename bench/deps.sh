@@ -9,7 +9,7 @@ has() { PATH="$PATH:/usr/sbin:/usr/local/sbin:$HOME/.cargo/bin" command -v "$1" 
 
 # --- Peers and clients of the distribution ---------------------------------------------------------------------------
 # program and package
-packages=(nginx nginx haproxy haproxy wrk wrk h2load nghttp2-client valgrind valgrind taskset util-linux)
+packages=(nginx nginx haproxy haproxy wrk wrk valgrind valgrind taskset util-linux)
 wanted=()
 for ((i = 0; i < ${#packages[@]}; i += 2)); do
   has "${packages[i]}" || wanted+=("${packages[i + 1]}")
@@ -53,7 +53,7 @@ fi
 
 # --- What there is -----------------------------------------------------------------------------------------------------
 lacks=0
-for program in nginx haproxy wrk oha h2load valgrind taskset .venv/bin/envoy .venv/bin/traefik .venv/bin/caddy; do
+for program in nginx haproxy wrk oha valgrind taskset .venv/bin/envoy .venv/bin/traefik .venv/bin/caddy; do
   if has "$program" || [ -x "$program" ]; then
     say "$(printf '%-18s there' "$(basename "$program")")"
   else
@@ -61,4 +61,5 @@ for program in nginx haproxy wrk oha h2load valgrind taskset .venv/bin/envoy .ve
     lacks=1
   fi
 done
+has pingap || say "pingap: not installed here; apt-get install protobuf-compiler; cargo install --locked pingap"
 [ $lacks -eq 0 ] || say "what is missing is left out of the runs; nginx, taskset and one of wrk and oha are needed for any"

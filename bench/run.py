@@ -3,31 +3,32 @@
 
 import argparse
 import datetime
-import os
 import platform
 import sys
 import time
+from pathlib import Path
 
-from lab import charts, machine, peers, places, report
-from lab.measure import Outcome, Pace, measure
+from lab import machine, page, peers, places, report
+from lab.measure import Pace, measure, takes
 from lab.process import Broken, ended_with_this
 from lab.scenario import Scenario, Unknown, load_all
 
-QUICK = Pace(seconds=2.0, rounds=3, warm_up=1.0)
+QUICK_ROUNDS = 3
 QUICK_SCENARIOS = ("keepalive-64", "new-connection", "answer-10k")
 QUICK_PEERS = ("tidegate", "bare", "nginx", "haproxy")
+RESULTS = places.BENCH / "results"  # of complete runs; committed
+LOCAL = RESULTS / "local"  # of all others; not committed
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures Tidegate and its peers side by side on this machine.")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="files in bench/scenarios, without .toml; default: all")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="a file in bench/scenarios; default: all")
     parser.add_argument("--list", action="store_true", help="say which scenarios and peers there are, and end")
-    parser.add_argument("--quick", action="store_true", help="three short rounds of a few scenarios and peers, in about two minutes")
+    parser.add_argument("--quick", action="store_true", help="a few scenarios and peers, in about two minutes")
     parser.add_argument("--peers", help="some of them, separated by commas; default: all that are installed")
     parser.add_argument("--seconds", type=float, help="length of a round")
     parser.add_argument("--rounds", type=int, help="rounds for each")
-    parser.add_argument("--client", choices=("wrk", "oha"), help="who asks; default: wrk in closed loops, oha in open ones")
-    parser.add_argument("--name", help="what the results are called; default: the scenario, or `all`")
+    parser.add_argument("--client", choices=("wrk", "oha"), help="default: wrk in closed loops, oha in open ones")
     parser.add_argument("--no-save", action="store_true", help="write no results")
     return parser.parse_args()
 
@@ -48,6 +49,7 @@ def main() -> int:
     if platform.system() != "Linux":
         print("bench: needs Linux: it pins processes and reads /proc", file=sys.stderr)
         return 2
+    places.allow_files()
     try:
         with ended_with_this():
             return 0 if run(options, chosen, who) else 1
@@ -90,29 +92,52 @@ def choose_peers(options: argparse.Namespace) -> list[str]:
 
 def run(options: argparse.Namespace, chosen: list[Scenario], who: list[str]) -> bool:
     """Measures, tells, writes; whether nobody stopped half-way."""
-    usual = QUICK if options.quick else Pace()
-    pace = Pace(options.seconds or usual.seconds, options.rounds or usual.rounds, usual.warm_up, options.client)
+    pace = Pace(options.seconds, options.rounds or (QUICK_ROUNDS if options.quick else None), options.client)
+    facts = machine.facts()
     about = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "arguments": sys.argv[1:],
-             "pace": vars(pace), "machine": machine.facts()}
-    for key, value in about["machine"].items():
+             "machine": facts, "warnings": machine.warnings(facts)}
+    for key, value in facts.items():
         print(f"{key:20}  {value}")
-    if len(os.sched_getaffinity(0)) < 2:
-        print("bench: one processor for all: the numbers mean nothing", file=sys.stderr)
-    results: list[tuple[Scenario, list[Outcome]]] = []
+    for warning in about["warnings"]:
+        print(f"bench: {warning}", file=sys.stderr)
+    expected = sum(takes(scenario, who, pace) for scenario in chosen)
+    print(f"{len(chosen)} scenarios, {len(who)} peers: about {max(1, round(expected / 60))} minutes", flush=True)
+    results: report.Results = []
+    data = LOCAL / f"{about['date'][:16].replace(':', '')}.json"
     begin = time.monotonic()
-    for number, scenario in enumerate(chosen):
-        def tell(text: str, number: int = number, name: str = scenario.name) -> None:
-            progress(f"[{time.monotonic() - begin:5.0f} s] {number + 1}/{len(chosen)} {name}: {text}")
-        outcomes = measure(scenario, who, pace, tell)
-        progress("")
-        if not outcomes:
-            print(f"\n{scenario.title}  [{scenario.name}]: none of those peers takes part")
-            continue
-        results.append((scenario, outcomes))
-        print("\n" + report.table(scenario, outcomes), flush=True)
-        if not options.no_save:
-            save(options, about, results)
+    try:
+        for number, scenario in enumerate(chosen):
+            def tell(text: str, number: int = number, name: str = scenario.name) -> None:
+                at = f"{time.monotonic() - begin:.0f} of {expected:.0f} s"
+                progress(f"[{at}] {number + 1}/{len(chosen)} {name}: {text}")
+            outcomes = measure(scenario, who, pace, tell)
+            progress("")
+            if not outcomes:
+                print(f"\n{scenario.title}  [{scenario.name}]: none of those peers takes part")
+                continue
+            results.append((scenario, outcomes))
+            print("\n" + report.table(scenario, outcomes), flush=True)
+            if not options.no_save:
+                LOCAL.mkdir(parents=True, exist_ok=True)
+                report.write_json(data, about, results)
+    finally:
+        if results and not options.no_save:
+            publish(data, about, results, is_complete(options) and len(results) == len(chosen))
     return all(outcome.trouble is None for _, outcomes in results for outcome in outcomes)
+
+
+def is_complete(options: argparse.Namespace) -> bool:
+    """Everything, at the usual pace: what is shown to others."""
+    return not (options.scenarios or options.quick or options.peers or options.seconds or options.rounds
+                or options.client)
+
+
+def publish(data: Path, about: dict[str, object], results: report.Results, complete: bool) -> None:
+    """The page with its charts. Only a complete run replaces those that are committed."""
+    if complete:
+        data = data.rename(RESULTS / data.name)
+    page.write(data.parent, data.name, about, results)
+    print(f"\nbench: charts and tables: {data.parent / 'README.md'}; every round: {data.name}")
 
 
 def progress(text: str) -> None:
@@ -121,17 +146,6 @@ def progress(text: str) -> None:
         print(f"\r\x1b[K{text[:110]}", end="", file=sys.stderr, flush=True)
     elif text:
         print(text, file=sys.stderr, flush=True)
-
-
-def save(options: argparse.Namespace, about: dict[str, object], results: list[tuple[Scenario, list[Outcome]]]) -> None:
-    """After each scenario, so that an interrupted run leaves what it has."""
-    name = options.name or (options.scenarios[0] if len(options.scenarios) == 1 else "quick" if options.quick else "all")
-    directory = places.BENCH / "results"
-    directory.mkdir(exist_ok=True)
-    report.write_json(directory / f"{about['date'][:10]}-{name}.json", about, results)
-    if charts.is_available():
-        scenario, outcomes = results[-1]
-        charts.draw(scenario, outcomes, directory / f"{scenario.name}.svg")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ run() {
   fi
 }
 
-run shellcheck "apt-get install shellcheck" shellcheck scripts/*.sh .ci/run
+run shellcheck "apt-get install shellcheck" shellcheck scripts/*.sh bench/*.sh .ci/run
+run pyflakes3 "apt-get install pyflakes3" pyflakes3 bench/run.py bench/lab bench/guard
 # Not the advisories: they come from the network, and what others find out must not break an unchanged tree.
 run cargo-deny "cargo install --locked cargo-deny" cargo-deny --all-features check --hide-inclusion-graph bans licenses sources

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FIGURE = HERE / "instructions.txt"
 TOLERANCE = 0.05  # of the figure
+TRIES = 3  # what goes by the clock only ever adds, more so on a busy machine: the lowest count is the truest
 SHORT, LONG = 500, 8500  # requests
 WARM_UP_WITHIN = 60.0  # seconds; valgrind makes the start slow
 ANSWER_WITHIN = 20.0
@@ -61,14 +62,13 @@ def main() -> int:
             count(program, LONG, ["--tool=callgrind", f"--callgrind-out-file={options.profile}"])
             print(f"guard: callgrind_annotate {options.profile}")
             return 0
-        found = per_request(program)
+        if options.update:
+            write(min(per_request(program) for _ in range(TRIES)))
+            return 0
+        return compare(program)
     except (Failed, OSError) as error:
         print(f"guard: {error}", file=sys.stderr)
         return 2
-    if options.update:
-        write(found)
-        return 0
-    return compare(found)
 
 
 def per_request(program: Path) -> int:
@@ -84,13 +84,16 @@ def count(program: Path, requests: int, tool: list[str] | None = None) -> int:
         servers = [serve(), serve()]
         port = free_port()
         routing = Path(directory, "tidegate.yaml")
-        routing.write_text(ROUTING.format(port=port, first=servers[0].getsockname()[1], second=servers[1].getsockname()[1]))
+        first, second = (server.getsockname()[1] for server in servers)
+        routing.write_text(ROUTING.format(port=port, first=first, second=second))
         said = Path(directory, "valgrind")
-        command = ["valgrind", *(tool or ["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={directory}/out"]),
-                   f"--log-file={said}", str(program), "run", "-c", str(routing), "--threads", "1", "--access-log", "off"]
+        counter = tool or ["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={directory}/out"]
+        command = ["valgrind", *counter, f"--log-file={said}",
+                   str(program), "run", "-c", str(routing), "--threads", "1", "--access-log", "off"]
         log = Path(directory, "log")
         with log.open("wb") as output:
-            proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                     start_new_session=True)
         try:
             ask(connected(port, proxy, log), requests)
             proxy.terminate()
@@ -172,26 +175,39 @@ def ask(connection: socket.socket, requests: int) -> None:
     connection.close()
 
 
-def compare(found: int) -> int:
-    written = next((line for line in FIGURE.read_text().splitlines() if line and not line.startswith("#")), "0")
-    figure = int(written.replace(",", ""))
-    change = found / figure - 1
-    print(f"guard: {found:,} instructions per request, {change:+.1%} from {figure:,}")
-    if abs(change) <= TOLERANCE:
-        return 0
-    if change < 0:
-        print("guard: that is better than the figure. Keep it: make guard UPDATE=1")
-        return 0
-    print(f"guard: a request has become dearer by more than {TOLERANCE:.0%}. See where: bench/guard/guard.py --profile FILE.\n"
-          "guard: if it is worth it, `make guard UPDATE=1`, and say why in the same commit.")
+def compare(program: Path) -> int:
+    """Counts again before it says that a request has become dearer."""
+    text = FIGURE.read_text()
+    figure = next((int(line.replace(",", "")) for line in text.splitlines() if line and not line.startswith("#")), None)
+    if not figure:
+        raise Failed(f"{FIGURE} has no figure: make guard UPDATE=1")
+    for _ in range(TRIES):
+        found = per_request(program)
+        change = found / figure - 1
+        print(f"guard: {found:,} instructions per request, {change:+.1%} from {figure:,}", flush=True)
+        if change <= TOLERANCE:
+            if change < -TOLERANCE:
+                print("guard: better than the figure. Keep it: make guard UPDATE=1")
+            return 0
+    print(f"guard: FAILED: a request has become dearer by more than {TOLERANCE:.0%}.\n"
+          "guard: where it goes: bench/guard/guard.py --profile FILE; callgrind_annotate FILE\n"
+          "guard: if it is worth it: make guard UPDATE=1, and say why in the same commit")
+    if compiler() not in text:
+        print(f"guard: the figure was counted with another compiler than {compiler()}: see {FIGURE.name}")
     return 1
 
 
+def compiler() -> str:
+    try:
+        return subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return "an unknown rustc"
+
+
 def write(found: int) -> None:
-    """The figure and the compiler that it holds for; the comment above them stays."""
-    rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
+    """The figure, and the compiler that it holds for."""
     FIGURE.write_text("# Instructions per request (bench/guard/guard.py). Changed with `make guard UPDATE=1`, in the commit that\n"
-                      f"# changes what a request costs. Counted with {rustc or 'an unknown rustc'}.\n{found:,}\n")
+                      f"# changes what a request costs. Counted with {compiler()}.\n{found:,}\n")
     print(f"guard: {FIGURE.name} now says {found:,} instructions per request")
 
 

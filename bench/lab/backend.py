@@ -38,11 +38,14 @@ class Backend:
         (directory / "sink.sock").unlink(missing_ok=True)
         listen = " ".join(f"listen {places.HOST}:{port} backlog=65535;" for port in ports)
         cpus = places.load_cpus()
+        for port in ports:
+            wire.must_be_free(port)
         config = directory / "nginx.conf"
         config.write_text(fill(places.BENCH / "backend" / "nginx.conf",
                                {"listen": listen, "dir": directory, "files": self.files, "workers": len(cpus)}))
         command = [places.needed("nginx"), "-p", str(directory), "-e", "stderr", "-c", str(config)]
         process = Process(name, places.pinned(",".join(map(str, cpus)), command), directory / "log")
         for port in ports:
-            eventually(f"{name} answers", lambda port=port: wire.status(port, "/health") == 200, READY_WITHIN, process)
+            eventually(f"{name} answers", lambda port=port: wire.answered_by(port, "/port") == str(port), READY_WITHIN,
+                       process)
         return process

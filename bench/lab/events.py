@@ -1,14 +1,14 @@
 """What happens in the middle of a load: a file is changed again and again, or a server is killed."""
 
 import threading
-import time
 from collections.abc import Callable
 
 from .backend import Backend
-from .peers import Peer, Setup
-from .process import Process
+from .peers import Peer, Setup, has_routes
+from .process import Process, eventually
 
 RELOAD_EVERY = 1.0  # seconds
+IN_FORCE_WITHIN = 10.0  # seconds for the last file of a round
 KILL_AT, RESTART_AT = 0.3, 0.7  # of the round
 
 
@@ -16,7 +16,8 @@ class Event:
     """Runs beside the load; what went wrong with it is raised at the end."""
 
     def __init__(self, happen: Callable[[threading.Event], int]):
-        self.times, self._error = 0, None
+        self.times = 0
+        self._error: Exception | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(happen,), daemon=True)
 
@@ -38,15 +39,18 @@ class Event:
 
 
 def reloads(peer: Peer, process: Process, setup: Setup) -> Event:
-    """Every second another file: now three routes more, now three less."""
+    """Every second another file, with three routes more or without. Counts those that are in force a second later."""
     def happen(over: threading.Event) -> int:
-        times = 0
-        while not over.wait(RELOAD_EVERY):
-            times += 1
-            peer.configure(setup, routes=3 * (times % 2))
-            if peer.reload:
-                peer.reload(process, setup)
-        return times
+        in_force = routes = 0
+        ended = False
+        while not ended:
+            routes = 3 - routes
+            peer.configure(setup, routes)
+            peer.reload(process, setup)
+            ended = over.wait(RELOAD_EVERY)
+            in_force += not ended and has_routes(setup.port, routes)
+        eventually(f"{peer.name}'s last file is in force", lambda: has_routes(setup.port, routes), IN_FORCE_WITHIN)
+        return in_force
     return Event(happen)
 
 
@@ -65,8 +69,3 @@ def kill(backend: Backend, seconds: float) -> Event:
 def nothing() -> Event:
     """An ordinary round."""
     return Event(lambda _over: 0)
-
-
-def settle() -> None:
-    """After an event, until checks have seen that all is well again."""
-    time.sleep(5.0)

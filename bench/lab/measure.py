@@ -1,21 +1,25 @@
 """A scenario, measured: everybody is started, then takes turns, round after round."""
 
+import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import events, idle, load, peers, places
+from . import events, idle, load, machine, peers, places
 from .backend import Backend
-from .process import Process
+from .process import Process, eventually
 from .scenario import Contender, Scenario
 
-SECONDS, ROUNDS = 4.0, 5
-WARM_UP_FIRST = 2.0  # seconds
+SECONDS, ROUNDS = 2.0, 5
+WARM_UP, WARM_UP_FIRST = 0.3, 1.0  # seconds
+RECOVERS_WITHIN = 30.0  # seconds, after a server was killed in somebody's turn
 IDLE_SETTLES = 3.0  # seconds in which what was needed only to connect may be given back
+# For the forecast, as measured: seconds that a start, a turn and ten thousand connections take beside their load.
+START_TAKES, TURN_TAKES, IDLE_TAKES = 0.3, 0.1, 5.5
 
 
 @dataclass(frozen=True)
@@ -24,33 +28,32 @@ class Pace:
 
     seconds: float | None = None
     rounds: int | None = None
-    warm_up: float = 1.0
     client: str | None = None
 
     def of(self, scenario: Scenario) -> "Pace":
         """What the command line says, or else the scenario, or else what is usual."""
-        return Pace(self.seconds or scenario.seconds or SECONDS, self.rounds or scenario.rounds or ROUNDS,
-                    self.warm_up, self.client)
+        return Pace(self.seconds or scenario.seconds or SECONDS, self.rounds or scenario.rounds or ROUNDS, self.client)
 
 
 @dataclass(frozen=True)
 class Round:
     """One turn. Times per request in microseconds, latencies in milliseconds, memory in MiB."""
 
-    rate: float
-    p50: float
-    p99: float
-    p999: float
-    slowest: float
-    cpu: float
-    cpu_user: float
-    cpu_system: float
-    busy: float  # share of its processor that it used
-    memory: float
     requests: int
     failed: int
+    memory: float
     failures: dict[str, int] = field(default_factory=dict)
     events: int = 0
+    rate: float = 0.0
+    p50: float = 0.0
+    p99: float = 0.0
+    p999: float = 0.0
+    slowest: float = 0.0
+    cpu: float = 0.0
+    cpu_user: float = 0.0
+    cpu_system: float = 0.0
+    busy: float = 0.0  # share of its processor that it used
+    disturbed: float = 0.0  # share of a processor that programs beside the lab, or other virtual machines, took
     per_connection: float = 0.0  # KiB
 
 
@@ -60,18 +63,25 @@ class Outcome:
 
     label: str
     peer: str
-    version: str
-    commands: dict[str, list[str]]
+    version: str = "?"
+    commands: dict[str, list[str]] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
     trouble: str | None = None
 
-    def middle(self, metric: str) -> float | None:
-        """The median."""
-        values = self.values(metric)
-        return statistics.median(values) if values else None
+    @contextlib.contextmanager
+    def troubles(self) -> Iterator[None]:
+        """What goes wrong with one is an outcome too, and does not spoil the others'."""
+        try:
+            yield
+        except Exception as error:
+            self.trouble = f"{type(error).__name__}: {error}"
 
     def values(self, metric: str) -> list[float]:
         return [getattr(turn, metric) for turn in self.rounds]
+
+    def middle(self, metric: str) -> float:
+        """The median; 0 if there is no round."""
+        return statistics.median(self.values(metric) or [0.0])
 
     def failed(self) -> int:
         return sum(turn.failed for turn in self.rounds)
@@ -92,67 +102,77 @@ class _Running:
     outcome: Outcome
 
 
+def takes(scenario: Scenario, wanted: list[str], pace: Pace) -> float:
+    """About how many seconds."""
+    pace = pace.of(scenario)
+    contenders = len(scenario.contenders(wanted))
+    if scenario.idle:
+        return contenders * (START_TAKES + IDLE_TAKES)
+    return contenders * (START_TAKES + WARM_UP_FIRST + pace.rounds * (WARM_UP + pace.seconds + TURN_TAKES))
+
+
 def measure(scenario: Scenario, wanted: list[str], pace: Pace, tell: Callable[[str], None]) -> list[Outcome]:
     """All contenders, interleaved."""
     pace = pace.of(scenario)
+    outcomes = []
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-lab-")))
         directory.chmod(0o755)
         backend = Backend(directory / "backend")
         stack.callback(lambda: (backend.first.end(), backend.second.end()))
-        if scenario.idle:
-            return [_alone(scenario, contender, directory, tell) for contender in scenario.contenders(wanted)]
         running = []
         for number, contender in enumerate(scenario.contenders(wanted)):
             tell(f"starting {contender.label}")
-            running.append(_start(contender, directory, places.FIRST_PEER_PORT + number, stack))
+            outcomes.append(Outcome(contender.label, contender.peer))
+            with outcomes[-1].troubles():
+                if scenario.idle:
+                    _alone(scenario, contender, directory, outcomes[-1], tell)
+                else:
+                    running.append(_start(scenario, contender, directory, number, outcomes[-1], stack))
         for number in range(pace.rounds):
-            for one in running:
+            # Everybody comes after everybody: nobody always follows the same one.
+            first = number % max(1, len(running))
+            for one in running[first:] + running[:first]:
                 if one.outcome.trouble is None:
                     tell(f"round {number + 1} of {pace.rounds}: {one.contender.label}")
-                    _turn(scenario, one, pace, number, backend, directory)
-        return [one.outcome for one in running]
+                    with one.outcome.troubles():
+                        _turn(scenario, one, pace, backend, directory)
+    return outcomes
 
 
-def _start(contender: Contender, directory: Path, port: int, stack: ExitStack) -> _Running:
+def _start(scenario: Scenario, contender: Contender, directory: Path, number: int, outcome: Outcome,
+           stack: ExitStack) -> _Running:
     peer = peers.BY_NAME[contender.peer]
-    own = directory / f"{port}-{peer.name}"
-    own.mkdir()
-    setup = peers.Setup(own, port, contender.access_log)
+    port = places.FIRST_PEER_PORT + number
+    setup = peers.Setup(directory / f"{port}-{contender.peer}", port, contender.access_log, bool(scenario.streams))
+    setup.directory.mkdir()
+    outcome.version = peer.version_text()
     peer.configure(setup, contender.routes)
     process = peer.start(setup)
     stack.callback(process.end)
-    return _Running(contender, peer, setup, process,
-                    Outcome(contender.label, peer.name, peer.version_text(), {"proxy": process.command}))
+    outcome.commands["proxy"] = process.command
+    return _Running(contender, peer, setup, process, outcome)
 
 
-def _turn(scenario: Scenario, one: _Running, pace: Pace, number: int, backend: Backend, directory: Path) -> None:
-    """What goes wrong is an outcome too, and does not spoil the others'."""
-    try:
-        load.run(scenario.work(one.contender), one.setup.port, WARM_UP_FIRST if number == 0 else pace.warm_up,
-                 directory, pace.client)
-        one.outcome.rounds.append(_round(scenario, one, pace, backend, directory))
-        one.process.check()
-    except Exception as error:
-        one.outcome.trouble = f"{type(error).__name__}: {error}"
-
-
-def _round(scenario: Scenario, one: _Running, pace: Pace, backend: Backend, directory: Path) -> Round:
-    before, begin = one.process.cpu(), time.monotonic()
+def _turn(scenario: Scenario, one: _Running, pace: Pace, backend: Backend, directory: Path) -> None:
+    eventually("both servers have their turn again", lambda: peers.does_the_work(one.setup.port), RECOVERS_WITHIN,
+               one.process)
+    work, port = scenario.work(one.contender), one.setup.port
+    load.run(work, port, WARM_UP if one.outcome.rounds else WARM_UP_FIRST, directory, pace.client)
     with _event(scenario, one, pace, backend) as event:
-        result = load.run(scenario.work(one.contender), one.setup.port, pace.seconds, directory, pace.client)
+        others = machine.Others()
+        before = one.process.cpu()
+        result = load.run(work, port, pace.seconds, directory, pace.client)
         # Before the event ends: its last step may be under way.
-        used, elapsed = one.process.cpu() - before, time.monotonic() - begin
-        memory = one.process.memory()
+        used, memory, disturbed = one.process.cpu() - before, one.process.memory(), others.share()
+    one.process.check()
     one.outcome.commands["client"] = result.command
-    if scenario.event:
-        events.settle()
     each = 1e6 / max(1, result.requests)
-    return Round(
-        rate=result.requests / result.seconds, p50=result.p50, p99=result.p99, p999=result.p999,
-        slowest=result.slowest, cpu=(used.user + used.system) * each, cpu_user=used.user * each,
-        cpu_system=used.system * each, busy=(used.user + used.system) / elapsed, memory=memory / 2**20,
-        requests=result.requests, failed=sum(result.failures.values()), failures=result.failures, events=event.times)
+    one.outcome.rounds.append(Round(
+        requests=result.requests, failed=sum(result.failures.values()), failures=result.failures, events=event.times,
+        rate=result.requests / result.seconds, p50=result.p50, p99=result.p99, p999=result.p999, slowest=result.slowest,
+        cpu=(used.user + used.system) * each, cpu_user=used.user * each, cpu_system=used.system * each,
+        busy=(used.user + used.system) / result.seconds, disturbed=disturbed, memory=memory / 2**20))
 
 
 def _event(scenario: Scenario, one: _Running, pace: Pace, backend: Backend) -> events.Event:
@@ -163,22 +183,18 @@ def _event(scenario: Scenario, one: _Running, pace: Pace, backend: Backend) -> e
     return events.nothing()
 
 
-def _alone(scenario: Scenario, contender: Contender, directory: Path, tell: Callable[[str], None]) -> Outcome:
+def _alone(scenario: Scenario, contender: Contender, directory: Path, outcome: Outcome,
+           tell: Callable[[str], None]) -> None:
     """Idle connections to one at a time: they cost the machine more than the proxy."""
     with ExitStack() as stack:
-        tell(f"starting {contender.label}")
-        one = _start(contender, directory, places.FIRST_PEER_PORT, stack)
-        try:
-            with idle.held(one.setup.port, 100):
-                pass  # so that what the first connections bring is not counted
-            before = one.process.memory()
-            tell(f"{contender.label}: opening {scenario.connections:,} connections")
-            with idle.held(one.setup.port, scenario.connections) as (standing, failed):
-                time.sleep(IDLE_SETTLES)
-                after = one.process.memory()
-            one.outcome.rounds.append(Round(
-                0, 0, 0, 0, 0, 0, 0, 0, 0, after / 2**20, standing, failed, {"connection": failed} if failed else {},
-                per_connection=(after - before) / 1024 / max(1, standing)))
-        except Exception as error:
-            one.outcome.trouble = f"{type(error).__name__}: {error}"
-        return one.outcome
+        one = _start(scenario, contender, directory, 0, outcome, stack)
+        with idle.held(one.setup.port, 100):
+            pass  # so that what the first connections bring is not counted
+        before = one.process.memory()
+        tell(f"{contender.label}: opening {scenario.connections:,} connections")
+        with idle.held(one.setup.port, scenario.connections) as (standing, failed):
+            time.sleep(IDLE_SETTLES)
+            after = one.process.memory()
+        outcome.rounds.append(Round(
+            requests=standing, failed=failed, failures={"connection": failed} if failed else {}, memory=after / 2**20,
+            per_connection=(after - before) / 1024 / max(1, standing)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import places, wire
-from .process import Process, eventually
+from .process import Broken, Process, eventually
 from .template import fill
 
 READY_WITHIN = 20.0  # seconds; ten thousand routes take some of them a while
@@ -23,6 +23,7 @@ class Setup:
     directory: Path
     port: int
     access_log: bool = False
+    http2: bool = False
 
     @property
     def listen(self) -> str:
@@ -31,7 +32,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Peer:
-    """A load balancer. `files` are the templates in peers/NAME/, the one with the routes first."""
+    """A load balancer. `files` are the templates in peers/NAME/."""
 
     name: str
     program: str
@@ -41,67 +42,85 @@ class Peer:
     env: dict[str, str] = field(default_factory=dict)
     reload: Callable[[Process, Setup], None] | None = None
     routes_file: str | None = None  # a file of its own for the routes
+    http2: bool = False  # without TLS, by prior knowledge
 
     def path(self) -> str | None:
         return places.program(self.program)
 
     def version_text(self) -> str:
-        """The line of its own words that has a number in it."""
+        """The first number with a dot in its own words."""
         if not self.version:
-            return pingora_version()
-        said = subprocess.run([places.needed(self.program), *self.version], capture_output=True, text=True, timeout=20)
-        lines = (said.stdout + said.stderr).splitlines()
-        return next((line.strip() for line in lines if re.search(r"\d+\.\d+", line)), "?")[:100]
+            return _pingora_version()
+        path = places.needed(self.program)
+        said = subprocess.run([path, *self.version], capture_output=True, text=True, timeout=20)
+        found = re.search(r"\d+\.\d[\w.+-]*", (said.stdout + said.stderr).replace(path, ""))
+        return found[0] if found else "?"
 
     def configure(self, setup: Setup, routes: int) -> None:
         """Writes its files, with some routes beside the two that everybody has."""
         folder = places.BENCH / "peers" / self.name
-        if not self.files:
-            return
         values = _values(setup)
-        lines = [_route(folder, number, values) for number in range(routes)]
+        lines = [_route(folder, values, number) for number in range(routes) if self.files]
         with_routes = folder / "with-routes"
-        rule = fill(with_routes, values) if routes and with_routes.exists() else ""
+        values |= {"routes": "\n".join(lines),
+                   "route_names": "".join(f', "{_name(number)}"' for number in range(routes)),
+                   "with_routes": fill(with_routes, values) if routes and with_routes.exists() else ""}
         if self.routes_file:
             _replace(setup.directory / self.routes_file, "\n".join(lines) + "\n")
         for file in self.files:
-            _replace(setup.directory / file, fill(folder / file, {**values, "routes": "\n".join(lines), "with_routes": rule}))
+            _replace(setup.directory / file, fill(folder / file, values))
 
     def start(self, setup: Setup) -> Process:
-        """Runs it on its own processor until it answers on both routes."""
+        """Runs it on the proxy's processor until it does the work."""
+        wire.must_be_free(setup.port)
         command = places.pinned(places.proxy_cpus(), self.command(places.needed(self.program), setup))
-        if self.name == "tidegate":
-            command += ["--access-log", "on" if setup.access_log else "off"]
         process = Process(self.name, command, setup.directory / "log", self.env, setup.directory / "access.log")
-        eventually(f"{self.name} answers", lambda: does_the_work(setup.port), READY_WITHIN, process)
+        try:
+            eventually(f"{self.name} does the work", lambda: does_the_work(setup.port), READY_WITHIN, process)
+        except Broken:
+            process.end()
+            raise
         return process
 
 
 def does_the_work(port: int) -> bool:
-    """Both routes are there. Who asks twice in a row has asked both servers."""
-    return all(wire.ask(port, path) == (200, b"hello, world\n") for path in ("/api/hello", "/api/hello", "/"))
+    """Both routes lead where they should, and both API servers have their turn."""
+    return (wire.ask(port, "/api/hello") == (200, b"hello, world\n")
+            and wire.answered_by(port, "/port") == str(places.FRONTEND_PORT)
+            and {wire.answered_by(port, "/api/port") for _ in range(4)} == set(map(str, places.API_PORTS)))
+
+
+def has_routes(port: int, routes: int) -> bool:
+    """Whether the file in force is the one with added routes: without them, such a path is the front-end's."""
+    answered = wire.answered_by(port, f"{route_path(0)}/port")
+    return answered in (map(str, places.API_PORTS) if routes else (str(places.FRONTEND_PORT),))
 
 
 def route_path(number: int) -> str:
     """The path of a route that was added."""
-    return f"/service-{number:05d}"
+    return f"/{_name(number)}"
 
 
-def pingora_version() -> str:
+def _name(number: int) -> str:
+    return f"service-{number:05d}"
+
+
+def _pingora_version() -> str:
     """Of what the yardstick is built from."""
     lock = (places.ROOT / "Cargo.lock").read_text()
     found = re.search(r'name = "pingora-proxy"\nversion = "([^"]+)"', lock)
-    return f"bare Pingora {found[1]}" if found else "bare Pingora"
+    return f"Pingora {found[1]}" if found else "?"
 
 
-def _route(folder: Path, number: int, values: dict[str, object]) -> str:
-    return fill(folder / "route", {**values, "name": f"service-{number:05d}", "path": route_path(number)}).rstrip("\n")
+def _route(folder: Path, values: dict[str, object], number: int) -> str:
+    return fill(folder / "route", {**values, "name": _name(number), "path": route_path(number)}).rstrip("\n")
 
 
 def _values(setup: Setup) -> dict[str, object]:
     api_1, api_2 = places.API_PORTS
     return {
-        "at": "@", "dir": setup.directory, "listen": setup.listen, "port": setup.port, "admin_port": setup.port + 100,
+        "at": "@", "http2": "" if setup.http2 else "#", "dir": setup.directory,
+        "listen": setup.listen, "port": setup.port, "admin_port": setup.port + 100,
         "api_1": f"{places.HOST}:{api_1}", "api_2": f"{places.HOST}:{api_2}",
         "frontend": f"{places.HOST}:{places.FRONTEND_PORT}",
         "api_1_port": api_1, "api_2_port": api_2, "frontend_port": places.FRONTEND_PORT,
@@ -138,23 +157,28 @@ ONE = {"GOMAXPROCS": "1"}  # for programs in Go: as many threads as they have pr
 
 PEERS: tuple[Peer, ...] = (
     Peer("tidegate", "tidegate", ("tidegate.yaml",),
-         lambda path, setup: [path, "run", "-c", str(setup.directory / "tidegate.yaml"), "--threads", "1"],
-         reload=_watches),
+         lambda path, setup: [path, "run", "-c", str(setup.directory / "tidegate.yaml"), "--threads", "1",
+                              "--access-log", "on" if setup.access_log else "off"],
+         reload=_watches, http2=True),
     Peer("bare", "tidegate-bare", (), lambda path, setup: [path, setup.listen, *_servers()], version=()),
+    Peer("pingap", "pingap", ("pingap.toml",),
+         lambda path, setup: [path, "-c", str(setup.directory / "pingap.toml"), "--autoreload"],
+         reload=_watches, http2=True),
     Peer("nginx", "nginx", ("nginx.conf",),
-         lambda path, setup: [path, "-p", str(setup.directory), "-e", "stderr", "-c", str(setup.directory / "nginx.conf")],
+         lambda path, setup: [path, "-p", str(setup.directory), "-e", "stderr",
+                              "-c", str(setup.directory / "nginx.conf")],
          version=("-v",), reload=_by_signal(signal.SIGHUP)),
     Peer("haproxy", "haproxy", ("haproxy.cfg",),
          lambda path, setup: [path, "-W", "-f", str(setup.directory / "haproxy.cfg")],
-         version=("-v",), reload=_by_signal(signal.SIGUSR2), routes_file="routes.map"),
+         version=("-v",), reload=_by_signal(signal.SIGUSR2), routes_file="routes.map", http2=True),
     Peer("envoy", "envoy", ("envoy.yaml",),
          lambda path, setup: [path, "-c", str(setup.directory / "envoy.yaml"), "--concurrency", "1",
-                              "--log-level", "error", "--disable-hot-restart"]),
+                              "--log-level", "error", "--disable-hot-restart"], http2=True),
     Peer("traefik", "traefik", ("routing.yaml", "traefik.yaml"),
          lambda path, setup: [path, f"--configFile={setup.directory / 'traefik.yaml'}"],
-         version=("version",), env=ONE, reload=_watches),
+         version=("version",), env=ONE, reload=_watches, http2=True),
     Peer("caddy", "caddy", ("Caddyfile",),
          lambda path, setup: [path, "run", "--config", str(setup.directory / "Caddyfile"), "--adapter", "caddyfile"],
-         version=("version",), env=ONE, reload=_caddy_load),
+         version=("version",), env=ONE, reload=_caddy_load, http2=True),
 )
 BY_NAME = {peer.name: peer for peer in PEERS}

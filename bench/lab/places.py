@@ -1,6 +1,7 @@
-"""Where things are: directories, ports, processors."""
+"""Where things are: directories, ports, processors, and how many files may be open."""
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ HOST = "127.0.0.1"
 API_PORTS = (18101, 18102)
 FRONTEND_PORT = 18103
 FIRST_PEER_PORT = 18200
+FILES = 40_000  # open at once; far more would make some programs reserve memory for all of them
 
 
 class Missing(Exception):
@@ -42,9 +44,27 @@ def proxy_cpus() -> str:
 
 
 def load_cpus() -> list[int]:
-    """The others, for clients and servers; the same one where there is no other, which makes results worthless."""
+    """Up to three others, for the client and the servers: of other cores than the proxy's, as far as there are any."""
     mine = sorted(os.sched_getaffinity(0))
-    return mine[1:] or mine
+    others = [cpu for cpu in mine[1:] if cpu not in siblings()] or mine[1:] or mine
+    return others[:3]
+
+
+def siblings() -> list[int]:
+    """The processors that are threads of the proxy's core, its own included."""
+    try:
+        text = Path(f"/sys/devices/system/cpu/cpu{proxy_cpus()}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return [int(proxy_cpus())]
+    ranges = [[int(end) for end in part.split("-")] for part in text.strip().split(",")]
+    return [cpu for ends in ranges for cpu in range(ends[0], ends[-1] + 1)]
+
+
+def allow_files() -> None:
+    """Lifts the limit of open files for this program and all that it starts: shells often set it to 1,024."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    allowed = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def pinned(cpus: str, command: list[str]) -> list[str]:

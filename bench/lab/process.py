@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,30 +75,37 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def tree(self) -> list[int]:
-        """It and all its descendants."""
-        children: dict[int, list[int]] = {}
-        for pid, fields in _stats():
-            children.setdefault(int(fields[1]), []).append(pid)
-        found, todo = [], [self.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo.extend(children.get(pid, []))
-        return found
-
     def cpu(self) -> Cpu:
-        """What the group has used so far: live processes, and children that ended and were waited for."""
-        tree, user, system = set(self.tree()), 0, 0
-        for pid, fields in _stats():
-            if pid in tree:
-                user += int(fields[11]) + int(fields[13])
-                system += int(fields[12]) + int(fields[14])
-        return Cpu(user / TICKS, system / TICKS)
+        """What it has used so far."""
+        return cpu_of(self.pid)
 
     def memory(self) -> int:
         """Bytes of resident memory, what is shared divided among those that share it (Pss)."""
-        return sum(_pss(pid) for pid in self.tree())
+        return sum(_pss(pid) for pid in _tree(self.pid))
+
+
+def cpu_of(root: int) -> Cpu:
+    """Of a process and its descendants: those that live, and those that ended and were waited for."""
+    user = system = 0
+    for fields in _tree(root).values():
+        user += int(fields[11]) + int(fields[13])
+        system += int(fields[12]) + int(fields[14])
+    return Cpu(user / TICKS, system / TICKS)
+
+
+def _tree(root: int) -> dict[int, list[str]]:
+    """What /proc says about a process and all its descendants."""
+    stats = dict(_stats())
+    children: dict[int, list[int]] = {}
+    for pid, fields in stats.items():
+        children.setdefault(int(fields[1]), []).append(pid)
+    found, todo = {}, [root]
+    while todo:
+        pid = todo.pop()
+        if pid in stats:
+            found[pid] = stats[pid]
+        todo += children.get(pid, [])
+    return found
 
 
 def _stats() -> Iterator[tuple[int, list[str]]]:
@@ -118,7 +125,7 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def eventually(what: str, done, within: float, process: Process | None = None) -> None:
+def eventually(what: str, done: Callable[[], bool], within: float, process: Process | None = None) -> None:
     """Waits until something holds."""
     deadline = time.monotonic() + within
     while not done():

@@ -1,6 +1,8 @@
 """The outcome as a table for people and as JSON for programs."""
 
 import json
+import statistics
+from collections import Counter
 from pathlib import Path
 
 from .measure import Outcome
@@ -10,6 +12,11 @@ from .scenario import Scenario
 METRICS = {"cpu": ("cpu", "CPU per request"), "memory": ("per_connection", "memory per connection"),
            "p99": ("p99", "p99")}
 CLIENT_BOUND = 0.9  # of its processor: below it, the client and not the proxy sets the rate
+BEHIND = 0.98  # of the rate that was asked for
+DISTURBED = 0.1  # of a processor
+Results = list[tuple[Scenario, list[Outcome]]]
+Ratios = dict[str, dict[str, float]]
+EVENTS = {"reload": "new files in force within a second", "kill": "times a server killed and started again"}
 
 
 def table(scenario: Scenario, outcomes: list[Outcome]) -> str:
@@ -22,10 +29,21 @@ def table(scenario: Scenario, outcomes: list[Outcome]) -> str:
 
 
 def ratio(outcome: Outcome, other: Outcome, scenario: Scenario) -> float | None:
-    """How many times the other's cost."""
+    """How many times the other's cost: the median over the rounds, each compared with the other's of the same time."""
     metric = METRICS[scenario.compare][0]
-    mine, theirs = outcome.middle(metric), other.middle(metric)
-    return mine / theirs if mine and theirs else None
+    found = [mine / theirs for mine, theirs in zip(outcome.values(metric), other.values(metric)) if theirs]
+    return statistics.median(found) if found else None
+
+
+def ratios(results: Results, base: str) -> Ratios:
+    """By peer and scenario: how many times one peer's cost everybody's is."""
+    found: Ratios = {}
+    for scenario, outcomes in results:
+        other = next((outcome for outcome in outcomes if outcome.peer == base), None)
+        for outcome in outcomes:
+            if other and (value := ratio(outcome, other, scenario)):
+                found.setdefault(outcome.label, {})[scenario.name] = value
+    return found
 
 
 def _load_rows(scenario: Scenario, outcomes: list[Outcome]) -> tuple[list[str], list[list[str]]]:
@@ -83,32 +101,52 @@ def _columns(heads: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _remarks(scenario: Scenario, outcomes: list[Outcome]) -> list[str]:
-    name = METRICS[scenario.compare][1]
-    lines = ["", f"Medians of {max((len(one.rounds) for one in outcomes), default=0)} rounds; ratios are of {name}."]
-    first = outcomes[0] if outcomes else None
-    if first and _is_one_each(outcomes):
+    rounds = max(len(one.rounds) for one in outcomes)
+    words = f"Medians of {rounds} rounds" if rounds > 1 else "One round" if rounds else "No round"
+    lines = ["", f"{words}; ratios are of {METRICS[scenario.compare][1]}."]
+    first = outcomes[0]
+    if _is_one_each(outcomes):
         told = [f"{value:.2f} × {one.label}" for one in outcomes[1:] if (value := ratio(first, one, scenario))]
         if told:
             lines.append(f"{first.label}: {', '.join(told)}")
-    slow = [one.label for one in outcomes if one.rounds and (one.middle("busy") or 0) < CLIENT_BOUND]
-    if slow and not scenario.idle and not scenario.rate:
-        lines.append(f"Not at their limit (the client was): {', '.join(slow)}. Compare their CPU, not their requests/s.")
+    measured = [one for one in outcomes if one.rounds and not scenario.idle]
+    if slow := [one.label for one in measured if not scenario.rate and one.middle("busy") < CLIENT_BOUND]:
+        lines.append(f"Not at their limit (the client was): {', '.join(slow)}. Compare CPU, not requests/s.")
+    if late := [one.label for one in measured if scenario.rate and one.middle("rate") < scenario.rate * BEHIND]:
+        lines.append(f"Behind the {scenario.rate:,} requests/s that were due: {', '.join(late)}.")
+    taken = max((one.middle("disturbed") for one in measured), default=0)
+    if taken > DISTURBED:
+        lines.append(f"Others took up to {taken:.0%} of a processor meanwhile (median of a peer's rounds): repeat.")
     for outcome in outcomes:
-        kinds: dict[str, int] = {}
-        for turn in outcome.rounds:
-            for kind, count in turn.failures.items():
-                kinds[kind] = kinds.get(kind, 0) + count
-        if kinds:
-            lines.append(f"{outcome.label} failed: " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.items()))
-        if scenario.event and outcome.rounds:
-            lines.append(f"{outcome.label}: {scenario.event} happened {sum(turn.events for turn in outcome.rounds)} times")
-        if outcome.trouble:
-            lines.append(f"{outcome.label} stopped: {outcome.trouble}")
+        lines += _own_remarks(scenario, outcome)
     return lines
 
 
-def write_json(path: Path, about: dict[str, object], results: list[tuple[Scenario, list[Outcome]]]) -> None:
-    """Everything that was measured, with where and how."""
-    scenarios = [{"name": scenario.name, "title": scenario.title, "about": scenario.about, "compare": scenario.compare,
-                  "contenders": [outcome.to_json() for outcome in outcomes]} for scenario, outcomes in results]
-    path.write_text(json.dumps({**about, "scenarios": scenarios}, indent=1, ensure_ascii=False) + "\n")
+def _own_remarks(scenario: Scenario, outcome: Outcome) -> list[str]:
+    lines = []
+    kinds: Counter[str] = Counter()
+    for turn in outcome.rounds:
+        kinds.update(turn.failures)
+    if kinds:
+        lines.append(f"{outcome.label} failed: " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.items()))
+    if scenario.event and outcome.rounds:
+        lines.append(f"{outcome.label}: {sum(turn.events for turn in outcome.rounds)} {EVENTS[scenario.event]}")
+    if outcome.trouble:
+        lines.append(f"{outcome.label} stopped: {outcome.trouble}")
+    return lines
+
+
+def write_json(path: Path, about: dict[str, object], results: Results) -> None:
+    """Everything that was measured, with where and how; a line for each contender."""
+    lines = ["  " + json.dumps(_rounded({"scenario": scenario.name, **outcome.to_json()}), ensure_ascii=False)
+             for scenario, outcomes in results for outcome in outcomes]
+    head = json.dumps({**about, "results": []}, indent=1, ensure_ascii=False).removesuffix("]\n}")
+    path.write_text(head + "\n" + ",\n".join(lines) + "\n ]\n}\n")
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import peers, places
-from .load import PATHS_MAX, Work
+from .load import Work
 
 
 class Unknown(Exception):
@@ -45,6 +45,7 @@ class Scenario:
     rate: int | None = None  # requests/s; none: as fast as they are answered
     seconds: float | None = None  # a round; none: what the run says
     rounds: int | None = None
+    streams: int = 0  # of HTTP/2 without TLS, at a time on each connection; 0: HTTP/1.1
     event: str | None = None  # `reload` or `kill`, in the middle of the load
     idle: bool = False  # connections that wait, instead of a load
     peers: tuple[str, ...] = ()  # none: all
@@ -53,20 +54,21 @@ class Scenario:
     compare: str = "cpu"  # what the chart shows: `cpu`, `memory` or `p99`
 
     def contenders(self, wanted: list[str]) -> list[Contender]:
-        """All forms of all peers."""
-        names = [peer.name for peer in peers.PEERS if peer.name in wanted and peer.name in (self.peers or wanted)]
+        """All forms of all peers that can do what is asked."""
+        able = [peer for peer in peers.PEERS
+                if (peer.reload or self.event != "reload") and (peer.http2 or not self.streams)]
+        names = [peer.name for peer in able if peer.name in wanted and peer.name in (self.peers or wanted)]
         return [Contender(name, routes, log) for name in names for routes in self.routes for log in self.access_log]
 
     def work(self, contender: Contender) -> Work:
-        """With routes of its own, every route is asked in turn, as far as they fit."""
+        """With routes of its own, every route is asked in turn."""
         paths: tuple[str, ...] = (self.path,)
         if contender.routes:
-            step = max(1, contender.routes // PATHS_MAX)
             # Not in their order: the next one must not be in the same cache line.
-            numbers = range(0, contender.routes, step)
-            spread = sorted(numbers, key=lambda number: number * 7919 % contender.routes)
+            spread = sorted(range(contender.routes), key=lambda number: number * 7919 % contender.routes)
             paths = tuple(f"{peers.route_path(number)}/hello" for number in spread)
-        return Work(self.connections, paths, self.method, self.body, self.headers, self.new_connections, self.rate)
+        return Work(self.connections, paths, self.method, self.body, self.headers, self.new_connections, self.rate,
+                    self.streams)
 
 
 def load_all() -> dict[str, Scenario]:

@@ -1,4 +1,7 @@
-"""Configuration files from templates: `@name@` is replaced, everything else is the peer's own language."""
+"""Configuration files from templates: `@name@` is replaced, everything else is the peer's own language.
+
+`@http2@` opens a comment unless HTTP/2 is asked for: all of those languages that need it have the same comments.
+"""
 
 import re
 from pathlib import Path

@@ -5,23 +5,27 @@
 //! takes them for the truth.
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{HOST, VIA};
+use http::header::{HOST, HeaderName, VIA};
+use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
 
-use super::Exchange;
 use super::receive::REQUEST_ID;
+use super::{Exchange, fields};
 use crate::error::Failure;
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
-const FORWARDED_HOST: &str = "x-forwarded-host";
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const ID: HeaderName = HeaderName::from_static(REQUEST_ID);
+
+/// As many are added.
+const ADDED: usize = 5;
 
 /// What a client may say about where it came from. We say it in the first three; the others mean the same to some servers.
 pub const CLAIMS: [&str; 6] = [
-    FORWARDED_FOR,
-    FORWARDED_PROTO,
-    FORWARDED_HOST,
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
     "forwarded",
     "x-real-ip",
     "x-forwarded-port",
@@ -43,30 +47,32 @@ pub fn forward(
     if received < http::Version::HTTP_2 {
         to_origin_form(request)?;
     }
+    let via = if received == http::Version::HTTP_2 {
+        VIA_HTTP2
+    } else {
+        VIA_HTTP1
+    };
+    fields::change(request, |fields| add(fields, via, exchange))
+}
+
+fn add(fields: &mut HeaderMap, via: HeaderValue, exchange: &Exchange) {
     if exchange.claims_origin {
         for name in CLAIMS {
-            request.remove_header(name);
+            fields.remove(name);
         }
     }
+    fields.reserve(ADDED);
     if let Some(client) = &exchange.client {
-        request.append_header(FORWARDED_FOR, client.text.clone())?;
+        fields.insert(FORWARDED_FOR, client.text.clone());
     }
-    request.append_header(FORWARDED_PROTO, HeaderValue::from_static("http"))?;
-    if let Some(host) = request.headers.get(HOST).cloned() {
-        request.append_header(FORWARDED_HOST, host)?;
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    if let Some(host) = fields.get(HOST).cloned() {
+        fields.insert(FORWARDED_HOST, host);
     }
     if let Some(id) = &exchange.id {
-        request.insert_header(REQUEST_ID, id.clone())?;
+        fields.insert(ID, id.clone());
     }
-    request.append_header(
-        VIA,
-        if received == http::Version::HTTP_2 {
-            VIA_HTTP2
-        } else {
-            VIA_HTTP1
-        },
-    )?;
-    Ok(())
+    fields.append(VIA, via);
 }
 
 /// A whole URL is for proxies; a server is sent its path (RFC 9112, section 3.2.1). Pingora has seen to it that `Host` names

@@ -9,8 +9,11 @@
 //! | `answer` | what the client is sent: hop-by-hop headers, id, `Via` | |
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
+//!
+//! `fields` is how they change the fields of a request.
 
 pub mod answer;
+pub mod fields;
 pub mod finish;
 pub mod forward;
 pub mod receive;

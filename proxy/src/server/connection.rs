@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -68,12 +69,22 @@ pub(super) struct Refusal {
 #[derive(Debug)]
 pub(super) struct Progress {
     client: Client,
+    /// Bytes of the requests so far, as far as their heads tell.
+    used: AtomicU64,
     stage: AtomicCell<Stage>,
     /// There is one at most: the connection ends with it.
     refusal: OnceLock<Refusal>,
 }
 
 impl Progress {
+    /// A head is complete. `length` is the whole request's, unless only its end tells that.
+    pub(super) fn begin_request(&self, length: Option<u64>) {
+        self.set(Stage::Request);
+        let used = self.used.load(Ordering::Relaxed);
+        let used = length.map_or(u64::MAX, |length| used.saturating_add(length));
+        self.used.store(used, Ordering::Relaxed);
+    }
+
     /// Who is at the other end.
     pub(super) fn client(&self) -> &Client {
         &self.client
@@ -119,6 +130,8 @@ pub(super) struct Connection {
     bounds: Bounds,
     /// Runs while a request is waited for, and while its head is on its way.
     patience: Patience,
+    /// Bytes that were read.
+    read: u64,
     /// Bytes of the head so far; once it is complete, also what came of the body with its end.
     head: usize,
     /// Complete lines of the head so far.
@@ -147,14 +160,31 @@ impl Connection {
             digest: Arc::new(digest),
             progress: Arc::new(Progress {
                 client: Client::new(client.ip()),
+                used: AtomicU64::new(0),
                 stage: AtomicCell::new(stage),
                 refusal: OnceLock::new(),
             }),
             bounds,
             patience: Patience::default(),
+            read: 0,
             head: 0,
             lines: 0,
         }
+    }
+
+    /// Waits for the next request; none comes when the client has been silent for too long.
+    pub(super) async fn next_request(&mut self) -> bool {
+        // What was read ahead lies with Pingora. Where it cannot be told apart, Pingora waits.
+        if self.read != self.progress.used.load(Ordering::Relaxed) {
+            return true;
+        }
+        self.progress.set(Stage::Waiting);
+        let keep_alive = self.bounds.timeouts.keep_alive;
+        std::future::poll_fn(|cx| match self.socket.poll_read_ready(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => self.patience.poll(keep_alive, cx).map(|()| false),
+        })
+        .await
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {
@@ -177,6 +207,7 @@ impl Connection {
 
     /// Bytes have come.
     fn note_read(&mut self, bytes: &[u8]) {
+        self.read += bytes.len() as u64;
         match self.progress.get() {
             Stage::Waiting => {
                 self.patience.renew();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Progress, Stage};
 use super::gateway::Gateway;
@@ -36,6 +38,8 @@ pub(super) struct Front {
     log: Arc<AccessLog>,
     timeouts: ClientTimeouts,
     options: HttpServerOptions,
+    /// Cancelled when a connection that waits for a request is no longer waited for.
+    unwanted: CancellationToken,
     /// HTTP/2 requests that are being served.
     streams: watch::Sender<usize>,
 }
@@ -55,18 +59,19 @@ impl Front {
         proxy: Arc<HttpProxy<Gateway>>,
         log: Arc<AccessLog>,
         timeouts: ClientTimeouts,
+        unwanted: CancellationToken,
         h2c: bool,
     ) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2c = h2c;
         options.h2_idle_timeout = Some(timeouts.keep_alive);
-        options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
         Self {
             running,
             proxy,
             log,
             timeouts,
             options,
+            unwanted,
             streams: watch::Sender::new(0),
         }
     }
@@ -79,6 +84,7 @@ impl Front {
             log: Arc::clone(&self.log),
             timeouts: self.timeouts,
             options: self.options.clone(),
+            unwanted: self.unwanted.clone(),
             streams: watch::Sender::new(0),
         })
     }
@@ -148,10 +154,44 @@ fn connection(session: &ServerSession) -> Option<&Connection> {
     (**stream).as_any().downcast_ref()
 }
 
-#[async_trait]
-impl HttpServerApp for Front {
-    async fn process_new_http(
-        self: &Arc<Self>,
+impl Front {
+    /// Serves a connection that speaks HTTP/1, request after request. Between two of them there is nothing but the
+    /// connection: all that a request takes is made when it comes.
+    pub(super) async fn serve_http1(
+        &self,
+        mut connection: Box<Connection>,
+        ending: &ShutdownWatch,
+    ) {
+        let mut settings: Option<HttpPersistentSettings> = None;
+        let mut unwanted = std::pin::pin!(self.unwanted.cancelled());
+        loop {
+            let is_there = tokio::select! {
+                biased;
+                is_there = connection.next_request() => is_there,
+                () = &mut unwanted => false,
+            };
+            if !is_there {
+                return;
+            }
+            let mut session = ServerSession::new_http1(connection);
+            match settings.take() {
+                Some(settings) => settings.apply_to_session(&mut session),
+                None => session.set_keepalive_reuses_remaining(Some(REQUESTS_PER_CONNECTION)),
+            }
+            let Some(reused) = self.serve(session, ending).await else {
+                return;
+            };
+            let (stream, next) = reused.consume();
+            let Ok(same) = stream.into_any().downcast() else {
+                return;
+            };
+            connection = same;
+            settings = next;
+        }
+    }
+
+    async fn serve(
+        &self,
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
@@ -166,6 +206,17 @@ impl HttpServerApp for Front {
             self.tell_refusal(&progress);
         }
         reused
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Front {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.serve(session, shutdown).await
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
@@ -194,9 +245,23 @@ pub(super) fn expect_no_other(session: &mut ServerSession) {
     }
 }
 
-/// Tells the connection that its request is complete: from here on silence is bounded by the body's timeout.
-pub(super) fn head_is_complete(session: &ServerSession) {
-    if let Some(connection) = connection(session) {
-        connection.progress().set(Stage::Request);
-    }
+/// Tells the connection that the head is complete: from here on silence is bounded by the body's timeout.
+pub(super) fn head_is_complete(session: &mut ServerSession) {
+    let is_empty = session.is_body_empty();
+    let Some(connection) = connection(session) else {
+        return;
+    };
+    let length = |name| session.get_header(name)?.to_str().ok()?.parse::<u64>().ok();
+    let body = if is_empty {
+        Some(0)
+    } else {
+        length(CONTENT_LENGTH).filter(|_| session.get_header(TRANSFER_ENCODING).is_none())
+    };
+    let head = session
+        .as_http1()
+        .map(|http1| http1.get_headers_raw_bytes().len() as u64);
+    let whole = head
+        .zip(body)
+        .and_then(|(head, body)| head.checked_add(body));
+    connection.progress().begin_request(whole);
 }

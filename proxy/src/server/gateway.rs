@@ -18,7 +18,7 @@ use super::front::{client, expect_no_other, head_is_complete};
 use super::link::{self, Carries};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
-use crate::flow::{Exchange, answer, finish, forward, receive, respond, retry, select};
+use crate::flow::{Exchange, answer, fields, finish, forward, receive, respond, retry, select};
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
 
@@ -106,7 +106,8 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Box<Exchange>,
     ) -> Result<bool> {
-        head_is_complete(session.as_downstream());
+        head_is_complete(session.as_downstream_mut());
+        fields::forget_spelling(session.req_header_mut())?;
         exchange.client = client(session.as_downstream());
         if session.is_upgrade_req() {
             expect_no_other(session.as_downstream_mut());
@@ -138,7 +139,7 @@ impl ProxyHttp for Gateway {
             .attempt
             .as_ref()
             .ok_or_else(|| Error::new(ErrorType::InternalError))?;
-        Ok(Box::new(link::way(&attempt.server, wire, carries)))
+        Ok(link::way(&attempt.server, wire, carries))
     }
 
     async fn connected_to_upstream(

@@ -158,7 +158,8 @@ impl Process {
                 () = self.listeners.idle() => return,
                 () = tokio::time::sleep(LINGER) => {}
             }
-            // Closes the connections that wait for a next request.
+            self.listeners.close_idle();
+            // Pingora waits for some of them.
             self.proxy.http_cleanup().await;
             self.listeners.idle().await;
         };

@@ -41,8 +41,12 @@ const FLUSHES_OF_A_REQUEST: u8 = 2;
 static NEXT_GROUP: AtomicU64 = AtomicU64::new(1);
 
 /// The way to a server: on `wire` if there is one, or else on a new connection.
-pub(super) fn way(server: &Arc<Endpoint>, wire: Option<Box<Wire>>, carries: Carries) -> HttpPeer {
-    let mut peer = server.peer().clone();
+pub(super) fn way(
+    server: &Arc<Endpoint>,
+    wire: Option<Box<Wire>>,
+    carries: Carries,
+) -> Box<HttpPeer> {
+    let mut peer = Box::new(server.peer().clone());
     peer.options.custom_l4 = Some(Arc::new(Way {
         server: Arc::clone(server),
         wire: AtomicCell::new(wire),

@@ -51,6 +51,8 @@ struct Shared {
     proxy: Arc<HttpProxy<Gateway>>,
     log: Arc<AccessLog>,
     connections: TaskTracker,
+    /// Cancelled when connections that wait for a request are no longer waited for.
+    unwanted: CancellationToken,
 }
 
 /// Sockets that are bound but not used yet.
@@ -121,6 +123,7 @@ impl Listeners {
             proxy,
             log,
             connections: TaskTracker::new(),
+            unwanted: CancellationToken::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -197,6 +200,11 @@ impl Listeners {
         self.shared.connections.close();
     }
 
+    /// Closes the connections that wait for a next request.
+    pub(super) fn close_idle(&self) {
+        self.shared.unwanted.cancel();
+    }
+
     /// Waits until the last connection is gone.
     pub(super) async fn idle(&self) {
         self.shared.connections.wait().await;
@@ -216,6 +224,7 @@ impl Settings {
                 Arc::clone(&shared.proxy),
                 Arc::clone(&shared.log),
                 spec.timeouts,
+                shared.unwanted.clone(),
                 h2c,
             ))
         };
@@ -326,7 +335,7 @@ impl Listener {
             self.serve_h2c(connection, front.alone()).await;
         } else {
             front
-                .process_new(connection, &self.ending.subscribe())
+                .serve_http1(connection, &self.ending.subscribe())
                 .await;
         }
     }

@@ -48,8 +48,11 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
     };
     let (access_log, access_guard) = match options.access_log {
         Switch::On => {
-            let (log, guard) = AccessLog::to_stdout(options.log_format);
-            (log, Some(guard))
+            let (log, writing) = match AccessLog::to_stdout(options.log_format) {
+                Ok(started) => started,
+                Err(error) => return fail(&error),
+            };
+            (log, Some(writing))
         }
         Switch::Off => (AccessLog::off(), None),
     };

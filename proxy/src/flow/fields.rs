@@ -1,14 +1,15 @@
 //! The fields of a request, changed where they are.
 //!
 //! Pingora keeps the spelling of each name in a second map, and every change through it costs two look-ups, two insertions
-//! and, as the maps grow, two reallocations. What goes to a server has its names in lower case, as everything that comes
-//! over HTTP/2 has; an answer to a client keeps the spelling of its server.
+//! and, as the maps grow, two reallocations. So a server gets the names as it gets those that came over HTTP/2: a dozen of
+//! the usual ones in Pingora's title case (`Host`, `Content-Type`), the others in lower case. An answer to a client keeps
+//! the spelling of its server.
 
 use http::HeaderMap;
 use http::request::Parts;
 use pingora::http::RequestHeader;
 
-/// From here on the names are in lower case, and there is one map.
+/// From here on there is one map.
 ///
 /// # Errors
 /// As for [`change`].
@@ -28,7 +29,6 @@ pub fn change<T>(
     change: impl FnOnce(&mut HeaderMap) -> T,
 ) -> pingora::Result<T> {
     let (nothing, ()) = http::Request::new(()).into_parts();
-    let ends = request.send_end_stream();
     // One that is no path, or not text, is not in the URI.
     let in_uri = request.uri.path_and_query();
     let is_in_uri = in_uri.is_some_and(|target| target.as_str().as_bytes() == request.raw_path());
@@ -38,9 +38,6 @@ pub fn change<T>(
     *request = RequestHeader::from(parts);
     if let Some(target) = target {
         request.set_raw_path(&target)?;
-    }
-    if let Some(ends) = ends {
-        request.set_send_end_stream(ends);
     }
     Ok(result)
 }

@@ -1,18 +1,18 @@
-//! One line per request, written by a thread of its own: a slow terminal or disk never slows a request. When the queue
-//! is full, lines are dropped; their number is told when the process ends.
+//! One line per request. A slow terminal or disk never slows a request (`lines`): what finds no room is dropped, and its
+//! number is told when the process ends.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::ser::SerializeStruct;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use super::Format;
+use super::lines::{Lines, Writing};
 
-/// Lines that may wait for the writer.
-const QUEUE: usize = 64 * 1024;
+/// Room for a line of usual length.
+const LINE: usize = 512;
 
 /// Everything a line says.
 #[derive(Debug)]
@@ -61,10 +61,7 @@ pub struct Durations {
 impl Serialize for Entry<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = serializer.serialize_struct("Entry", 14)?;
-        line.serialize_field(
-            "time",
-            &humantime::format_rfc3339_millis(self.time).to_string(),
-        )?;
+        line.serialize_field("time", &Time(self.time))?;
         line.serialize_field("request_id", self.request_id)?;
         line.serialize_field("client", &self.client)?;
         line.serialize_field("method", self.method)?;
@@ -92,6 +89,15 @@ impl Serialize for Durations {
     }
 }
 
+/// To the millisecond (RFC 3339).
+struct Time(SystemTime);
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_millis(self.0))
+    }
+}
+
 /// To the microsecond: finer digits are noise.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
@@ -103,25 +109,20 @@ pub struct AccessLog {
 }
 
 struct Sink {
-    writer: NonBlocking,
+    lines: Lines,
     json: bool,
 }
 
 impl AccessLog {
-    /// Lines on standard output. The log ends, with all its lines written, when the guard is dropped.
-    pub fn to_stdout(format: Format) -> (Self, WorkerGuard) {
+    /// Lines on standard output. The log ends, with all its lines written, when the second value is dropped.
+    ///
+    /// # Errors
+    /// The system has no thread or no file descriptor left.
+    pub fn to_stdout(format: Format) -> io::Result<(Self, Writing)> {
         let json = format.is_json(&io::stdout());
-        let (writer, guard) = NonBlockingBuilder::default()
-            .buffered_lines_limit(QUEUE)
-            .lossy(true)
-            .thread_name("access-log")
-            .finish(io::stdout());
-        (
-            Self {
-                sink: Some(Sink { writer, json }),
-            },
-            guard,
-        )
+        let (lines, writing) = Lines::to_stdout()?;
+        let sink = Some(Sink { lines, json });
+        Ok((Self { sink }, writing))
     }
 
     /// No lines at all.
@@ -136,22 +137,21 @@ impl AccessLog {
 
     /// Lines that found the queue full.
     pub fn dropped(&self) -> usize {
-        self.sink
-            .as_ref()
-            .map_or(0, |sink| sink.writer.error_counter().dropped_lines())
+        self.sink.as_ref().map_or(0, |sink| sink.lines.dropped())
     }
 
-    /// Queues a line, or drops it if the queue is full.
+    /// Leaves a line to the writer.
     pub fn write(&self, entry: &Entry<'_>) {
         let Some(sink) = &self.sink else { return };
-        let mut line = if sink.json {
-            serde_json::to_vec(entry).unwrap_or_default()
+        let mut line = Vec::with_capacity(LINE);
+        if sink.json {
+            // Writing to memory does not fail, and an entry has nothing that JSON does not know.
+            let _ = serde_json::to_writer(&mut line, entry);
         } else {
-            human(entry).into_bytes()
-        };
+            line.extend_from_slice(human(entry).as_bytes());
+        }
         line.push(b'\n');
-        // The queue takes a line or counts it as dropped; it has no error to tell.
-        let _ = sink.writer.clone().write_all(&line);
+        sink.lines.leave(&line);
     }
 }
 

@@ -38,6 +38,9 @@ use crate::snapshot::{ClientTimeouts, Running};
 /// Pingora refuses a head of this size (`MAX_HEADER_SIZE` in its `protocols/http/v1/common.rs`).
 const HEAD_MAX: usize = 1_048_575;
 
+/// A length that the head of a request does not tell.
+const UNKNOWN: u64 = u64::MAX;
+
 /// How long a client whose head was refused may take to read why and to stop sending.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -69,22 +72,14 @@ pub(super) struct Refusal {
 #[derive(Debug)]
 pub(super) struct Progress {
     client: Client,
-    /// Bytes of the requests so far, as far as their heads tell.
-    used: AtomicU64,
+    /// The length of the request, head and body; `UNKNOWN` if only its end tells.
+    length: AtomicU64,
     stage: AtomicCell<Stage>,
     /// There is one at most: the connection ends with it.
     refusal: OnceLock<Refusal>,
 }
 
 impl Progress {
-    /// A head is complete. `length` is the whole request's, unless only its end tells that.
-    pub(super) fn begin_request(&self, length: Option<u64>) {
-        self.set(Stage::Request);
-        let used = self.used.load(Ordering::Relaxed);
-        let used = length.map_or(u64::MAX, |length| used.saturating_add(length));
-        self.used.store(used, Ordering::Relaxed);
-    }
-
     /// Who is at the other end.
     pub(super) fn client(&self) -> &Client {
         &self.client
@@ -130,8 +125,10 @@ pub(super) struct Connection {
     bounds: Bounds,
     /// Runs while a request is waited for, and while its head is on its way.
     patience: Patience,
-    /// Bytes that were read.
+    /// Bytes that were read since a request was waited for.
     read: u64,
+    /// Where the head ended, in these bytes.
+    head_end: Option<u64>,
     /// Bytes of the head so far; once it is complete, also what came of the body with its end.
     head: usize,
     /// Complete lines of the head so far.
@@ -160,31 +157,48 @@ impl Connection {
             digest: Arc::new(digest),
             progress: Arc::new(Progress {
                 client: Client::new(client.ip()),
-                used: AtomicU64::new(0),
+                length: AtomicU64::new(0),
                 stage: AtomicCell::new(stage),
                 refusal: OnceLock::new(),
             }),
             bounds,
             patience: Patience::default(),
             read: 0,
+            head_end: None,
             head: 0,
             lines: 0,
         }
     }
 
     /// Waits for the next request; none comes when the client has been silent for too long.
-    pub(super) async fn next_request(&mut self) -> bool {
-        // What was read ahead lies with Pingora. Where it cannot be told apart, Pingora waits.
-        if self.read != self.progress.used.load(Ordering::Relaxed) {
-            return true;
-        }
-        self.progress.set(Stage::Waiting);
-        let keep_alive = self.bounds.timeouts.keep_alive;
-        std::future::poll_fn(|cx| match self.socket.poll_read_ready(cx) {
+    pub(super) fn poll_next_request(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        match self.socket.poll_read_ready(cx) {
             Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending => self.patience.poll(keep_alive, cx).map(|()| false),
-        })
-        .await
+            Poll::Pending => {
+                let keep_alive = self.bounds.timeouts.keep_alive;
+                self.patience.poll(keep_alive, cx).map(|()| false)
+            }
+        }
+    }
+
+    /// The head of a request is complete: `head` is its length as Pingora has it, `body` that of the body if it is told.
+    pub(super) fn begin_request(&self, head: u64, body: Option<u64>) {
+        self.progress.set(Stage::Request);
+        // Pingora may have had a part of the head before it read the rest here, and it may have written it anew. Both only
+        // make the head longer than it was here: if it is not, it began with the first byte and is what the client sent.
+        let is_exact = self.head_end == Some(head);
+        let length = body
+            .filter(|_| is_exact)
+            .and_then(|body| head.checked_add(body));
+        self.progress
+            .length
+            .store(length.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// Whether everything that was read belongs to the request that was served last, to its end. Otherwise a part of it may
+    /// not have come, or Pingora may have the beginning of the next one.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.read == self.progress.length.load(Ordering::Relaxed)
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {
@@ -207,20 +221,27 @@ impl Connection {
 
     /// Bytes have come.
     fn note_read(&mut self, bytes: &[u8]) {
-        self.read += bytes.len() as u64;
         match self.progress.get() {
             Stage::Waiting => {
                 self.patience.renew();
-                self.head = bytes.len();
-                self.lines = lines(bytes);
+                self.read = 0;
+                self.head = 0;
+                self.lines = 0;
+                self.head_end = None;
                 self.progress.set(Stage::Head);
+                self.note_head(bytes);
             }
-            Stage::Head => {
-                self.head += bytes.len();
-                self.lines += lines(bytes);
-            }
+            Stage::Head => self.note_head(bytes),
             Stage::Request | Stage::HeadRefused => {}
         }
+        self.read += bytes.len() as u64;
+    }
+
+    fn note_head(&mut self, bytes: &[u8]) {
+        let (lines, end) = lines(bytes);
+        self.lines += lines;
+        self.head_end = self.head_end.or(end.map(|end| self.read + end as u64));
+        self.head += bytes.len();
     }
 
     /// Whoever asks for more of a head has found no end in what has come, so all of that is head.
@@ -277,13 +298,19 @@ impl Connection {
     }
 }
 
-/// Lines that end in a piece of a head; what comes after the empty line is body.
-fn lines(piece: &[u8]) -> usize {
+/// Lines that end in a piece of a head, and where the empty line ends, after which comes the body. An empty line that comes
+/// in two pieces is not seen.
+fn lines(piece: &[u8]) -> (usize, Option<usize>) {
     let mut begin = 0;
-    memchr_iter(b'\n', piece)
-        .map(|end| piece.get(std::mem::replace(&mut begin, end + 1)..end))
-        .take_while(|line| !matches!(line, Some(b"" | b"\r")))
-        .count()
+    let mut count = 0;
+    for end in memchr_iter(b'\n', piece) {
+        if matches!(piece.get(begin..end), Some(b"" | b"\r")) {
+            return (count, Some(end + 1));
+        }
+        begin = end + 1;
+        count += 1;
+    }
+    (count, None)
 }
 
 impl AsyncRead for Connection {
@@ -295,22 +322,21 @@ impl AsyncRead for Connection {
         if self.is_full() {
             return Poll::Ready(Err(self.give_up(Failure::HeadTooLarge, cx)));
         }
+        let me = &mut *self;
         let before = buf.filled().len();
-        match Pin::new(&mut self.socket).poll_read(cx, buf) {
+        let read = Pin::new(&mut me.socket).poll_read(cx, buf);
+        // Pingora flushes at the end of an answer. It reads here while it waits for more of one, and the client should not
+        // wait for what is there. What fails shows with the next write.
+        let _ = me.outgoing.poll_flush(&mut me.socket, cx);
+        match read {
             Poll::Ready(result) => {
                 let bytes = buf.filled().get(before..).unwrap_or_default();
                 if !bytes.is_empty() {
-                    self.note_read(bytes);
+                    me.note_read(bytes);
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending => {
-                // Pingora flushes at the end of an answer. It reads here while it waits for more of one, and the client
-                // should not wait for what is there. What fails shows with the next write.
-                let me = &mut *self;
-                let _ = me.outgoing.poll_flush(&mut me.socket, cx);
-                me.check_deadline(cx)
-            }
+            Poll::Pending => me.check_deadline(cx),
         }
     }
 }
@@ -337,7 +363,13 @@ impl AsyncWrite for Connection {
             return me.refuse(failure, cx).map_ok(|()| length);
         }
         me.patience.renew();
-        me.outgoing.poll_write(&mut me.socket, bufs, cx)
+        let written = std::task::ready!(me.outgoing.poll_write(&mut me.socket, bufs, cx));
+        if !me.is_between_requests() {
+            // While a body is on its way, or another request was sent ahead, Pingora may not read here again before it has
+            // more to write. What fails shows with the next write.
+            let _ = me.outgoing.poll_flush(&mut me.socket, cx);
+        }
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -368,6 +400,15 @@ impl Shutdown for Connection {
             self.linger().await;
         };
         let _ = tokio::time::timeout(LINGER, end).await;
+    }
+}
+
+impl Drop for Connection {
+    /// An answer that breaks off leaves with what there is of it.
+    fn drop(&mut self) {
+        if !self.outgoing.waiting().is_empty() {
+            let _ = self.socket.try_write(self.outgoing.waiting());
+        }
     }
 }
 

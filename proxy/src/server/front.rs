@@ -2,6 +2,8 @@
 //! those that never became one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -39,9 +41,37 @@ pub(super) struct Front {
     timeouts: ClientTimeouts,
     options: HttpServerOptions,
     /// Cancelled when a connection that waits for a request is no longer waited for.
-    unwanted: CancellationToken,
+    unwanted: Arc<Unwanted>,
     /// HTTP/2 requests that are being served.
     streams: watch::Sender<usize>,
+}
+
+/// Whether connections that wait for a request are still waited for. Each of them asks between any two requests, and no
+/// lock that all share is worth that.
+#[derive(Default)]
+pub(super) struct Unwanted {
+    flag: AtomicBool,
+    token: CancellationToken,
+}
+
+impl Unwanted {
+    /// From now on nobody waits.
+    pub(super) fn announce(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    fn poll(&self) -> Poll<()> {
+        if self.flag.load(Ordering::Acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    async fn wait(&self) {
+        self.token.cancelled().await;
+    }
 }
 
 /// An HTTP/2 request that is being served.
@@ -59,7 +89,7 @@ impl Front {
         proxy: Arc<HttpProxy<Gateway>>,
         log: Arc<AccessLog>,
         timeouts: ClientTimeouts,
-        unwanted: CancellationToken,
+        unwanted: Arc<Unwanted>,
         h2c: bool,
     ) -> Self {
         let mut options = HttpServerOptions::default();
@@ -84,7 +114,7 @@ impl Front {
             log: Arc::clone(&self.log),
             timeouts: self.timeouts,
             options: self.options.clone(),
-            unwanted: self.unwanted.clone(),
+            unwanted: Arc::clone(&self.unwanted),
             streams: watch::Sender::new(0),
         })
     }
@@ -163,15 +193,24 @@ impl Front {
         ending: &ShutdownWatch,
     ) {
         let mut settings: Option<HttpPersistentSettings> = None;
-        let mut unwanted = std::pin::pin!(self.unwanted.cancelled());
+        let mut unwanted = std::pin::pin!(self.unwanted.wait());
+        let mut is_announced = false;
         loop {
-            let is_there = tokio::select! {
-                biased;
-                is_there = connection.next_request() => is_there,
-                () = &mut unwanted => false,
-            };
-            if !is_there {
-                return;
+            // What was read ahead lies with Pingora: then it is the one to wait.
+            if connection.is_between_requests() {
+                let is_there = std::future::poll_fn(|cx| {
+                    if let Poll::Ready(is_there) = connection.poll_next_request(cx) {
+                        return Poll::Ready(is_there);
+                    }
+                    if !std::mem::replace(&mut is_announced, true) {
+                        // Once for all requests: it is this task that is woken, whatever it waits for by then.
+                        return unwanted.as_mut().poll(cx).map(|()| false);
+                    }
+                    self.unwanted.poll().map(|()| false)
+                });
+                if !is_there.await {
+                    return;
+                }
             }
             let mut session = ServerSession::new_http1(connection);
             match settings.take() {
@@ -257,11 +296,7 @@ pub(super) fn head_is_complete(session: &mut ServerSession) {
     } else {
         length(CONTENT_LENGTH).filter(|_| session.get_header(TRANSFER_ENCODING).is_none())
     };
-    let head = session
-        .as_http1()
-        .map(|http1| http1.get_headers_raw_bytes().len() as u64);
-    let whole = head
-        .zip(body)
-        .and_then(|(head, body)| head.checked_add(body));
-    connection.progress().begin_request(whole);
+    if let Some(http1) = session.as_http1() {
+        connection.begin_request(http1.get_headers_raw_bytes().len() as u64, body);
+    }
 }

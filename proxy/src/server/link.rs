@@ -1,7 +1,7 @@
 //! A request's connection to its server.
 //!
-//! Pingora's own pool costs a task, two locks, a timer and a system call for each request that it lends a connection to.
-//! Here a connection that is free lies in a list (`upstream::kept`) and costs none of them. Pingora is told that every
+//! Pingora's own pool costs a task, a timer, locks that all servers share and a system call for each request that it lends
+//! a connection to. Here a connection that is free lies in a list of its server's (`upstream::kept`). Pingora is told that every
 //! connection is new; when it is done with one it asks whether it could be kept, and takes the answer "closed": it lets
 //! go, and the connection goes back to the list.
 //!
@@ -146,7 +146,7 @@ impl Gate {
 /// A connection while a request has it.
 #[derive(Debug)]
 struct Link {
-    /// None once it has been given back.
+    /// Until it is given back, at the very end.
     wire: Option<Box<Wire>>,
     server: Arc<Endpoint>,
     gate: Option<Gate>,
@@ -170,11 +170,13 @@ fn is_question(buf: &ReadBuf<'_>, cx: &Context<'_>) -> bool {
     buf.remaining() == 1 && cx.waker().data().is_null()
 }
 
-fn gone() -> io::Error {
-    io::ErrorKind::NotConnected.into()
-}
-
 impl Link {
+    fn wire(&mut self) -> io::Result<&mut Wire> {
+        self.wire
+            .as_deref_mut()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     fn silence(&self) -> Duration {
         let timeouts = self.server.timeouts();
         if self.is_tunnel {
@@ -187,10 +189,7 @@ impl Link {
     /// Nothing has come: ends the read once the server has been silent for too long.
     fn check_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.silence();
-        let Some(wire) = &mut self.wire else {
-            return Poll::Ready(Err(gone()));
-        };
-        ready!(wire.patience.poll(limit, cx));
+        ready!(self.wire()?.patience.poll(limit, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -206,16 +205,13 @@ impl AsyncRead for Link {
             gate.reader = Some(cx.waker().clone());
             return me.check_silence(cx);
         }
-        let Some(wire) = &mut me.wire else {
-            return Poll::Ready(Err(gone()));
-        };
         if is_question(buf, cx) {
-            me.may_be_kept = me.gate.is_none() && wire.is_silent();
+            me.may_be_kept = me.gate.is_none() && me.wire()?.is_silent();
             return Poll::Ready(Ok(()));
         }
-        match Pin::new(&mut wire.socket).poll_read(cx, buf) {
+        match Pin::new(&mut me.wire()?.socket).poll_read(cx, buf) {
             Poll::Ready(read) => {
-                wire.patience.renew();
+                me.wire()?.patience.renew();
                 me.is_tunnel = me.gate.is_some();
                 Poll::Ready(read)
             }
@@ -230,9 +226,7 @@ impl AsyncWrite for Link {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(wire) = &mut self.wire else {
-            return Poll::Ready(Err(gone()));
-        };
+        let wire = self.wire()?;
         wire.patience.renew();
         Pin::new(&mut wire.socket).poll_write(cx, buf)
     }
@@ -246,10 +240,7 @@ impl AsyncWrite for Link {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Some(wire) => Pin::new(&mut wire.socket).poll_shutdown(cx),
-            None => Poll::Ready(Ok(())),
-        }
+        Pin::new(&mut self.wire()?.socket).poll_shutdown(cx)
     }
 }
 

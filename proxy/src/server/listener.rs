@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::connection::{Bounds, Connection};
-use super::front::Front;
+use super::front::{Front, Unwanted};
 use super::gateway::Gateway;
 use super::preface::begins_with_preface;
 use super::socket::{Trouble, bind, left_in_queue};
@@ -52,7 +52,7 @@ struct Shared {
     log: Arc<AccessLog>,
     connections: TaskTracker,
     /// Cancelled when connections that wait for a request are no longer waited for.
-    unwanted: CancellationToken,
+    unwanted: Arc<Unwanted>,
 }
 
 /// Sockets that are bound but not used yet.
@@ -123,7 +123,7 @@ impl Listeners {
             proxy,
             log,
             connections: TaskTracker::new(),
-            unwanted: CancellationToken::new(),
+            unwanted: Arc::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -202,7 +202,7 @@ impl Listeners {
 
     /// Closes the connections that wait for a next request.
     pub(super) fn close_idle(&self) {
-        self.shared.unwanted.cancel();
+        self.shared.unwanted.announce();
     }
 
     /// Waits until the last connection is gone.
@@ -224,7 +224,7 @@ impl Settings {
                 Arc::clone(&shared.proxy),
                 Arc::clone(&shared.log),
                 spec.timeouts,
-                shared.unwanted.clone(),
+                Arc::clone(&shared.unwanted),
                 h2c,
             ))
         };

@@ -26,7 +26,8 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    fn waiting(&self) -> &[u8] {
+    /// What was taken and not written.
+    pub(super) fn waiting(&self) -> &[u8] {
         self.held.get(self.sent..).unwrap_or_default()
     }
 

@@ -18,6 +18,9 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How many are kept for one server; one more takes the place of the oldest.
 const KEPT_MAX: usize = 4096;
 
+/// As many may turn out to be closed, one after the other, before the rest is given up.
+const TRIES: usize = 8;
+
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Wire {
@@ -66,12 +69,16 @@ impl Kept {
 
     /// One that can be used at once.
     pub fn take(&self, now: Instant) -> Option<Box<Wire>> {
-        loop {
+        for _ in 0..TRIES {
             let wire = self.idle().pop_front()?;
             if !wire.is_old(now) && wire.is_silent() {
                 return Some(wire);
             }
         }
+        // The server has closed them all, it seems: no request waits until each of thousands is asked.
+        let all = std::mem::take(&mut *self.idle());
+        drop(all);
+        None
     }
 
     /// Keeps one for a while, `idle` and up to the time between two sweeps.
@@ -89,12 +96,23 @@ impl Kept {
 
     /// Closes those whose time is over and those that the server has closed.
     pub fn sweep(&self, now: Instant) {
-        self.idle().retain_mut(|wire| {
+        let mut over = Vec::new();
+        let mut all = self.idle();
+        let mut left = VecDeque::with_capacity(all.len());
+        for mut wire in all.drain(..) {
             if wire.until.is_none() {
                 wire.until = now.checked_add(wire.idle);
             }
-            !wire.is_old(now) && wire.is_silent()
-        });
+            if !wire.is_old(now) && wire.is_silent() {
+                left.push_back(wire);
+            } else {
+                over.push(wire);
+            }
+        }
+        *all = left;
+        drop(all);
+        // Closed with the lock free.
+        drop(over);
     }
 
     /// How many there are.

@@ -317,3 +317,72 @@ async fn an_answer_that_breaks_off_is_not_made_to_look_whole() {
         assert_eq!(wire.answer().await, None, "{answer:?} became whole");
     }
 }
+
+/// Pingora writes a target with spaces anew and longer. What it had of the next request must not be taken for a part of it.
+#[tokio::test]
+async fn a_request_sent_ahead_is_answered_whatever_the_one_before_looked_like() {
+    let recorder = Recorder::start().await;
+    let gateway = before(&recorder).await;
+    let second = "GET / HTTP/1.1\r\nHost: ab\r\n\r\n";
+    // Each space becomes two bytes longer: as many as make the length of the next request, and others.
+    for spaces in [second.len() / 2, 1, 3] {
+        let first = format!(
+            "GET /?q=a{} HTTP/1.1\r\nHost: ab\r\n\r\n",
+            " b".repeat(spaces)
+        );
+        let mut wire = Wire::connect(gateway.address()).await;
+        wire.send(format!("{first}{second}")).await;
+        for number in 0..2 {
+            let answer = timeout(PATIENCE, wire.answer()).await.expect("no hang");
+            let answer = answer.expect("an answer to each");
+            assert_eq!(answer.status(), 200, "{spaces} spaces, request {number}");
+        }
+        wire.send(second).await;
+        let answer = timeout(PATIENCE, wire.answer()).await.expect("no hang");
+        assert_eq!(answer.expect("an answer").status(), 200);
+    }
+}
+
+/// A slow answer is passed on as it comes, also while the client has sent its next request, and what there is of one that
+/// breaks off is passed on, too.
+#[tokio::test]
+async fn what_there_is_of_an_answer_is_not_held_back() {
+    let more = Arc::new(Notify::new());
+    let told = Arc::clone(&more);
+    let origin = Origin::start(move |mut connection| {
+        let told = Arc::clone(&told);
+        async move {
+            connection.read_head().await;
+            connection
+                .write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+                .await;
+            for part in [&b"first "[..], b"second "] {
+                told.notified().await;
+                connection.write(part).await;
+            }
+            told.notified().await;
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&all_to(&[origin.address()])).await;
+    for sends_ahead in [false, true] {
+        let mut wire = Wire::connect(gateway.address()).await;
+        let request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        wire.send(request).await;
+        let head = timeout(PATIENCE, wire.head())
+            .await
+            .expect("it is not held back");
+        assert_eq!(head.expect("a head").status(), 200);
+        if sends_ahead {
+            wire.send(request).await;
+        }
+        for part in ["first ", "second "] {
+            more.notify_one();
+            let got = timeout(PATIENCE, wire.take(part.len())).await;
+            let got = got.expect("it is not held back");
+            assert_eq!(got.as_deref(), Some(part.as_bytes()), "{sends_ahead}");
+        }
+        more.notify_one();
+        assert_eq!(wire.rest().await, b"", "the answer has broken off");
+    }
+}

@@ -123,6 +123,8 @@ pub(super) struct Connection {
     digest: Arc<SocketDigest>,
     progress: Arc<Progress>,
     bounds: Bounds,
+    /// Then whoever writes flushes, too, and at the right moments.
+    is_http2: bool,
     /// Runs while a request is waited for, and while its head is on its way.
     patience: Patience,
     /// Bytes that were read since a request was waited for.
@@ -162,6 +164,7 @@ impl Connection {
                 refusal: OnceLock::new(),
             }),
             bounds,
+            is_http2,
             patience: Patience::default(),
             read: 0,
             head_end: None,
@@ -327,7 +330,9 @@ impl AsyncRead for Connection {
         let read = Pin::new(&mut me.socket).poll_read(cx, buf);
         // Pingora flushes at the end of an answer. It reads here while it waits for more of one, and the client should not
         // wait for what is there. What fails shows with the next write.
-        let _ = me.outgoing.poll_flush(&mut me.socket, cx);
+        if !me.is_http2 {
+            let _ = me.outgoing.poll_flush(&mut me.socket, cx);
+        }
         match read {
             Poll::Ready(result) => {
                 let bytes = buf.filled().get(before..).unwrap_or_default();
@@ -364,7 +369,7 @@ impl AsyncWrite for Connection {
         }
         me.patience.renew();
         let written = std::task::ready!(me.outgoing.poll_write(&mut me.socket, bufs, cx));
-        if !me.is_between_requests() {
+        if !me.is_http2 && !me.is_between_requests() {
             // While a body is on its way, or another request was sent ahead, Pingora may not read here again before it has
             // more to write. What fails shows with the next write.
             let _ = me.outgoing.poll_flush(&mut me.socket, cx);

@@ -94,25 +94,24 @@ fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace)
         request.uri,
         request.headers.get(HOST)
     );
-    let mut probe = HttpHealthCheck::new(HOST_DEFAULT, false);
-    probe.req = request;
-    probe.peer_template.options.connection_timeout = Some(pace.timeout);
-    probe.peer_template.options.read_timeout = Some(pace.timeout);
-    probe.validator = Some(Box::new(move |answer: &ResponseHeader| {
-        let status = answer.status.as_u16();
-        if statuses.iter().any(|range| range.contains(&status)) {
-            return Ok(());
-        }
-        Error::e_explain(
-            ErrorType::CustomCode("unexpected status", status),
-            "of a health check",
-        )
-    }));
-    Check {
-        probe: Box::new(probe),
-        pace,
-        asks,
-    }
+    let timeout = pace.timeout;
+    Check::new(asks, pace, move || {
+        let mut probe = HttpHealthCheck::new(HOST_DEFAULT, false);
+        probe.req = request;
+        probe.peer_template.options.connection_timeout = Some(timeout);
+        probe.peer_template.options.read_timeout = Some(timeout);
+        probe.validator = Some(Box::new(move |answer: &ResponseHeader| {
+            let status = answer.status.as_u16();
+            if statuses.iter().any(|range| range.contains(&status)) {
+                return Ok(());
+            }
+            Error::e_explain(
+                ErrorType::CustomCode("unexpected status", status),
+                "of a health check",
+            )
+        }));
+        Box::new(probe)
+    })
 }
 
 fn request(

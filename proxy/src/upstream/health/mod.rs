@@ -14,7 +14,7 @@ mod tcp;
 mod watch;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::HealthCheck;
@@ -26,15 +26,27 @@ use crate::component::Kind;
 /// Every kind of check there is, in the order in which the documentation shows them.
 pub const KINDS: &[Kind<Arc<Check>>] = &[http::KIND, tcp::KIND];
 
+type Probe = Box<dyn HealthCheck + Send + Sync>;
+
 /// A kind of check with its options.
 pub struct Check {
-    probe: Box<dyn HealthCheck + Send + Sync>,
+    /// Made by the first probe: each of Pingora's reads the system's certificates, milliseconds that an edit must not take
+    /// for checks that run already.
+    probe: LazyLock<Probe, Box<dyn FnOnce() -> Probe + Send>>,
     pace: Pace,
     /// What is asked, without the pace.
     asks: String,
 }
 
 impl Check {
+    fn new(asks: String, pace: Pace, probe: impl FnOnce() -> Probe + Send + 'static) -> Self {
+        Self {
+            probe: LazyLock::new(Box::new(probe)),
+            pace,
+            asks,
+        }
+    }
+
     /// Equal identities mean the same check with the same options.
     pub fn identity(&self) -> String {
         format!("{} {:?}", self.asks, self.pace)

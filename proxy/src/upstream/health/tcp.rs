@@ -47,11 +47,10 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
         unhealthy_after,
     }
     .pace()?;
-    let mut probe = TcpHealthCheck::new();
-    probe.peer_template.options.connection_timeout = Some(pace.timeout);
-    Ok(Arc::new(Check {
-        asks: KIND.name.to_owned(),
-        probe,
-        pace,
-    }))
+    let timeout = pace.timeout;
+    Ok(Arc::new(Check::new(KIND.name.to_owned(), pace, move || {
+        let mut probe = TcpHealthCheck::new();
+        probe.peer_template.options.connection_timeout = Some(timeout);
+        probe
+    })))
 }

@@ -37,9 +37,7 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
     // A soft limit of 1024 open files is 500 requests at a time; what is refused stays as it was.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let threads = options.threads.map_or_else(processors, usize::from);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("tidegate")
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {

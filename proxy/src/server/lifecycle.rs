@@ -16,6 +16,7 @@ use super::listener::Listeners;
 use super::reload::{self, Reloader};
 use super::signals::{Signals, Wish};
 use super::watch::FileWatch;
+use super::workers::Workers;
 use crate::admin;
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Plan, Running, Shutdown, Snapshot};
@@ -34,7 +35,7 @@ pub struct Settings {
     pub path: PathBuf,
     /// Where requests are logged.
     pub access_log: AccessLog,
-    /// Worker threads, to size what is shared between them.
+    /// Threads that serve requests.
     pub threads: usize,
 }
 
@@ -52,7 +53,7 @@ pub enum CannotStart {
     System(#[from] std::io::Error),
 }
 
-/// Serves until told to end.
+/// Serves until told to end. Requests are served by threads of their own; the runtime that this runs on needs one.
 ///
 /// # Errors
 /// Why it could not start. Once it runs, it ends well.
@@ -88,6 +89,7 @@ impl Process {
             Gateway::new(Arc::clone(&running), Arc::clone(&log)),
         ));
         let listeners = Arc::new(Listeners::new(
+            Workers::start(settings.threads)?,
             Arc::clone(&running),
             Arc::clone(&proxy),
             Arc::clone(&log),

@@ -16,13 +16,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::connection::{Bounds, Connection};
 use super::front::{Front, Unwanted};
 use super::gateway::Gateway;
 use super::preface::begins_with_preface;
 use super::socket::{Trouble, bind, left_in_queue};
+use super::workers::{Worker, Workers};
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{ClientTimeouts, ListenerSpec, Running};
 
@@ -47,6 +48,7 @@ pub(super) struct Listeners {
 
 /// What all connections need.
 struct Shared {
+    workers: Workers,
     running: Arc<Running>,
     proxy: Arc<HttpProxy<Gateway>>,
     log: Arc<AccessLog>,
@@ -58,9 +60,16 @@ struct Shared {
 /// Sockets that are bound but not used yet.
 pub(super) struct Prepared {
     specs: Vec<ListenerSpec>,
-    sockets: Vec<(SocketAddr, TcpListener)>,
+    sockets: Vec<Bound>,
     /// Those that wait for a restart, each with the address of ours that stands in its way.
     waiting: Vec<(SocketAddr, ListenerSpec)>,
+}
+
+struct Bound {
+    address: SocketAddr,
+    socket: TcpListener,
+    /// Who accepts.
+    worker: Worker,
 }
 
 impl Prepared {
@@ -114,11 +123,13 @@ struct Settings {
 
 impl Listeners {
     pub(super) fn new(
+        workers: Workers,
         running: Arc<Running>,
         proxy: Arc<HttpProxy<Gateway>>,
         log: Arc<AccessLog>,
     ) -> Self {
         let shared = Shared {
+            workers,
             running,
             proxy,
             log,
@@ -147,8 +158,13 @@ impl Listeners {
             if open.iter().any(|listener| listener.address == spec.address) {
                 continue;
             }
-            match bind(spec.address) {
-                Ok(socket) => prepared.sockets.push((spec.address, socket)),
+            let worker = self.shared.workers.next();
+            match self.shared.workers.watch(worker, || bind(spec.address)) {
+                Ok(socket) => prepared.sockets.push(Bound {
+                    address: spec.address,
+                    socket,
+                    worker,
+                }),
                 Err(cause) => match in_the_way(&open, spec.address, &cause) {
                     Some(ours) => prepared.waiting.push((ours, spec.clone())),
                     None => return Err(CannotListen::new(spec, cause)),
@@ -177,11 +193,13 @@ impl Listeners {
             }
             stays.is_some() || is_waited_for
         });
-        for (address, socket) in prepared.sockets {
-            if let Some(spec) = prepared.specs.iter().find(|spec| spec.address == address) {
+        for bound in prepared.sockets {
+            let mut specs = prepared.specs.iter();
+            if let Some(spec) = specs.find(|spec| spec.address == bound.address) {
                 let listener = Arc::new(Listener::new(spec, &self.shared));
-                info!(listener = %spec.name, %address, "listening");
-                tokio::spawn(Arc::clone(&listener).accept(socket, Arc::clone(&self.shared)));
+                info!(listener = %spec.name, address = %bound.address, "listening");
+                let worker = self.shared.workers.handle(bound.worker);
+                worker.spawn(Arc::clone(&listener).accept(bound, Arc::clone(&self.shared)));
                 open.push(listener);
             }
         }
@@ -262,7 +280,8 @@ impl Listener {
         self.ending.send_replace(true);
     }
 
-    async fn accept(self: Arc<Self>, socket: TcpListener, shared: Arc<Shared>) {
+    async fn accept(self: Arc<Self>, bound: Bound, shared: Arc<Shared>) {
+        let Bound { socket, worker, .. } = bound;
         let mut trouble = Trouble::default();
         loop {
             tokio::select! {
@@ -276,14 +295,14 @@ impl Listener {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, client)) => {
                         trouble.is_over();
-                        self.welcome(stream, client, &shared);
+                        self.welcome(stream, client, worker, &shared);
                     }
                     Err(error) => trouble.pause_after(&error).await,
                 },
             }
         }
         for (stream, client) in left_in_queue(socket) {
-            self.welcome(stream, client, &shared);
+            self.welcome(stream, client, worker, &shared);
         }
     }
 
@@ -300,13 +319,29 @@ impl Listener {
         }
     }
 
-    fn welcome(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, shared: &Arc<Shared>) {
+    /// The connection goes to the worker whose turn it is, seldom the one that accepted it.
+    fn welcome(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        here: Worker,
+        shared: &Arc<Shared>,
+    ) {
         self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
         let running = Arc::clone(&shared.running);
-        shared.connections.spawn(async move {
-            place.0.serve(stream, client, running).await;
-        });
+        let worker = shared.workers.next();
+        let stream = if worker == here {
+            stream
+        } else {
+            match shared.workers.adopt(worker, stream) {
+                Ok(stream) => stream,
+                Err(error) => return warn!("a connection is lost: no worker takes it: {error}"),
+            }
+        };
+        let serving = async move { place.0.serve(stream, client, running).await };
+        let handle = shared.workers.handle(worker);
+        shared.connections.spawn_on(serving, handle);
     }
 
     async fn serve(&self, stream: TcpStream, client: SocketAddr, running: Arc<Running>) {

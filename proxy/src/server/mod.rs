@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `gateway` | `ProxyHttp`, as a table of contents of `flow/` |
 //! | `link` | a request's connection to its server |
+//! | `workers` | the threads that serve requests |
 //! | `listener` | the accept loops; which can come and go while the process runs |
 //! | `socket`, `preface` | the listening socket; what a client's first bytes say |
 //! | `connection` | one client's connection, with a deadline for the head of a request |
@@ -26,5 +27,6 @@ mod reload;
 mod signals;
 mod socket;
 mod watch;
+mod workers;
 
 pub use self::lifecycle::{CannotStart, Settings, run};

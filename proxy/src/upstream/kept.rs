@@ -1,13 +1,15 @@
 //! Connections to one server that wait for their next request. They belong to the server's address and outlive reloads.
 //!
-//! The one that was used last is taken first: it is warm, and those that are not needed grow old at the other end. Nobody
-//! watches each of them: whether the server has hung up is asked when one is taken, which costs no system call, and once a
-//! second of all.
+//! Each thread that serves requests has its own: a connection is watched by the thread that made it, and waking that one
+//! for a request of another's costs more than a new connection. The one that was used last is taken first: it is warm, and
+//! those that are not needed grow old at the other end. Nobody watches each of them: whether the server has hung up is asked
+//! when one is taken, which costs no system call, and once a second of all.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use thread_local::ThreadLocal;
 use tokio::net::TcpStream;
 
 use crate::patience::Patience;
@@ -15,7 +17,7 @@ use crate::patience::Patience;
 /// How often connections are looked for that nobody wants any more.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// How many are kept for one server; one more takes the place of the oldest.
+/// How many a thread keeps for one server; one more takes the place of the oldest.
 const KEPT_MAX: usize = 4096;
 
 /// As many may turn out to be closed, one after the other, before the rest is given up.
@@ -59,12 +61,19 @@ impl Wire {
 /// What waits for one server. The newest is in front.
 #[derive(Debug, Default)]
 pub struct Kept {
-    idle: Mutex<VecDeque<Box<Wire>>>,
+    by_thread: ThreadLocal<Shelf>,
+}
+
+type Shelf = Mutex<VecDeque<Box<Wire>>>;
+
+fn open(shelf: &Shelf) -> MutexGuard<'_, VecDeque<Box<Wire>>> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Kept {
+    /// Those of this thread. Nobody else takes the lock but the sweep.
     fn idle(&self) -> MutexGuard<'_, VecDeque<Box<Wire>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        open(self.by_thread.get_or_default())
     }
 
     /// One that can be used at once.
@@ -96,8 +105,14 @@ impl Kept {
 
     /// Closes those whose time is over and those that the server has closed.
     pub fn sweep(&self, now: Instant) {
+        for shelf in &self.by_thread {
+            Self::sweep_one(shelf, now);
+        }
+    }
+
+    fn sweep_one(shelf: &Shelf, now: Instant) {
         let mut over = Vec::new();
-        let mut all = self.idle();
+        let mut all = open(shelf);
         let mut left = VecDeque::with_capacity(all.len());
         for mut wire in all.drain(..) {
             if wire.until.is_none() {
@@ -113,16 +128,6 @@ impl Kept {
         drop(all);
         // Closed with the lock free.
         drop(over);
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.idle().len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -143,6 +148,10 @@ mod tests {
 
     fn port(wire: &Wire) -> u16 {
         wire.socket.local_addr().unwrap().port()
+    }
+
+    fn count(kept: &Kept) -> usize {
+        kept.by_thread.iter().map(|shelf| open(shelf).len()).sum()
     }
 
     async fn eventually(holds: impl Fn() -> bool) {
@@ -166,7 +175,26 @@ mod tests {
         kept.sweep(Instant::now());
         assert_eq!(port(&kept.take(Instant::now()).unwrap()), ports[1]);
         assert!(kept.take(Instant::now() + 2 * MINUTE).is_none());
-        assert!(kept.is_empty());
+        assert_eq!(count(&kept), 0);
+    }
+
+    #[tokio::test]
+    async fn no_thread_takes_what_another_watches_and_a_sweep_finds_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let kept = Kept::default();
+        let (here, _far_1) = wire(&listener).await;
+        let (there, _far_2) = wire(&listener).await;
+        kept.put(here, MINUTE);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(kept.take(Instant::now()).is_none());
+                kept.put(there, MINUTE);
+            });
+        });
+        assert_eq!(count(&kept), 2);
+        kept.sweep(Instant::now());
+        kept.sweep(Instant::now() + 2 * MINUTE);
+        assert_eq!(count(&kept), 0);
     }
 
     #[tokio::test]
@@ -197,9 +225,9 @@ mod tests {
             kept.put(wire, idle);
         }
         kept.sweep(Instant::now());
-        assert_eq!(kept.len(), 2);
+        assert_eq!(count(&kept), 2);
         kept.sweep(Instant::now() + 2 * MINUTE);
-        assert_eq!(kept.len(), 1);
+        assert_eq!(count(&kept), 1);
         assert_eq!(port(&kept.take(Instant::now()).unwrap()), left);
     }
 }

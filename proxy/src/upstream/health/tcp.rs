@@ -48,9 +48,13 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     }
     .pace()?;
     let timeout = pace.timeout;
-    Ok(Arc::new(Check::new(KIND.name.to_owned(), pace, move || {
-        let mut probe = TcpHealthCheck::new();
-        probe.peer_template.options.connection_timeout = Some(timeout);
-        probe
-    })))
+    Ok(Arc::new(Check::new(
+        KIND.name.to_owned(),
+        pace,
+        move || {
+            let mut probe = TcpHealthCheck::new();
+            probe.peer_template.options.connection_timeout = Some(timeout);
+            probe
+        },
+    )))
 }

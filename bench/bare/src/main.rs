@@ -1,5 +1,6 @@
 //! Bare Pingora: what the framework costs when nothing is added to it. `/api` goes to two servers in turn, everything
-//! else to one; `upstream_peer` is the only callback. The same allocator, pool size and build as Tidegate.
+//! else to one; `upstream_peer` is the only callback. The same allocator, pool size, build and kind
+//! of runtime (one that steals no work) as Tidegate.
 //!
 //!     tidegate-bare LISTEN API_1 API_2 FRONTEND
 
@@ -59,6 +60,7 @@ fn main() -> std::io::Result<()> {
     };
     let settings = ServerConf {
         threads: 1,
+        work_stealing: false,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(1),

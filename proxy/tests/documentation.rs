@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that fails may panic")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tidegate::config;
@@ -65,14 +66,23 @@ fn completed(piece: &str) -> String {
         whole += "listeners: { example: { address: \"127.0.0.1:1\" } }\n";
     }
     if !begins("upstreams:") && begins("routes:") {
-        whole += "upstreams: { api: { servers: [ \"127.0.0.1:1\" ] }, frontend: { servers: [ \"127.0.0.1:2\" ] } }\n";
+        let after = piece.split("upstream: ").skip(1);
+        let named = after.filter_map(|rest| rest.split([' ', '}', '\n']).next());
+        let names: BTreeSet<&str> = named.collect();
+        whole += "upstreams:\n";
+        for name in names {
+            whole += &format!("  {name}: {{ servers: [ \"127.0.0.1:1\" ] }}\n");
+        }
     }
     whole
 }
 
 #[test]
 fn every_piece_of_yaml_that_is_shown_is_taken() {
-    let mut files = vec![repository().join("README.md")];
+    let mut files = vec![
+        repository().join("README.md"),
+        repository().join("docs/routing.md"),
+    ];
     sources(&repository().join("proxy/src"), &mut files);
     let mut count = 0;
     for file in files {

@@ -18,7 +18,10 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("component", &["config"]),
     ("upstream", &["component", "config", "patience"]),
     ("snapshot", &["component", "config", "route", "upstream"]),
-    ("flow", &["error", "observe", "snapshot", "upstream"]),
+    (
+        "flow",
+        &["error", "observe", "route", "snapshot", "upstream"],
+    ),
     ("admin", &["snapshot", "upstream"]),
     (
         "server",
@@ -122,7 +125,7 @@ fn config_opens_no_socket_resolves_no_name_and_compiles_no_expression() {
         "std::net::Tcp",
         "ToSocketAddrs",
         "hickory",
-        "regex",
+        "Regex::new",
         "pingora",
     ];
     for (file, text) in sources("proxy/src/config") {

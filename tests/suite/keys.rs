@@ -10,7 +10,7 @@ use tidegate_tests::{
 use tokio::io::AsyncWriteExt;
 
 /// A key, as structure and field, and the suite and test that sees what it does.
-const SEEN_BY: [(&str, &str, &str); 53] = [
+const SEEN_BY: [(&str, &str, &str); 62] = [
     (
         "Admin.address",
         "process",
@@ -118,6 +118,18 @@ const SEEN_BY: [(&str, &str, &str); 53] = [
         "a_body_that_falls_silent_is_408",
     ),
     (
+        "Match.any",
+        "matching",
+        "not_turns_a_condition_around_and_any_opens_alternatives",
+    ),
+    ("Match.client", "matching", "the_clients_network_decides"),
+    ("Match.cookie", "matching", "a_cookie_decides"),
+    (
+        "Match.header",
+        "matching",
+        "a_header_decides_by_value_beginning_expression_and_presence",
+    ),
+    (
         "Match.host",
         "routes",
         "an_exact_host_wins_over_a_wildcard_and_a_wildcard_over_none",
@@ -127,7 +139,28 @@ const SEEN_BY: [(&str, &str, &str); 53] = [
         "routes",
         "an_exact_path_wins_over_a_prefix_and_the_longest_prefix_over_shorter_ones",
     ),
+    ("Match.method", "matching", "a_method_decides"),
+    (
+        "Match.not",
+        "matching",
+        "not_turns_a_condition_around_and_any_opens_alternatives",
+    ),
     ("Match.path_prefix", "routes", "a_look_alike_is_not_the_api"),
+    (
+        "Match.path_regex",
+        "matching",
+        "an_expression_is_for_the_whole_path",
+    ),
+    (
+        "Match.query",
+        "matching",
+        "a_parameter_of_the_query_decides_once_it_is_decoded",
+    ),
+    (
+        "Route.priority",
+        "matching",
+        "a_priority_goes_before_what_is_more_specific",
+    ),
     (
         "Retry.attempts",
         "keys",

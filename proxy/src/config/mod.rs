@@ -21,6 +21,7 @@ mod limits;
 mod listener;
 mod named;
 pub(crate) mod nearest;
+mod one_or_many;
 mod retry;
 mod route;
 mod scalar;
@@ -30,6 +31,7 @@ mod spanned;
 mod timeouts;
 mod units;
 mod upstream;
+mod value_match;
 
 use std::io::Read;
 use std::path::Path;
@@ -44,15 +46,17 @@ pub use environment::Lookup;
 pub use file::File;
 pub use limits::Limits;
 pub use listener::{ClientTimeouts, Listener, Protocol};
-pub use named::Named;
+pub use named::{FieldName, Named, Text};
+pub use one_or_many::OneOrMany;
 pub use retry::Retry;
-pub use route::{Match, OneOrMany, Route};
+pub use route::{Match, Route};
 pub use shutdown::Shutdown;
 pub use source::{Colour, Source};
 pub use spanned::{Span, Spanned};
 pub use timeouts::Timeouts;
 pub use units::{Duration, Size};
 pub use upstream::{Server, Upstream};
+pub use value_match::ValueMatch;
 
 /// A file that can be used.
 #[derive(Debug, Clone)]

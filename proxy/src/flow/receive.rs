@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::Exchange;
 use super::forward::CLAIMS;
 use crate::error::Failure;
+use crate::route::condition::Request;
+use crate::route::path::normalise;
 use crate::snapshot::Limits;
 
 /// The header that carries a request's id, in and out.
@@ -39,7 +41,16 @@ pub fn receive(
     check_target(request)?;
     check_length(&fields, &exchange.snapshot.limits)?;
     let host = host(request).ok_or(Failure::BadRequest)?;
-    exchange.route = exchange.snapshot.table.find(&host, request.uri.path());
+    let path = normalise(request.uri.path()).map_err(|_| Failure::BadRequest)?;
+    let found = exchange.snapshot.table.find(&Request {
+        host: &host,
+        path: &path,
+        query: request.uri.query(),
+        method: &request.method,
+        headers: &request.headers,
+        client: exchange.client.as_ref().map(|client| client.ip),
+    });
+    exchange.route = found.map(|found| found.route);
     exchange.route.map(|_| ()).ok_or(Failure::NoRoute)
 }
 

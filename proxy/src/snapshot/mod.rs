@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// When this one was taken.
     pub since: SystemTime,
     /// Which route takes a request.
-    pub table: Table,
+    pub table: Arc<Table>,
     /// The routes, as the table numbers them.
     pub routes: Vec<Route>,
     /// Every upstream of the file, in its order.
@@ -65,7 +65,7 @@ impl Snapshot {
         Self {
             generation,
             since: SystemTime::now(),
-            table: Table::new(plan.routes.iter().map(|route| &route.conditions)),
+            table: Arc::clone(&plan.table),
             routes: routes.collect(),
             upstreams,
             limits: plan.limits.clone(),
@@ -83,10 +83,5 @@ impl Snapshot {
         };
         // Whoever is not settled by then will be used as far as it is known.
         let _ = tokio::time::timeout(patience, settled).await;
-    }
-
-    /// The route for this host and path.
-    pub fn route(&self, host: &str, path: &str) -> Option<&Route> {
-        self.routes.get(self.table.find(host, path)?)
     }
 }

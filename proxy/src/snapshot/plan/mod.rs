@@ -1,13 +1,16 @@
 //! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
+mod matching;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::component;
 use crate::config::{self, Diagnostic, File, Protocol, Spanned};
-use crate::route::{Conditions, PathCondition};
+use crate::route::{Entry, Table};
 use crate::upstream::balance;
 use crate::upstream::health;
 use crate::upstream::{Host, ServerSpec, Spec, Timeouts};
@@ -37,7 +40,9 @@ pub struct Plan {
     pub listeners: Vec<ListenerSpec>,
     /// Who answers.
     pub upstreams: Vec<Spec>,
-    /// Which request goes where.
+    /// Which request takes which route, by its position in [`Plan::routes`].
+    pub table: Arc<Table>,
+    /// Where the routes lead.
     pub routes: Vec<RouteSpec>,
     /// Bounds on a request.
     pub limits: Limits,
@@ -51,8 +56,6 @@ pub struct Plan {
 pub struct RouteSpec {
     /// The name in the file.
     pub name: String,
-    /// Which requests.
-    pub conditions: Conditions,
     /// Position in [`Plan::upstreams`].
     pub upstream: usize,
 }
@@ -123,34 +126,47 @@ impl Plan {
                     .ok()
             })
             .collect();
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
         let positions: HashMap<&str, usize> = upstreams
             .iter()
             .enumerate()
             .map(|(index, spec)| (spec.name.as_str(), index))
             .collect();
-        let mut routes: Vec<RouteSpec> = file
-            .routes
-            .iter()
-            .filter_map(|(name, route)| {
-                let upstream = *positions.get(route.upstream.as_str())?;
-                Some(RouteSpec {
-                    name: name.value.clone(),
-                    conditions: conditions(&route.matches),
-                    upstream,
-                })
-            })
-            .collect();
-        // Of equal routes the first one takes the request, and the file's check said so.
-        routes.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut routes = Vec::new();
+        let mut entries = Vec::new();
+        for (name, route) in file.routes.iter() {
+            let matches = matching::matches(name, &route.matches);
+            let upstream = positions.get(route.upstream.as_str());
+            match (matches, upstream) {
+                (Err(problems), _) => wrong.extend(problems),
+                // The file's check said so.
+                (Ok(_), None) => {}
+                (Ok(matches), Some(upstream)) => {
+                    routes.push(RouteSpec {
+                        name: name.value.clone(),
+                        upstream: *upstream,
+                    });
+                    entries.push(Entry {
+                        name: name.value.clone(),
+                        priority: route.priority.map_or(0, |priority| priority.value),
+                        matches,
+                    });
+                }
+            }
+        }
+        let table = Table::new(&entries).unwrap_or_else(|error| {
+            wrong.push(Diagnostic::error(error.to_string()));
+            Table::default()
+        });
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
         Ok(Self {
             listeners: file
                 .listeners
                 .iter()
                 .map(|(name, listener)| listener_spec(name, listener))
                 .collect(),
+            table: Arc::new(table),
             routes,
             limits: limits(&file.limits),
             admin: file.admin.as_ref().map(|admin| admin.address.value),
@@ -228,21 +244,6 @@ fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
         idle: pick(|written| written.idle, UPSTREAM_IDLE),
         tunnel: pick(|written| written.tunnel, TUNNEL),
     }
-}
-
-fn conditions(written: &config::Match) -> Conditions {
-    let hosts = written
-        .host
-        .iter()
-        .flat_map(|hosts| hosts.iter())
-        .map(|host| host.to_ascii_lowercase())
-        .collect();
-    let path = match (&written.path, &written.path_prefix) {
-        (Some(path), _) => PathCondition::Exact(path.value.clone()),
-        (None, Some(prefix)) => PathCondition::Prefix(prefix.value.clone()),
-        (None, None) => PathCondition::Any,
-    };
-    Conditions { hosts, path }
 }
 
 fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {

@@ -1,74 +1,20 @@
 //! `match:` what a request has to be for a route to take it, as seen on the wire.
 
-use std::collections::BTreeSet;
+use tidegate_tests::{Gateway, Named, Recorder, Wire, examples, upstreams_of};
 
-use tidegate_tests::{Gateway, Origin, Recorder, Wire, repository};
-
-/// A gateway with these routes: a name and what it asks for. Each leads to an upstream of its own name.
-struct Routes {
-    gateway: Gateway,
-    _origins: Vec<Origin>,
-}
-
-impl Routes {
-    async fn start(routes: &[(&str, &str)]) -> Self {
-        let mut written = "routes:\n".to_owned();
-        for (name, asks) in routes {
-            written += &format!("  {name}: {{ {asks}, upstream: {name} }}\n");
-        }
-        let names = routes.iter().map(|(name, _)| *name).collect();
-        Self::leading(&names, &written).await
+/// A proxy with these routes: a name and what it asks for. Each leads to an upstream of its own name.
+async fn routes(routes: &[(&str, &str)]) -> Named {
+    let mut written = "routes:\n".to_owned();
+    for (name, asks) in routes {
+        written += &format!("  {name}: {{ {asks}, upstream: {name} }}\n");
     }
-
-    /// A gateway with this section of routes, and these upstreams, each of which answers with its name.
-    async fn leading(names: &BTreeSet<&str>, routes: &str) -> Self {
-        let (mut origins, mut upstreams) = (Vec::new(), String::new());
-        for name in names {
-            let length = name.len();
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
-            let origin = Origin::answering(answer.as_bytes()).await;
-            upstreams += &format!("  {name}: {{ servers: [ \"{}\" ] }}\n", origin.address());
-            origins.push(origin);
-        }
-        let gateway = Gateway::start(&format!("upstreams:\n{upstreams}{routes}")).await;
-        Self {
-            gateway,
-            _origins: origins,
-        }
-    }
-
-    /// The route that takes a request, or the status if none does. The first line, then fields.
-    async fn taken(&self, request: &str) -> String {
-        let (line, fields) = request.split_once('|').unwrap_or((request, ""));
-        let target = line.rsplit(' ').next().unwrap();
-        let host = target
-            .strip_prefix("http://")
-            .and_then(|rest| rest.split('/').next());
-        let host = host.unwrap_or("a.example.com");
-        let mut head = format!("{line} HTTP/1.1\r\nHost: {host}\r\n");
-        for field in fields.split('|').filter(|field| !field.is_empty()) {
-            head += &format!("{field}\r\n");
-        }
-        let mut wire = Wire::connect(self.gateway.address()).await;
-        wire.send(head + "\r\n").await;
-        let method = line.split(' ').next().unwrap();
-        let answer = wire.answer_to(method).await.expect("an answer");
-        match answer.status() {
-            200 => answer.text(),
-            status => status.to_string(),
-        }
-    }
-
-    async fn lead(&self, expected: &[(&str, &str)]) {
-        for (request, route) in expected {
-            assert_eq!(self.taken(request).await, *route, "{request}");
-        }
-    }
+    let names: Vec<&str> = routes.iter().map(|(name, _)| *name).collect();
+    Named::start(&names, &written).await
 }
 
 #[tokio::test]
 async fn a_method_decides() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("read", "match: { method: [ GET, HEAD ] }"),
         ("write", "match: { method: POST }"),
     ])
@@ -84,7 +30,7 @@ async fn a_method_decides() {
 
 #[tokio::test]
 async fn a_header_decides_by_value_beginning_expression_and_presence() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("exact", "match: { header: { X-Env: [ canary, beta ] } }"),
         ("prefix", "match: { header: { X-Env: { prefix: dev- } } }"),
         (
@@ -119,7 +65,7 @@ async fn a_header_decides_by_value_beginning_expression_and_presence() {
 
 #[tokio::test]
 async fn a_parameter_of_the_query_decides_once_it_is_decoded() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("two", "match: { query: { v: \"2\" } }"),
         ("filter", "match: { query: { \"filter[name]\": \"a b\" } }"),
         ("rest", "match: { path_prefix: / }"),
@@ -138,7 +84,7 @@ async fn a_parameter_of_the_query_decides_once_it_is_decoded() {
 
 #[tokio::test]
 async fn a_cookie_decides() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("beta", "match: { cookie: { beta: \"1\" } }"),
         ("known", "match: { cookie: { session: { present: true } } }"),
         ("rest", "match: { path_prefix: / }"),
@@ -155,7 +101,7 @@ async fn a_cookie_decides() {
 
 #[tokio::test]
 async fn the_clients_network_decides() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         (
             "here",
             "match: { client: [ 127.0.0.0/8, \"::1\" ], path: /here }",
@@ -170,7 +116,7 @@ async fn the_clients_network_decides() {
 
 #[tokio::test]
 async fn an_expression_is_for_the_whole_path() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("user", "match: { path_regex: \"/users/(?P<id>[0-9]+)\" }"),
         ("users", "match: { path_prefix: /users }"),
     ])
@@ -187,7 +133,7 @@ async fn an_expression_is_for_the_whole_path() {
 
 #[tokio::test]
 async fn not_turns_a_condition_around_and_any_opens_alternatives() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         (
             "outside",
             "match: { path_prefix: /admin, not: [ { client: 127.0.0.1 }, { header: { X-Ops: \"1\" } } ] }",
@@ -213,7 +159,7 @@ async fn not_turns_a_condition_around_and_any_opens_alternatives() {
 
 #[tokio::test]
 async fn a_priority_goes_before_what_is_more_specific() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("exact", "match: { host: a.example.com, path: /x }"),
         (
             "closed",
@@ -235,7 +181,7 @@ async fn a_priority_goes_before_what_is_more_specific() {
 /// What a route protects cannot be reached by spelling its path differently.
 #[tokio::test]
 async fn a_path_is_compared_in_its_normal_form() {
-    let routes = Routes::start(&[
+    let routes = routes(&[
         ("admin", "match: { path_prefix: /admin }"),
         ("cafe", "match: { path: /café }"),
         ("rest", "match: { path_prefix: / }"),
@@ -271,37 +217,17 @@ async fn what_is_forwarded_is_the_clients_own_spelling() {
     assert_eq!(recorder.only().word(1), target);
 }
 
-/// What `docs/routing.md` shows: a piece of a file, and requests with the upstream that answers each, or the status.
-fn examples() -> Vec<(String, Vec<(String, String)>)> {
-    let page = std::fs::read_to_string(repository().join("docs/routing.md")).unwrap();
-    let pieces = page.split("```yaml\n").skip(1);
-    let example = |piece: &str| {
-        let (routes, rest) = piece.split_once("```").unwrap();
-        let table = rest.split("```text\n").nth(1).unwrap();
-        let table = table.split("```").next().unwrap();
-        let asked = table.lines().map(|line| {
-            let (request, answer) = line.rsplit_once("  ").or(line.rsplit_once(' ')).unwrap();
-            let fields: Vec<&str> = request.trim().split('|').map(str::trim).collect();
-            (fields.join("|"), answer.trim().to_owned())
-        });
-        (routes.to_owned(), asked.collect())
-    };
-    pieces.map(example).collect()
-}
-
 #[tokio::test]
 async fn the_page_says_what_happens() {
-    let examples = examples();
+    let examples = examples("routing.md");
     assert!(examples.len() >= 6, "{} examples", examples.len());
     for (routes, asked) in examples {
-        let names: BTreeSet<&str> = routes
-            .split("upstream: ")
-            .skip(1)
-            .filter_map(|rest| rest.split([' ', '}', '\n']).next())
-            .collect();
-        let routes = Routes::leading(&names, &routes).await;
+        let names = upstreams_of(&routes);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let named = Named::start(&names, &routes).await;
+        assert!(!asked.is_empty(), "nothing is said about:\n{routes}");
         for (request, answer) in asked {
-            assert_eq!(routes.taken(&request).await, answer, "{request}");
+            assert_eq!(named.taken(&request).await, answer, "{request}");
         }
     }
 }

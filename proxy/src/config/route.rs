@@ -14,9 +14,11 @@
 
 use super::one_or_many::OneOrMany;
 use super::value_match::ValueMatch;
-use super::{FieldName, Named, Spanned, Text};
+use super::{
+    FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text, Timeouts,
+};
 
-/// A condition and where it leads.
+/// A condition and where it leads: exactly one of `upstream`, `split`, `redirect` and `respond`.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -25,8 +27,30 @@ pub struct Route {
     pub matches: Match,
     /// Above every route with a smaller one, whatever their conditions. Default: 0.
     pub priority: Option<Spanned<i32>>,
-    /// The upstream's name.
-    pub upstream: Spanned<String>,
+    /// Ends here: the upstream that answers.
+    pub upstream: Option<Spanned<String>>,
+    /// Ends here: upstreams that share the requests.
+    pub split: Option<Split>,
+    /// With `split`: what keeps a client with the upstream that it had. Default: nothing.
+    pub sticky: Option<Spanned<Sticky>>,
+    /// Ends here: the client is sent elsewhere.
+    pub redirect: Option<Spanned<Redirect>>,
+    /// Ends here: the proxy answers.
+    pub respond: Option<Spanned<Respond>>,
+    /// How long to wait for servers. A key that is left out is taken from the upstream.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How much a client may ask for.
+    #[serde(default)]
+    pub limits: RouteLimits,
+}
+
+impl Route {
+    /// The upstreams that it names.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let split = self.split.iter().flat_map(|split| split.iter());
+        self.upstream.iter().chain(split.map(|(arm, _)| arm))
+    }
 }
 
 /// All given conditions must hold.

@@ -173,6 +173,14 @@ impl Table {
         })
     }
 
+    /// What the route's prefix takes of the path; nothing if its condition on the path is another one.
+    pub fn prefix(&self, found: Found) -> &str {
+        match self.rules.get(found.rule).map(|rule| &rule.path) {
+            Some(PathCondition::Prefix(prefix)) => prefix,
+            _ => "",
+        }
+    }
+
     /// What the named groups of the pattern that took this path hold.
     pub fn captures(&self, found: Found, path: &str, name: &str) -> Option<String> {
         match &self.rules.get(found.rule)?.path {

@@ -2,12 +2,15 @@
 //! whole plan becomes the next snapshot. A request sees one snapshot from start to end.
 
 mod plan;
+mod route;
 mod running;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use self::plan::{ClientTimeouts, Limits, ListenerSpec, Plan, Shutdown};
+pub use self::route::{End, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
 use crate::route::Table;
 use crate::upstream::{Live, Upstream};
@@ -30,14 +33,6 @@ pub struct Snapshot {
     pub shutdown: Shutdown,
 }
 
-/// Where a request goes.
-pub struct Route {
-    /// The name in the file.
-    pub name: String,
-    /// Who answers.
-    pub upstream: Arc<Upstream>,
-}
-
 impl Snapshot {
     /// Starts what the plan describes. An upstream that `before` already runs and that did not change goes on as it is.
     /// Must be called within a tokio runtime.
@@ -55,18 +50,22 @@ impl Snapshot {
                 running.map_or_else(|| Upstream::start(spec.clone(), live), Arc::clone)
             })
             .collect();
-        let routes = plan.routes.iter().filter_map(|route| {
-            let upstream = upstreams.get(route.upstream)?;
-            Some(Route {
-                name: route.name.clone(),
-                upstream: Arc::clone(upstream),
-            })
-        });
+        let known: HashMap<&str, &Route> = before
+            .iter()
+            .flat_map(|before| &before.routes)
+            .map(|route| (route.name.as_str(), route))
+            .collect();
+        let routes: Option<Vec<Route>> = plan
+            .routes
+            .iter()
+            .map(|spec| Route::new(spec, &upstreams, known.get(spec.name.as_str()).copied()))
+            .collect();
         Self {
             generation,
             since: SystemTime::now(),
             table: Arc::clone(&plan.table),
-            routes: routes.collect(),
+            // All of them: a plan names no upstream that it does not have, and the table counts on their positions.
+            routes: routes.unwrap_or_default(),
             upstreams,
             limits: plan.limits.clone(),
             shutdown: plan.shutdown.clone(),

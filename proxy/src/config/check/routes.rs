@@ -1,5 +1,7 @@
 //! Routes: they lead somewhere, their conditions can hold, and no two are the same.
 
+mod ends;
+
 use std::collections::HashMap;
 
 use super::Context;
@@ -21,7 +23,10 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         found.push(none(context));
     }
     for (name, route) in routes.iter() {
-        upstream(context, route, found);
+        ends::check(context, name, route, found);
+        for written in route.upstreams() {
+            upstream(context, written, found);
+        }
         matches(context, name, &route.matches, found);
     }
     same(context, found);
@@ -36,7 +41,7 @@ fn none(context: &Context<'_>) -> Diagnostic {
     }
 }
 
-fn upstream(context: &Context<'_>, route: &Route, found: &mut Vec<Diagnostic>) {
+fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Diagnostic>) {
     let known = || {
         context
             .file
@@ -44,13 +49,13 @@ fn upstream(context: &Context<'_>, route: &Route, found: &mut Vec<Diagnostic>) {
             .written()
             .map(|name| name.value.as_str())
     };
-    let wanted = route.upstream.value.as_str();
+    let wanted = written.value.as_str();
     let unreadable = context.incomplete && known().next().is_none();
     if unreadable || known().any(|name| name == wanted) {
         return;
     }
     let diagnostic = Diagnostic::error(format!("there is no upstream `{wanted}`"))
-        .at(route.upstream.span)
+        .at(written.span)
         .label("leads nowhere")
         .did_you_mean(nearest(wanted, known()));
     let count = known().count();

@@ -1,15 +1,19 @@
 //! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
+mod ending;
 mod matching;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use self::ending::EndSpec;
+use self::ending::Ends;
 use crate::component;
-use crate::config::{self, Diagnostic, File, Protocol, Spanned};
+use crate::config::{self, Diagnostic, File, Loaded, Protocol, Report, Spanned};
 use crate::route::{Entry, Table};
 use crate::upstream::balance;
 use crate::upstream::health;
@@ -52,12 +56,23 @@ pub struct Plan {
     pub shutdown: Shutdown,
 }
 
-/// A route whose upstream is known.
+/// A route whose end is known.
 pub struct RouteSpec {
     /// The name in the file.
     pub name: String,
+    /// Where it ends.
+    pub end: EndSpec,
+    /// Bytes of a request's body, if the route says so.
+    pub body_size: Option<u64>,
+}
+
+/// An upstream, as a route uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetSpec {
     /// Position in [`Plan::upstreams`].
     pub upstream: usize,
+    /// The route's, or else the upstream's.
+    pub timeouts: Timeouts,
 }
 
 /// A listener with every default filled in.
@@ -111,11 +126,20 @@ pub struct Shutdown {
 }
 
 impl Plan {
-    /// Makes the plan of a file; of one that is wrong elsewhere, only the errors are of use.
+    /// Reads a file and makes its plan.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Loaded<Self>, Report> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config::load(path, |file| Self::new(file, folder))
+    }
+
+    /// Makes the plan of a file, beside which in `folder` others lie that it names; of one that is wrong elsewhere, only the errors are of use.
     ///
     /// # Errors
     /// Everything that the components find wrong with their options.
-    pub fn new(file: &File) -> Result<Self, Vec<Diagnostic>> {
+    pub fn new(file: &File, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
         let upstreams: Vec<Spec> = file
             .upstreams
@@ -126,30 +150,37 @@ impl Plan {
                     .ok()
             })
             .collect();
-        let positions: HashMap<&str, usize> = upstreams
+        let positions: HashMap<String, usize> = upstreams
             .iter()
             .enumerate()
-            .map(|(index, spec)| (spec.name.as_str(), index))
+            .map(|(index, spec)| (spec.name.clone(), index))
             .collect();
+        let ends = Ends {
+            upstreams: &upstreams,
+            positions: &positions,
+            folder,
+        };
         let mut routes = Vec::new();
         let mut entries = Vec::new();
         for (name, route) in file.routes.iter() {
             let matches = matching::matches(name, &route.matches);
-            let upstream = positions.get(route.upstream.as_str());
-            match (matches, upstream) {
-                (Err(problems), _) => wrong.extend(problems),
-                // The file's check said so.
-                (Ok(_), None) => {}
-                (Ok(matches), Some(upstream)) => {
+            let end = ends.end(route);
+            match (matches, end) {
+                (Ok(matches), Ok(Some(end))) => {
                     routes.push(RouteSpec {
                         name: name.value.clone(),
-                        upstream: *upstream,
+                        end,
+                        body_size: route.limits.body_size.map(|size| size.bytes()),
                     });
                     entries.push(Entry {
                         name: name.value.clone(),
                         priority: route.priority.map_or(0, |priority| priority.value),
                         matches,
                     });
+                }
+                (matches, end) => {
+                    wrong.extend(matches.err().into_iter().flatten());
+                    wrong.extend(end.err().into_iter().flatten());
                 }
             }
         }
@@ -230,19 +261,28 @@ fn server_spec(server: &config::Server) -> ServerSpec {
     }
 }
 
+/// What the upstream says, or else the file, or else we.
 fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
-    let pick = |key: fn(&config::Timeouts) -> Option<Spanned<config::Duration>>,
-                default: Duration| {
-        key(upstream)
-            .or(key(file))
-            .map_or(default, |written| written.get())
+    let ours = Timeouts {
+        connect: CONNECT,
+        read: SILENCE,
+        write: SILENCE,
+        idle: UPSTREAM_IDLE,
+        tunnel: TUNNEL,
+    };
+    override_timeouts(upstream, override_timeouts(file, ours))
+}
+
+fn override_timeouts(written: &config::Timeouts, otherwise: Timeouts) -> Timeouts {
+    let or = |written: Option<Spanned<config::Duration>>, otherwise| {
+        written.map_or(otherwise, |written| written.get())
     };
     Timeouts {
-        connect: pick(|written| written.connect, CONNECT),
-        read: pick(|written| written.read, SILENCE),
-        write: pick(|written| written.write, SILENCE),
-        idle: pick(|written| written.idle, UPSTREAM_IDLE),
-        tunnel: pick(|written| written.tunnel, TUNNEL),
+        connect: or(written.connect, otherwise.connect),
+        read: or(written.read, otherwise.read),
+        write: or(written.write, otherwise.write),
+        idle: or(written.idle, otherwise.idle),
+        tunnel: or(written.tunnel, otherwise.tunnel),
     }
 }
 

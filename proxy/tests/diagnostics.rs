@@ -33,6 +33,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn output(case: &Path) -> String {
+    let folder = case.parent().expect("a folder");
     let name = case
         .file_name()
         .expect("a name")
@@ -40,7 +41,7 @@ fn output(case: &Path) -> String {
         .into_owned();
     let text = std::fs::read(case).expect("the case");
     let text = String::from_utf8(text).expect("text");
-    match config::parse(&name, &text, &environment, Plan::new) {
+    match config::parse(&name, &text, &environment, |file| Plan::new(file, folder)) {
         Ok(loaded) => format!(
             "{}{name}: ok\n",
             loaded.source.render(&loaded.warnings, Colour::Never)

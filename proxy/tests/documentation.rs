@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that fails may panic")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tidegate::config;
@@ -65,20 +66,37 @@ fn completed(piece: &str) -> String {
         whole += "listeners: { example: { address: \"127.0.0.1:1\" } }\n";
     }
     if !begins("upstreams:") && begins("routes:") {
-        whole += "upstreams: { api: { servers: [ \"127.0.0.1:1\" ] }, frontend: { servers: [ \"127.0.0.1:2\" ] } }\n";
+        let after = piece.split("upstream: ").skip(1);
+        let named = after.filter_map(|rest| rest.split([' ', '}', '\n', ',']).next());
+        let splits = piece.split("split: {").skip(1);
+        let splits = splits.filter_map(|rest| rest.split('}').next());
+        let arms = splits.flat_map(|arms| arms.split(','));
+        let arms = arms.filter_map(|arm| arm.split(':').next()).map(str::trim);
+        let names: BTreeSet<&str> = named.chain(arms).collect();
+        whole += "upstreams:\n";
+        for name in names {
+            whole += &format!("  {name}: {{ servers: [ \"127.0.0.1:1\" ] }}\n");
+        }
     }
     whole
 }
 
 #[test]
 fn every_piece_of_yaml_that_is_shown_is_taken() {
-    let mut files = vec![repository().join("README.md")];
+    let mut files = vec![
+        repository().join("README.md"),
+        repository().join("docs/routing.md"),
+        repository().join("docs/ends.md"),
+    ];
     sources(&repository().join("proxy/src"), &mut files);
     let mut count = 0;
     for file in files {
         for piece in pieces(&file) {
             let name = file.display().to_string();
-            if let Err(report) = config::parse(&name, &completed(&piece), &|_| None, Plan::new) {
+            let folder = file.parent().expect("a folder");
+            if let Err(report) = config::parse(&name, &completed(&piece), &|_| None, |file| {
+                Plan::new(file, folder)
+            }) {
                 assert_eq!(report.errors(), 0, "{name} shows:\n{piece}\n{report}");
             }
             count += 1;

@@ -9,258 +9,20 @@ use tidegate_tests::{
 };
 use tokio::io::AsyncWriteExt;
 
-/// A key, as structure and field, and the suite and test that sees what it does.
-const SEEN_BY: [(&str, &str, &str); 53] = [
-    (
-        "Admin.address",
-        "process",
-        "before_it_closes_it_says_so_and_still_serves",
-    ),
-    (
-        "ClientTimeouts.body",
-        "limits",
-        "a_body_that_falls_silent_is_408",
-    ),
-    (
-        "ClientTimeouts.header",
-        "limits",
-        "a_head_that_trickles_in_is_cut_off_at_the_deadline",
-    ),
-    (
-        "ClientTimeouts.keep_alive",
-        "limits",
-        "a_connection_without_next_request_is_closed",
-    ),
-    (
-        "ClientTimeouts.write",
-        "limits",
-        "a_client_that_does_not_take_its_answer_is_let_go",
-    ),
-    (
-        "File.admin",
-        "process",
-        "a_port_that_is_taken_is_one_clear_line",
-    ),
-    ("File.limits", "limits", "a_header_above_the_size_is_431"),
-    (
-        "File.listeners",
-        "process",
-        "a_port_that_is_taken_is_one_clear_line",
-    ),
-    (
-        "File.retry",
-        "keys",
-        "an_upstream_says_otherwise_than_the_file",
-    ),
-    (
-        "File.routes",
-        "answers",
-        "a_program_gets_json_that_names_the_request",
-    ),
-    (
-        "File.shutdown",
-        "process",
-        "before_it_closes_it_says_so_and_still_serves",
-    ),
-    (
-        "File.timeouts",
-        "keys",
-        "an_upstream_says_otherwise_than_the_file",
-    ),
-    (
-        "File.upstreams",
-        "answers",
-        "a_program_gets_json_that_names_the_request",
-    ),
-    (
-        "Full.address",
-        "balancing",
-        "weights_three_and_one_give_three_and_one",
-    ),
-    (
-        "Full.weight",
-        "balancing",
-        "weights_three_and_one_give_three_and_one",
-    ),
-    (
-        "Limits.body_size",
-        "limits",
-        "a_body_announced_above_the_limit_is_413_before_a_server_hears_of_it",
-    ),
-    (
-        "Limits.header_count",
-        "limits",
-        "more_header_fields_than_allowed_are_431",
-    ),
-    (
-        "Limits.header_size",
-        "limits",
-        "a_header_above_the_size_is_431",
-    ),
-    (
-        "Listener.address",
-        "process",
-        "a_port_that_is_taken_is_one_clear_line",
-    ),
-    (
-        "Listener.max_connections",
-        "limits",
-        "a_connection_above_the_number_waits_and_is_served",
-    ),
-    (
-        "Listener.protocols",
-        "limits",
-        "a_protocol_that_is_not_listed_is_not_spoken",
-    ),
-    (
-        "Listener.timeouts",
-        "limits",
-        "a_body_that_falls_silent_is_408",
-    ),
-    (
-        "Match.host",
-        "routes",
-        "an_exact_host_wins_over_a_wildcard_and_a_wildcard_over_none",
-    ),
-    (
-        "Match.path",
-        "routes",
-        "an_exact_path_wins_over_a_prefix_and_the_longest_prefix_over_shorter_ones",
-    ),
-    ("Match.path_prefix", "routes", "a_look_alike_is_not_the_api"),
-    (
-        "Retry.attempts",
-        "keys",
-        "an_upstream_says_otherwise_than_the_file",
-    ),
-    ("Route.match", "routes", "a_look_alike_is_not_the_api"),
-    (
-        "Route.upstream",
-        "answers",
-        "a_program_gets_json_that_names_the_request",
-    ),
-    (
-        "Shutdown.delay",
-        "process",
-        "before_it_closes_it_says_so_and_still_serves",
-    ),
-    (
-        "Shutdown.timeout",
-        "process",
-        "a_websocket_is_waited_for_as_long_as_allowed",
-    ),
-    (
-        "Timeouts.connect",
-        "failure",
-        "a_connection_that_does_not_stand_in_time_is_504",
-    ),
-    (
-        "Timeouts.idle",
-        "keys",
-        "an_unused_connection_to_a_server_is_closed",
-    ),
-    (
-        "Timeouts.read",
-        "keys",
-        "an_upstream_says_otherwise_than_the_file",
-    ),
-    (
-        "Timeouts.tunnel",
-        "forwarding",
-        "a_websocket_may_be_silent_for_longer_than_an_answer_or_a_body",
-    ),
-    (
-        "Timeouts.write",
-        "keys",
-        "a_server_that_does_not_take_the_request_is_given_up",
-    ),
-    (
-        "Upstream.balance",
-        "balancing",
-        "equal_servers_answer_exactly_half_each",
-    ),
-    (
-        "Upstream.dns_refresh",
-        "names",
-        "a_long_ttl_is_bounded_by_dns_refresh",
-    ),
-    (
-        "Upstream.health_check",
-        "health",
-        "a_server_that_was_killed_is_used_again_when_it_returns",
-    ),
-    (
-        "Upstream.retry",
-        "keys",
-        "an_upstream_says_otherwise_than_the_file",
-    ),
-    (
-        "Upstream.servers",
-        "balancing",
-        "equal_servers_answer_exactly_half_each",
-    ),
-    (
-        "Upstream.timeouts",
-        "keys",
-        "an_upstream_says_otherwise_than_the_file",
-    ),
-    (
-        "http.healthy_after",
-        "health",
-        "a_server_is_used_again_after_as_many_good_answers_in_a_row_as_the_file_says",
-    ),
-    (
-        "http.host",
-        "health",
-        "a_probe_asks_for_the_path_and_the_host_of_the_file",
-    ),
-    ("http.interval", "health", "probes_keep_their_pace"),
-    (
-        "http.path",
-        "health",
-        "a_probe_asks_for_the_path_and_the_host_of_the_file",
-    ),
-    (
-        "http.statuses",
-        "health",
-        "only_the_expected_statuses_count_as_well",
-    ),
-    (
-        "http.timeout",
-        "health",
-        "a_probe_that_takes_too_long_is_a_bad_answer",
-    ),
-    (
-        "http.unhealthy_after",
-        "health",
-        "a_server_is_left_out_after_as_many_bad_answers_in_a_row_as_the_file_says",
-    ),
-    (
-        "tcp.healthy_after",
-        "health",
-        "a_tcp_check_needs_a_connection_and_no_answer",
-    ),
-    (
-        "tcp.interval",
-        "health",
-        "a_tcp_check_needs_a_connection_and_no_answer",
-    ),
-    (
-        "tcp.timeout",
-        "health",
-        "a_tcp_check_needs_a_connection_and_no_answer",
-    ),
-    (
-        "tcp.unhealthy_after",
-        "health",
-        "a_tcp_check_needs_a_connection_and_no_answer",
-    ),
-    (
-        "round_robin",
-        "balancing",
-        "equal_servers_answer_exactly_half_each",
-    ),
-];
+/// A key in a line, as structure and field, and the suite and test that sees what it does.
+const SEEN_BY: &str = include_str!("keys.txt");
+
+fn seen_by() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    SEEN_BY.lines().map(|line| {
+        let mut words = line.split_whitespace();
+        let mut word = || {
+            words
+                .next()
+                .unwrap_or_else(|| panic!("three words: {line}"))
+        };
+        (word(), word(), word())
+    })
+}
 
 /// The fields of every structure in the text that is decoded from the file, as `Structure.field`. Those of a component
 /// are called after its file, which is its name.
@@ -334,7 +96,7 @@ fn keys() -> BTreeSet<String> {
 
 #[test]
 fn every_key_has_a_test_that_sees_its_effect() {
-    let listed: BTreeSet<String> = SEEN_BY.iter().map(|(key, ..)| (*key).to_owned()).collect();
+    let listed: BTreeSet<String> = seen_by().map(|(key, ..)| key.to_owned()).collect();
     let keys = keys();
     let untested: Vec<_> = keys.difference(&listed).collect();
     assert!(
@@ -348,7 +110,7 @@ fn every_key_has_a_test_that_sees_its_effect() {
 #[test]
 fn every_test_that_is_named_here_exists() {
     let mut missing = Vec::new();
-    for (key, suite, test) in SEEN_BY {
+    for (key, suite, test) in seen_by() {
         let text = text_of(suite);
         if !text.contains(&format!("fn {test}()")) {
             missing.push(format!("{key}: {suite}::{test}"));

@@ -5,11 +5,11 @@ use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, Colour, File, counted};
+use crate::config::{Colour, File, counted};
 use crate::snapshot::Plan;
 
 pub(super) fn check(path: &Path) -> ExitCode {
-    match config::load(path, Plan::new) {
+    match Plan::load(path) {
         Ok(loaded) => {
             eprint!("{}", loaded.source.render(&loaded.warnings, colour()));
             println!("{}: ok ({})", path.display(), summary(&loaded.file));

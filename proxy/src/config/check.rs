@@ -15,6 +15,7 @@ pub(super) fn check(file: &File, root: &Node, earlier: &[Diagnostic]) -> Vec<Dia
     let context = Context {
         file,
         root,
+        earlier,
         incomplete: root
             .entries()
             .iter()
@@ -47,6 +48,8 @@ fn follows(finding: &Diagnostic, earlier: &[Diagnostic]) -> bool {
 struct Context<'f> {
     file: &'f File,
     root: &'f Node,
+    /// What is wrong with the parts that did not decode.
+    earlier: &'f [Diagnostic],
     /// Whether a whole section could not be read: then nothing is said about what is missing.
     incomplete: bool,
 }
@@ -60,6 +63,16 @@ impl Context<'_> {
             .map(|(key, _)| key)
             .find(|key| key.text() == Some(name))
             .map(|key| key.span)
+    }
+
+    /// Whether something is known to be wrong with a section: what seems to be missing there may be what is wrong.
+    fn is_wrong_within(&self, section: &str, name: &str) -> bool {
+        let section = self.root.get(section);
+        let Some(place) = section.and_then(|section| section.get(name)) else {
+            return false;
+        };
+        let mut spans = self.earlier.iter().filter_map(|error| error.span);
+        spans.any(|wrong| place.span.contains(wrong))
     }
 
     /// Whether something within a section of this name had an error.

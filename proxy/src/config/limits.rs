@@ -23,3 +23,11 @@ pub struct Limits {
     /// Request body; above it the answer is 413. Default: no bound, since bodies are streamed and cost no memory.
     pub body_size: Option<Size>,
 }
+
+/// Bounds on the requests of one route.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteLimits {
+    /// Request body; above it the answer is 413. Default: that of the file.
+    pub body_size: Option<Size>,
+}

@@ -21,15 +21,20 @@ mod limits;
 mod listener;
 mod named;
 pub(crate) mod nearest;
+mod one_or_many;
+mod redirect;
+mod respond;
 mod retry;
 mod route;
 mod scalar;
 mod shutdown;
 mod source;
 mod spanned;
+mod split;
 mod timeouts;
 mod units;
 mod upstream;
+mod value_match;
 
 use std::io::Read;
 use std::path::Path;
@@ -42,17 +47,22 @@ pub(crate) use diagnostic::counted;
 pub use diagnostic::{Diagnostic, Remark, Report, Severity};
 pub use environment::Lookup;
 pub use file::File;
-pub use limits::Limits;
+pub use limits::{Limits, RouteLimits};
 pub use listener::{ClientTimeouts, Listener, Protocol};
-pub use named::Named;
+pub use named::{FieldName, Named, Text};
+pub use one_or_many::OneOrMany;
+pub use redirect::Redirect;
+pub use respond::Respond;
 pub use retry::Retry;
-pub use route::{Match, OneOrMany, Route};
+pub use route::{Match, Route};
 pub use shutdown::Shutdown;
 pub use source::{Colour, Source};
 pub use spanned::{Span, Spanned};
+pub use split::{Split, Sticky};
 pub use timeouts::Timeouts;
 pub use units::{Duration, Size};
 pub use upstream::{Server, Upstream};
+pub use value_match::ValueMatch;
 
 /// A file that can be used.
 #[derive(Debug, Clone)]
@@ -99,7 +109,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// `No such file or directory`, without the number that the standard library adds.
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((reason, _)) => reason.to_owned(),

@@ -1,6 +1,8 @@
-//! Things with a name: a map that keeps the order of the file and the place of each name.
+//! Things with a name: a map that keeps the order of the file and the place of each name. What may be a name is the second
+//! parameter.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -14,13 +16,14 @@ pub(super) const NAMED: &str = "$tidegate::Named";
 
 /// A map from a name to its section, in the order of the file.
 #[derive(Debug, Clone)]
-pub struct Named<T> {
+pub struct Named<T, K = Name> {
     entries: Vec<(Spanned<String>, T)>,
     /// Names whose section could not be decoded: known, so that nobody is told that they do not exist.
     broken: Vec<Spanned<String>>,
+    kind: PhantomData<K>,
 }
 
-impl<T> Named<T> {
+impl<T, K> Named<T, K> {
     /// Names and sections in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Spanned<String>, &T)> {
         self.entries.iter().map(|(name, value)| (name, value))
@@ -60,34 +63,50 @@ impl<T> Named<T> {
     }
 }
 
-impl<T> Default for Named<T> {
+impl<T, K> Default for Named<T, K> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            broken: Vec::new(),
-        }
+        Self::from_iter([])
     }
 }
 
-impl<T> FromIterator<(Spanned<String>, T)> for Named<T> {
+impl<T, K> FromIterator<(Spanned<String>, T)> for Named<T, K> {
     fn from_iter<I: IntoIterator<Item = (Spanned<String>, T)>>(entries: I) -> Self {
         Self {
             entries: entries.into_iter().collect(),
             broken: Vec::new(),
+            kind: PhantomData,
         }
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+/// The order of the file does not count.
+impl<T: PartialEq, K> PartialEq for Named<T, K> {
+    fn eq(&self, other: &Self) -> bool {
+        let mut entries = self.iter();
+        self.len() == other.len() && entries.all(|(name, value)| other.get(name) == Some(value))
+    }
+}
+
+impl<T: Eq, K> Eq for Named<T, K> {}
+
+impl<T: Hash, K> Hash for Named<T, K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut entries: Vec<_> = self.iter().collect();
+        entries.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
+        entries.hash(state);
+    }
+}
+
+impl<'de, T: Deserialize<'de>, K: Key> Deserialize<'de> for Named<T, K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(NAMED, NamedVisitor(PhantomData))
     }
 }
 
-struct NamedVisitor<T>(PhantomData<T>);
+struct NamedVisitor<T, K>(PhantomData<(T, K)>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
-    type Value = Named<T>;
+impl<'de, T: Deserialize<'de>, K: Key> Visitor<'de> for NamedVisitor<T, K> {
+    type Value = Named<T, K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("names with their settings (`name: { ... }`)")
@@ -103,8 +122,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
     /// Our own deserializer gives nothing for a section with an error that is already reported.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut named = Named::default();
-        while let Some(name) = map.next_key::<Spanned<Name>>()? {
-            let name = Spanned::new(name.value.0, name.span);
+        while let Some(name) = map.next_key::<Spanned<Written<K>>>()? {
+            let name = Spanned::new(name.value.text, name.span);
             match map.next_value::<Option<T>>()? {
                 Some(value) => named.entries.push((name, value)),
                 None => named.broken.push(name),
@@ -114,10 +133,24 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
     }
 }
 
-/// A name: letters, digits, `_`, `-` and `.`.
-struct Name(String);
+/// What may be a name.
+pub trait Key {
+    /// What such a name is called.
+    const NOUN: &'static str;
 
-impl std::str::FromStr for Name {
+    /// What is wrong with a text that is none. It is not empty and has no space at its edges.
+    ///
+    /// # Errors
+    /// It is none.
+    fn check(text: &str) -> Result<(), Complaint>;
+}
+
+struct Written<K> {
+    text: String,
+    kind: PhantomData<K>,
+}
+
+impl<K: Key> std::str::FromStr for Written<K> {
     type Err = Complaint;
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
@@ -131,22 +164,75 @@ impl std::str::FromStr for Name {
                 "spaces at the edge",
             );
         }
-        match text.chars().find(|c| !is_name_char(*c)) {
-            Some(c) => complaint(
-                format!("`{}` cannot be part of a name", c.escape_debug()),
-                "names are made of letters, digits, `_`, `-` and `.`",
-            ),
-            None => Ok(Self(text.to_owned())),
+        K::check(text)?;
+        Ok(Self {
+            text: text.to_owned(),
+            kind: PhantomData,
+        })
+    }
+}
+
+impl<'de, K: Key> Deserialize<'de> for Written<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar::parse(deserializer, K::NOUN)
+    }
+}
+
+/// A name of ours: letters, digits, `_`, `-` and `.`.
+#[derive(Debug, Clone, Copy)]
+pub struct Name;
+
+impl Key for Name {
+    const NOUN: &'static str = "a name";
+
+    fn check(text: &str) -> Result<(), Complaint> {
+        no_other(
+            text,
+            is_name_char,
+            "names are made of letters, digits, `_`, `-` and `.`",
+        )
+    }
+}
+
+/// The name of a header field or of a cookie: a token (RFC 9110, section 5.6.2).
+#[derive(Debug, Clone, Copy)]
+pub struct FieldName;
+
+impl Key for FieldName {
+    const NOUN: &'static str = "the name of a field";
+
+    fn check(text: &str) -> Result<(), Complaint> {
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        no_other(
+            text,
+            is_token,
+            "no field has such a name (RFC 9110, section 5.6.2)",
+        )
+    }
+}
+
+/// Any text.
+#[derive(Debug, Clone, Copy)]
+pub struct Text;
+
+impl Key for Text {
+    const NOUN: &'static str = "a name";
+
+    fn check(_: &str) -> Result<(), Complaint> {
+        Ok(())
+    }
+}
+
+fn no_other(text: &str, is_fine: fn(char) -> bool, label: &str) -> Result<(), Complaint> {
+    match text.chars().find(|c| !is_fine(*c)) {
+        None => Ok(()),
+        Some(c) => {
+            let message = format!("`{}` cannot be part of a name", c.escape_debug());
+            Err(Complaint::new(message).label(label))
         }
     }
 }
 
 fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        scalar::parse(deserializer, "a name")
-    }
 }

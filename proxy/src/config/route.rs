@@ -4,31 +4,57 @@
 //! routes:
 //!   api:  { match: { path_prefix: /api }, upstream: api }
 //!   site: { match: { host: [ example.com, "*.example.com" ], path_prefix: / }, upstream: frontend }
+//!   beta:
+//!     match:
+//!       path_prefix: /api
+//!       cookie: { beta: "1" }
+//!       not: { client: 10.0.0.0/8 }
+//!     upstream: api
 //! ```
 
-use std::fmt;
-use std::marker::PhantomData;
+use super::one_or_many::OneOrMany;
+use super::value_match::ValueMatch;
+use super::{
+    FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text, Timeouts,
+};
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
-
-use super::Spanned;
-
-/// The name by which [`OneOrMany`] asks for a list's items, or else for the value itself.
-pub(super) const ONE_OR_MANY: &str = "$tidegate::OneOrMany";
-
-/// A condition and where it leads.
+/// A condition and where it leads: exactly one of `upstream`, `split`, `redirect` and `respond`.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Which requests; an empty one takes all.
     #[serde(rename = "match", default)]
     pub matches: Match,
-    /// The upstream's name.
-    pub upstream: Spanned<String>,
+    /// Above every route with a smaller one, whatever their conditions. Default: 0.
+    pub priority: Option<Spanned<i32>>,
+    /// Ends here: the upstream that answers.
+    pub upstream: Option<Spanned<String>>,
+    /// Ends here: upstreams that share the requests.
+    pub split: Option<Split>,
+    /// With `split`: what keeps a client with the upstream that it had. Default: nothing.
+    pub sticky: Option<Spanned<Sticky>>,
+    /// Ends here: the client is sent elsewhere.
+    pub redirect: Option<Spanned<Redirect>>,
+    /// Ends here: the proxy answers.
+    pub respond: Option<Spanned<Respond>>,
+    /// How long to wait for servers. A key that is left out is taken from the upstream.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How much a client may ask for.
+    #[serde(default)]
+    pub limits: RouteLimits,
+}
+
+impl Route {
+    /// The upstreams that it names.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let split = self.split.iter().flat_map(|split| split.iter());
+        self.upstream.iter().chain(split.map(|(arm, _)| arm))
+    }
 }
 
 /// All given conditions must hold.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
     /// `example.com`, or `*.example.com` for every name below it. One or several.
@@ -37,67 +63,23 @@ pub struct Match {
     pub path: Option<Spanned<String>>,
     /// A path and everything below it: `/api` takes `/api` and `/api/x`, never `/apiary`.
     pub path_prefix: Option<Spanned<String>>,
-}
-
-/// A value, or a list of values: `host: example.com`, `host: [ example.com, example.org ]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneOrMany<T>(Vec<T>);
-
-impl<T> OneOrMany<T> {
-    /// The values in the written order.
-    pub fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.0.iter()
-    }
-
-    /// Whether it is a list without values.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<'o, T> IntoIterator for &'o OneOrMany<T> {
-    type Item = &'o T;
-    type IntoIter = std::slice::Iter<'o, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<T> FromIterator<T> for OneOrMany<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        Self(values.into_iter().collect())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(ONE_OR_MANY, OneOrManyVisitor(PhantomData))
-    }
-}
-
-struct OneOrManyVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
-    type Value = OneOrMany<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or a list of them")
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Self::Value, D::Error> {
-        T::deserialize(deserializer).map(|value| OneOrMany(vec![value]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = seq.next_element()? {
-            values.push(value);
-        }
-        Ok(OneOrMany(values))
-    }
+    /// An expression for the whole path.
+    pub path_regex: Option<Spanned<String>>,
+    /// `GET`. One or several.
+    pub method: Option<OneOrMany<Spanned<String>>>,
+    /// Header fields by name; of several values one is enough.
+    #[serde(default)]
+    pub header: Named<OneOrMany<Spanned<ValueMatch>>, FieldName>,
+    /// Parameters of the query by name, decoded; the first one of a name counts.
+    #[serde(default)]
+    pub query: Named<OneOrMany<Spanned<ValueMatch>>, Text>,
+    /// Cookies by name, as they are sent.
+    #[serde(default)]
+    pub cookie: Named<OneOrMany<Spanned<ValueMatch>>, FieldName>,
+    /// Addresses and networks: `10.0.0.0/8`. One or several.
+    pub client: Option<OneOrMany<Spanned<String>>>,
+    /// What must not hold, all of it together. Of several, none.
+    pub not: Option<OneOrMany<Match>>,
+    /// One of these has to hold as well.
+    pub any: Option<Vec<Match>>,
 }

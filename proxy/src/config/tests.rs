@@ -73,12 +73,13 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(site.timeouts.connect.unwrap().to_string(), "1s");
     assert_eq!(site.timeouts.read.unwrap().to_string(), "5s");
     let route = file.routes.get("api").unwrap();
+    let upstream = route.upstream.as_ref().unwrap();
     assert_eq!(route.matches.host.as_ref().unwrap().iter().count(), 2);
     assert_eq!(
         loaded
             .source
             .text()
-            .get(route.upstream.span.start..route.upstream.span.end),
+            .get(upstream.span.start..upstream.span.end),
         Some("api")
     );
 }

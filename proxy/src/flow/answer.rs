@@ -2,7 +2,8 @@
 //! is framed towards the client is Pingora's business.
 
 use http::header::{
-    CONNECTION, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
@@ -54,6 +55,9 @@ pub fn answer(
     if let Some(id) = &exchange.id {
         response.insert_header(REQUEST_ID, id.clone())?;
     }
+    if let Some(cookie) = exchange.cookie.take() {
+        response.append_header(SET_COOKIE, cookie)?;
+    }
     response.append_header(VIA, VIA_HTTP1)?;
     Ok(())
 }
@@ -87,8 +91,7 @@ fn nominated(connection: &HeaderValue) -> impl Iterator<Item = HeaderName> {
 /// A server cannot nominate what frames its body, or what the client needs to read it.
 fn is_free_to_go(name: &HeaderName) -> bool {
     use http::header::{
-        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE,
-        TRANSFER_ENCODING,
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING,
     };
     ![
         CACHE_CONTROL,

@@ -18,6 +18,7 @@ pub fn finish(
         return;
     }
     let route = exchange.route();
+    let target = exchange.target();
     let attempt = exchange.attempt.as_ref();
     log.write(&Entry {
         time: std::time::SystemTime::now(),
@@ -31,7 +32,7 @@ pub fn finish(
             .unwrap_or(0),
         bytes,
         route: route.map(|route| route.name.as_str()),
-        upstream: route.map(|route| route.upstream.name()),
+        upstream: target.map(|target| target.upstream.name()),
         server: exchange.server(),
         attempts: exchange.attempts,
         durations: Durations {

@@ -93,7 +93,7 @@ fn to_origin_form(request: &mut RequestHeader) -> pingora::Result<()> {
 pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), Failure> {
     exchange.head_sent = true;
     exchange.body_received += piece.map_or(0, |piece| piece.len() as u64);
-    match exchange.snapshot.limits.body_size {
+    match exchange.body_limit() {
         Some(most) if exchange.body_received > most => Err(Failure::BodyTooLarge),
         _ => Ok(()),
     }

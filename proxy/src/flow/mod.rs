@@ -3,6 +3,7 @@
 //! | stage | does | leaves early by |
 //! |---|---|---|
 //! | `receive` | names the request, checks its bounds, finds its route | a failure of the client's |
+//! | `reply` | answers a request whose route ends here | a redirect, an answer of the file's |
 //! | `select` | picks a server and counts the request in flight to it | nobody is ready |
 //! | `forward` | what the server is sent: forwarded headers, id, `Via` | a body above the limit |
 //! | `retry` | again, elsewhere, or give up | |
@@ -17,6 +18,7 @@ pub mod fields;
 pub mod finish;
 pub mod forward;
 pub mod receive;
+pub mod reply;
 pub mod respond;
 pub mod retry;
 pub mod select;
@@ -28,7 +30,8 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 
 use crate::error::Failure;
-use crate::snapshot::{Route, Snapshot};
+use crate::route::Found;
+use crate::snapshot::{End, Route, Snapshot, Target};
 use crate::upstream::balance::Tried;
 use crate::upstream::{Endpoint, InFlight};
 
@@ -44,8 +47,12 @@ pub struct Exchange {
     pub client: Option<Client>,
     /// It says itself where it came from.
     pub claims_origin: bool,
-    /// Position of its route in the snapshot.
-    pub route: Option<usize>,
+    /// The rule that takes it.
+    pub found: Option<Found>,
+    /// Which upstream of a split it is for.
+    pub arm: usize,
+    /// A `Set-Cookie` that keeps the client with that upstream.
+    pub cookie: Option<HeaderValue>,
     /// How often it was sent to a server, this time included.
     pub attempts: u8,
     /// The servers that failed it.
@@ -110,7 +117,9 @@ impl Exchange {
             id: None,
             client: None,
             claims_origin: false,
-            route: None,
+            found: None,
+            arm: 0,
+            cookie: None,
             attempts: 0,
             tried: Tried::default(),
             attempt: None,
@@ -125,13 +134,27 @@ impl Exchange {
 
     /// Its route, once it is found.
     pub fn route(&self) -> Option<&Route> {
-        self.snapshot.routes.get(self.route?)
+        self.snapshot.routes.get(self.found?.route)
+    }
+
+    /// The upstream that it is for, if its route ends with one.
+    pub fn target(&self) -> Option<&Target> {
+        match &self.route()?.end {
+            End::Upstream(target) => Some(target),
+            End::Split(targets, _) => targets.get(self.arm),
+            End::Redirect(_) | End::Respond(_) => None,
+        }
+    }
+
+    /// Bytes that its body may have.
+    pub fn body_limit(&self) -> Option<u64> {
+        let of_route = self.route().and_then(|route| route.body_size);
+        of_route.or(self.snapshot.limits.body_size)
     }
 
     /// The longest silence if it becomes a tunnel.
     pub fn tunnel_timeout(&self) -> Option<Duration> {
-        self.route()
-            .map(|route| route.upstream.spec().timeouts.tunnel)
+        self.target().map(|target| target.timeouts.tunnel)
     }
 
     /// Its id as text.

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::Exchange;
 use super::forward::CLAIMS;
 use crate::error::Failure;
-use crate::snapshot::Limits;
+use crate::route::condition::Request;
+use crate::route::path::normalise;
+use crate::snapshot::{End, Limits};
 
 /// The header that carries a request's id, in and out.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -37,10 +39,27 @@ pub fn receive(
     check_head(request, head_size, &exchange.snapshot.limits)?;
     check_framing(&fields)?;
     check_target(request)?;
-    check_length(&fields, &exchange.snapshot.limits)?;
     let host = host(request).ok_or(Failure::BadRequest)?;
-    exchange.route = exchange.snapshot.table.find(&host, request.uri.path());
-    exchange.route.map(|_| ()).ok_or(Failure::NoRoute)
+    let path = normalise(request.uri.path()).map_err(|_| Failure::BadRequest)?;
+    let found = exchange.snapshot.table.find(&Request {
+        host: &host,
+        path: &path,
+        query: request.uri.query(),
+        method: &request.method,
+        headers: &request.headers,
+        client: exchange.client.as_ref().map(|client| client.ip),
+    });
+    exchange.found = found;
+    let Some(route) = exchange.route() else {
+        return Err(Failure::NoRoute);
+    };
+    if let End::Split(_, split) = &route.end {
+        let client = exchange.client.as_ref().map(|client| client.ip);
+        let choice = split.choose(&request.headers, client);
+        exchange.arm = choice.arm;
+        exchange.cookie = choice.cookie;
+    }
+    check_length(fields.length, exchange.body_limit())
 }
 
 /// The fields that matter here, found in one pass: each look-up by name would hash it.
@@ -109,11 +128,9 @@ fn fields_size(request: &RequestHeader) -> u64 {
 }
 
 /// What is announced can be refused before a byte of it is sent; what is not announced is counted as it comes.
-fn check_length(fields: &Fields<'_>, limits: &Limits) -> Result<(), Failure> {
-    let announced = fields
-        .length
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    match (announced, limits.body_size) {
+fn check_length(length: Option<&HeaderValue>, most: Option<u64>) -> Result<(), Failure> {
+    let announced = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match (announced, most) {
         (Some(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
         _ => Ok(()),
     }

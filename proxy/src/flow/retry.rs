@@ -76,6 +76,6 @@ fn leave(exchange: &mut Exchange) {
 
 fn has_attempts_left(exchange: &Exchange) -> bool {
     exchange
-        .route()
-        .is_some_and(|route| exchange.attempts < route.upstream.spec().attempts)
+        .target()
+        .is_some_and(|target| exchange.attempts < target.upstream.spec().attempts)
 }

@@ -12,7 +12,7 @@ use crate::upstream::kept::Wire;
 /// # Errors
 /// Why there is no server. After an attempt that failed, it is that attempt's failure: it says more than "nobody is left".
 pub fn select(exchange: &mut Exchange, new: bool) -> Result<Option<Box<Wire>>, Failure> {
-    let upstream = &exchange.route().ok_or(Failure::Internal)?.upstream;
+    let upstream = &exchange.target().ok_or(Failure::Internal)?.upstream;
     // The first one follows the head at once.
     let now = match exchange.attempts {
         0 => exchange.started,

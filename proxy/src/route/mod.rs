@@ -1,36 +1,61 @@
-//! Which route: host, then path. Pure, no I/O; the cost of a look-up does not grow with the number of routes, and with the
-//! length of what a client sends only as far as the longest name or prefix in the file.
+//! Which route: host, then path, then whatever else it asks for. Pure, no I/O.
 //!
-//! Precedence as in the Kubernetes Gateway API (HTTPRoute, `hostnames` and `matches`): an exact host before a wildcard
-//! (the longest first) before none; then an exact path, then the longest prefix. If the more specific host has no route
-//! for the path, the next one is asked.
+//! Precedence as in the Kubernetes Gateway API (HTTPRoute, `hostnames` and `matches`): an exact host before a wildcard (the
+//! longest first) before none; then an exact path, a pattern, the longest prefix; then a method, more header conditions,
+//! more query conditions; then the route's name. Where HTTPRoute has no word, it goes on in its manner: more cookie
+//! conditions, a client's network, more of anything else. A route's `priority` stands above all of it. If the more specific
+//! one does not take the request, the next one is asked.
+//!
+//! All of that is decided when the table is made: a rule is a number, and of the rules that take a request the lowest one
+//! wins. A look-up costs a hash of the host and of each segment of the path as far as the file knows them, and one pass of
+//! all patterns of a host, however many routes there are.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `path` | the normal form of a path |
+//! | `condition` | what a request has to be |
+//! | `rank` | which of two rules is asked first |
+//! | `paths` | the rules of one host, found by path |
+
+pub mod condition;
+pub mod path;
+mod paths;
+mod rank;
+#[cfg(test)]
+mod reference;
 
 use std::collections::HashMap;
 
-/// Conditions of one route. All of those given must hold.
+use self::condition::{Condition, Host, PathCondition, Request, all_hold};
+use self::paths::Paths;
+use self::rank::rank;
+
+/// A route, as far as the table is concerned.
 #[derive(Debug, Clone, Default)]
-pub struct Conditions {
-    /// Host names in lower case, `*.` in front for every name below; none means any.
-    pub hosts: Vec<String>,
-    /// On the path.
+pub struct Entry {
+    /// Decides between routes that are equal otherwise.
+    pub name: String,
+    /// Stands above everything; 0 if none is given.
+    pub priority: i32,
+    /// One of them has to take the request.
+    pub matches: Vec<Match>,
+}
+
+/// One way to be taken: all of it must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Match {
+    /// None means any.
+    pub hosts: Vec<Host>,
+    /// The path, or the one of several conditions on it that is the most specific.
     pub path: PathCondition,
+    /// Everything else.
+    pub conditions: Vec<Condition>,
 }
 
-/// A condition on the path.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum PathCondition {
-    /// Every path.
-    #[default]
-    Any,
-    /// This path and no other.
-    Exact(String),
-    /// This path and everything below it.
-    Prefix(String),
-}
-
-/// All routes, found by host and path. A route is named by its position in the list that the table was made from.
+/// All routes. A route is named by its position in the list that the table was made from.
 #[derive(Debug, Default)]
 pub struct Table {
+    rules: Vec<Rule>,
     exact: HashMap<Box<str>, Paths>,
     /// By what follows the star: `.example.com`.
     wildcard: HashMap<Box<str>, Paths>,
@@ -39,48 +64,132 @@ pub struct Table {
     any: Paths,
 }
 
-/// The routes of one host. Prefixes stand without a slash at the end, so the one that takes all is empty.
-#[derive(Debug, Default)]
-struct Paths {
-    exact: HashMap<Box<str>, usize>,
-    prefix: HashMap<Box<str>, usize>,
-    /// Length of the longest of them.
-    prefix_longest: usize,
+/// A match of a route for one host. Its number, which is its position, says how early it is asked.
+#[derive(Debug)]
+struct Rule {
+    route: usize,
+    path: PathCondition,
+    conditions: Vec<Condition>,
+}
+
+/// The rule that takes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Its route.
+    pub route: usize,
+    rule: usize,
+}
+
+/// A table cannot be made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CannotMatch {
+    /// What the patterns of one host become together is too large.
+    #[error("the path patterns of `{host}` are too large together: {why}")]
+    Patterns {
+        /// Whose; `*` for those of every host.
+        host: String,
+        /// In the words of the engine.
+        why: String,
+    },
 }
 
 impl Table {
-    /// Of two routes with the same conditions the first one wins.
-    pub fn new<'a>(routes: impl IntoIterator<Item = &'a Conditions>) -> Self {
+    /// # Errors
+    /// The patterns of one host are too large together.
+    pub fn new(routes: &[Entry]) -> Result<Self, CannotMatch> {
+        let mut places: Vec<(usize, &Entry, &Match, Option<&Host>)> = Vec::new();
+        for (route, entry) in routes.iter().enumerate() {
+            for one in &entry.matches {
+                let hosts = one.hosts.iter().map(Some);
+                let any = one.hosts.is_empty().then_some(None);
+                places.extend(hosts.chain(any).map(|host| (route, entry, one, host)));
+            }
+        }
+        places.sort_by_cached_key(|(_, entry, one, host)| rank(entry, one, *host));
         let mut table = Self::default();
-        for (index, conditions) in routes.into_iter().enumerate() {
-            if conditions.hosts.is_empty() {
-                table.any.add(&conditions.path, index);
-            }
-            for host in &conditions.hosts {
-                table.host(host).add(&conditions.path, index);
-            }
+        for (number, (route, _, one, host)) in places.into_iter().enumerate() {
+            table.paths(host).add(&one.path, number);
+            table.rules.push(Rule {
+                route,
+                path: one.path.clone(),
+                conditions: one.conditions.clone(),
+            });
         }
-        table
+        table.finish()?;
+        Ok(table)
     }
 
-    fn host(&mut self, host: &str) -> &mut Paths {
-        match host.strip_prefix('*') {
-            Some(suffix) => {
-                self.wildcard_longest = self.wildcard_longest.max(suffix.len());
-                self.wildcard.entry(suffix.into()).or_default()
+    fn paths(&mut self, host: Option<&Host>) -> &mut Paths {
+        match host {
+            Some(Host::Exact(name)) => self.exact.entry(name.as_str().into()).or_default(),
+            Some(Host::Below(name)) => {
+                self.wildcard_longest = self.wildcard_longest.max(name.len());
+                self.wildcard.entry(name.as_str().into()).or_default()
             }
-            None => self.exact.entry(host.into()).or_default(),
+            None => &mut self.any,
         }
     }
 
-    /// The route for this host (in lower case, without port) and path.
-    pub fn find(&self, host: &str, path: &str) -> Option<usize> {
-        let exact = || self.exact.get(host)?.find(path);
-        let wildcard = || {
-            suffixes(host, self.wildcard_longest)
-                .find_map(|suffix| self.wildcard.get(suffix)?.find(path))
+    fn finish(&mut self) -> Result<(), CannotMatch> {
+        let exact = self
+            .exact
+            .iter_mut()
+            .map(|(host, paths)| (host.to_string(), paths));
+        let below = self
+            .wildcard
+            .iter_mut()
+            .map(|(host, paths)| (format!("*{host}"), paths));
+        let any = [("*".to_owned(), &mut self.any)];
+        for (host, paths) in exact.chain(below).chain(any) {
+            paths.finish().map_err(|error| CannotMatch::Patterns {
+                host,
+                why: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The route that takes this request.
+    pub fn find(&self, request: &Request<'_>) -> Option<Found> {
+        let takes = |number: usize| {
+            self.rules
+                .get(number)
+                .is_some_and(|rule| all_hold(&rule.conditions, request))
         };
-        exact().or_else(wildcard).or_else(|| self.any.find(path))
+        let mut best = usize::MAX;
+        if let Some(paths) = self.exact.get(request.host) {
+            paths.find(request.path, &takes, &mut best);
+        }
+        for suffix in suffixes(request.host, self.wildcard_longest) {
+            if let Some(paths) = self.wildcard.get(suffix) {
+                paths.find(request.path, &takes, &mut best);
+            }
+        }
+        self.any.find(request.path, &takes, &mut best);
+        let rule = self.rules.get(best)?;
+        Some(Found {
+            route: rule.route,
+            rule: best,
+        })
+    }
+
+    /// What the route's prefix takes of the path; nothing if its condition on the path is another one.
+    pub fn prefix(&self, found: Found) -> &str {
+        match self.rules.get(found.rule).map(|rule| &rule.path) {
+            Some(PathCondition::Prefix(prefix)) => prefix,
+            _ => "",
+        }
+    }
+
+    /// What the named groups of the pattern that took this path hold.
+    pub fn captures(&self, found: Found, path: &str, name: &str) -> Option<String> {
+        match &self.rules.get(found.rule)?.path {
+            PathCondition::Pattern(pattern) => {
+                let captures = pattern.captures(path)?;
+                captures.name(name).map(|group| group.as_str().to_owned())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -91,122 +200,5 @@ fn suffixes(host: &str, longest: usize) -> impl Iterator<Item = &str> {
         .filter_map(|(dot, _)| host.get(dot..))
 }
 
-impl Paths {
-    fn add(&mut self, path: &PathCondition, index: usize) {
-        if let PathCondition::Prefix(prefix) = path {
-            self.prefix_longest = self.prefix_longest.max(prefix.len());
-        }
-        let (map, key) = match path {
-            PathCondition::Exact(path) => (&mut self.exact, path.as_str()),
-            PathCondition::Prefix(prefix) => (&mut self.prefix, prefix.trim_end_matches('/')),
-            PathCondition::Any => (&mut self.prefix, ""),
-        };
-        map.entry(key.into()).or_insert(index);
-    }
-
-    fn find(&self, path: &str) -> Option<usize> {
-        self.exact
-            .get(path)
-            .or_else(|| {
-                prefixes(path, self.prefix_longest).find_map(|prefix| self.prefix.get(prefix))
-            })
-            .copied()
-    }
-}
-
-/// `/a/b` has the prefixes `/a/b`, `/a` and the empty one, the longest first. The empty one is everybody's, also that of
-/// the `*` in `OPTIONS *`.
-fn prefixes(path: &str, longest: usize) -> impl Iterator<Item = &str> {
-    let ends = path.rmatch_indices('/').map(|(slash, _)| slash);
-    std::iter::once(path.len())
-        .chain(ends)
-        .chain([0])
-        .filter(move |end| *end <= longest)
-        .filter_map(|end| path.get(..end))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn route(hosts: &[&str], path: PathCondition) -> Conditions {
-        Conditions {
-            hosts: hosts.iter().map(ToString::to_string).collect(),
-            path,
-        }
-    }
-
-    fn prefix(path: &str) -> PathCondition {
-        PathCondition::Prefix(path.to_owned())
-    }
-
-    #[test]
-    fn a_prefix_ends_at_a_slash() {
-        let table = Table::new(&[route(&[], prefix("/api")), route(&[], prefix("/"))]);
-        for (path, expected) in [
-            ("/api", 0),
-            ("/api/", 0),
-            ("/api/hello", 0),
-            ("/apiary", 1),
-            ("/", 1),
-            ("/x", 1),
-            ("*", 1),
-        ] {
-            assert_eq!(table.find("h", path), Some(expected), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_slash_at_the_end_of_a_prefix_means_nothing() {
-        let table = Table::new(&[route(&[], prefix("/api/"))]);
-        assert_eq!(table.find("h", "/api"), Some(0));
-        assert_eq!(table.find("h", "/apiary"), None);
-    }
-
-    #[test]
-    fn the_more_specific_path_wins_whatever_the_order() {
-        let table = Table::new(&[
-            route(&[], prefix("/")),
-            route(&[], prefix("/a/b")),
-            route(&[], prefix("/a")),
-            route(&[], PathCondition::Exact("/a/b".to_owned())),
-        ]);
-        for (path, expected) in [
-            ("/a/b", 3),
-            ("/a/b/", 1),
-            ("/a/b/c", 1),
-            ("/a/c", 2),
-            ("/c", 0),
-        ] {
-            assert_eq!(table.find("h", path), Some(expected), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_is_longer_than_anything_known_is_not_even_looked_at() {
-        assert_eq!(prefixes(&"/".repeat(30_000), 4).count(), 6);
-        assert_eq!(suffixes(&".a".repeat(30_000), 4).count(), 2);
-    }
-
-    #[test]
-    fn the_more_specific_host_wins_if_it_has_a_route() {
-        let table = Table::new(&[
-            route(&[], prefix("/")),
-            route(&["*.example.com"], prefix("/")),
-            route(&["*.b.example.com"], prefix("/")),
-            route(&["a.example.com", "example.com"], prefix("/only")),
-        ]);
-        for (host, path, expected) in [
-            ("a.example.com", "/only", 3),
-            ("a.example.com", "/else", 1),
-            ("x.example.com", "/", 1),
-            ("x.y.example.com", "/", 1),
-            ("x.b.example.com", "/", 2),
-            ("example.com", "/only/x", 3),
-            ("example.com", "/", 0),
-            ("", "/", 0),
-        ] {
-            assert_eq!(table.find(host, path), Some(expected), "{host}{path}");
-        }
-    }
-}
+mod tests;

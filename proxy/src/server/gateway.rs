@@ -18,7 +18,9 @@ use super::front::{client, expect_no_other, head_is_complete};
 use super::link::{self, Carries};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
-use crate::flow::{Exchange, answer, fields, finish, forward, receive, respond, retry, select};
+use crate::flow::{
+    Exchange, answer, fields, finish, forward, receive, reply, respond, retry, select,
+};
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
 
@@ -75,11 +77,21 @@ async fn send_failure(
     // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body. And who broke
     // the protocol once may mean something else with what follows.
     let is_reusable =
-        exchange.route.is_none() && session.is_body_done() && failure != Failure::BadRequest;
+        exchange.found.is_none() && session.is_body_done() && failure != Failure::BadRequest;
     if !is_reusable {
         session.set_keepalive(None);
     }
     let (head, body) = respond::page(failure, session.req_header(), exchange)?;
+    deliver(head, body, session).await?;
+    Ok(is_reusable)
+}
+
+/// Sends an answer of our own.
+async fn deliver(
+    head: Box<ResponseHeader>,
+    body: Option<Bytes>,
+    session: &mut Session,
+) -> Result<()> {
     let is_whole = body.is_none();
     session.write_response_header(head, is_whole).await?;
     session.write_response_body(body, true).await?;
@@ -87,7 +99,7 @@ async fn send_failure(
         // A client that still sends would be reset before it reads the answer. It ends by itself after a while.
         let _ = session.drain_request_body().await;
     }
-    Ok(is_reusable)
+    Ok(())
 }
 
 #[async_trait]
@@ -117,9 +129,17 @@ impl ProxyHttp for Gateway {
             session.as_downstream_mut().set_ignore_info_resp(true);
         }
         match receive::receive(session.req_header(), head_size(session), exchange) {
-            Ok(()) => Ok(false),
-            Err(failure) => Err(give_up(failure, exchange)),
+            Ok(()) => {}
+            Err(failure) => return Err(give_up(failure, exchange)),
         }
+        let Some((head, body)) = reply::reply(session.req_header(), exchange)? else {
+            return Ok(false);
+        };
+        if !session.is_body_done() || self.running.phase() == Phase::Draining {
+            session.set_keepalive(None);
+        }
+        deliver(head, body, session).await?;
+        Ok(true)
     }
 
     async fn upstream_peer(
@@ -135,11 +155,12 @@ impl ProxyHttp for Gateway {
         };
         let wire = select::select(exchange, carries == Carries::Handshake)
             .map_err(|failure| give_up(failure, exchange))?;
-        let attempt = exchange
-            .attempt
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorType::InternalError))?;
-        Ok(link::way(&attempt.server, wire, carries))
+        match (&exchange.attempt, exchange.target()) {
+            (Some(attempt), Some(target)) => {
+                Ok(link::way(&attempt.server, wire, target.timeouts, carries))
+            }
+            _ => Err(Error::new(ErrorType::InternalError)),
+        }
     }
 
     async fn connected_to_upstream(

@@ -30,8 +30,8 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::upstream::Endpoint;
 use crate::upstream::kept::Wire;
+use crate::upstream::{Endpoint, Timeouts};
 
 /// After the head, and after the end of the body.
 const FLUSHES_OF_A_REQUEST: u8 = 2;
@@ -44,14 +44,17 @@ static NEXT_GROUP: AtomicU64 = AtomicU64::new(1);
 pub(super) fn way(
     server: &Arc<Endpoint>,
     wire: Option<Box<Wire>>,
+    timeouts: Timeouts,
     carries: Carries,
 ) -> Box<HttpPeer> {
     let mut peer = Box::new(server.peer().clone());
     peer.options.custom_l4 = Some(Arc::new(Way {
         server: Arc::clone(server),
         wire: AtomicCell::new(wire),
+        timeouts,
         carries,
     }));
+    peer.options.write_timeout = Some(timeouts.write);
     peer.options.idle_timeout = Some(Duration::ZERO);
     peer.group_key = NEXT_GROUP.fetch_add(1, Ordering::Relaxed);
     peer
@@ -70,6 +73,7 @@ pub(super) enum Carries {
 struct Way {
     server: Arc<Endpoint>,
     wire: AtomicCell<Option<Box<Wire>>>,
+    timeouts: Timeouts,
     carries: Carries,
 }
 
@@ -92,6 +96,7 @@ impl L4Connect for Way {
         let link = Link {
             wire: Some(wire),
             server: Arc::clone(&self.server),
+            timeouts: self.timeouts,
             gate: (self.carries == Carries::Handshake).then(Gate::default),
             is_tunnel: false,
             may_be_kept: false,
@@ -102,7 +107,7 @@ impl L4Connect for Way {
 
 impl Way {
     async fn dial(&self, address: InetAddress) -> Result<TcpStream> {
-        let patience = self.server.timeouts().connect;
+        let patience = self.timeouts.connect;
         let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
         let socket = match dialled {
             Ok(Ok(socket)) => socket,
@@ -149,6 +154,7 @@ struct Link {
     /// Until it is given back, at the very end.
     wire: Option<Box<Wire>>,
     server: Arc<Endpoint>,
+    timeouts: Timeouts,
     gate: Option<Gate>,
     /// The answer to a handshake has come: from here on it may be silent for longer.
     is_tunnel: bool,
@@ -159,7 +165,7 @@ struct Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if let Some(wire) = self.wire.take().filter(|_| self.may_be_kept) {
-            self.server.kept().put(wire, self.server.timeouts().idle);
+            self.server.kept().put(wire, self.timeouts.idle);
         }
     }
 }
@@ -178,11 +184,10 @@ impl Link {
     }
 
     fn silence(&self) -> Duration {
-        let timeouts = self.server.timeouts();
         if self.is_tunnel {
-            timeouts.tunnel
+            self.timeouts.tunnel
         } else {
-            timeouts.read
+            self.timeouts.read
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 use super::listener::Listeners;
-use crate::config::{self, Report};
+use crate::config::Report;
 use crate::snapshot::{Plan, Refusal, Running, Snapshot};
 use crate::upstream::Live;
 
@@ -34,7 +34,7 @@ pub(super) struct Reloader {
 /// # Errors
 /// Everything that is wrong with it, as it is printed.
 pub(super) fn read(path: &Path) -> Result<Plan, String> {
-    let loaded = config::load(path, Plan::new).map_err(|report| report.to_string())?;
+    let loaded = Plan::load(path).map_err(|report| report.to_string())?;
     if !loaded.warnings.is_empty() {
         warn!("{}", Report::new(loaded.source, loaded.warnings));
     }

@@ -2,12 +2,15 @@
 //! whole plan becomes the next snapshot. A request sees one snapshot from start to end.
 
 mod plan;
+mod route;
 mod running;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use self::plan::{ClientTimeouts, Limits, ListenerSpec, Plan, Shutdown};
+pub use self::route::{End, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
 use crate::route::Table;
 use crate::upstream::{Live, Upstream};
@@ -19,7 +22,7 @@ pub struct Snapshot {
     /// When this one was taken.
     pub since: SystemTime,
     /// Which route takes a request.
-    pub table: Table,
+    pub table: Arc<Table>,
     /// The routes, as the table numbers them.
     pub routes: Vec<Route>,
     /// Every upstream of the file, in its order.
@@ -28,14 +31,6 @@ pub struct Snapshot {
     pub limits: Limits,
     /// How the process ends.
     pub shutdown: Shutdown,
-}
-
-/// Where a request goes.
-pub struct Route {
-    /// The name in the file.
-    pub name: String,
-    /// Who answers.
-    pub upstream: Arc<Upstream>,
 }
 
 impl Snapshot {
@@ -55,18 +50,22 @@ impl Snapshot {
                 running.map_or_else(|| Upstream::start(spec.clone(), live), Arc::clone)
             })
             .collect();
-        let routes = plan.routes.iter().filter_map(|route| {
-            let upstream = upstreams.get(route.upstream)?;
-            Some(Route {
-                name: route.name.clone(),
-                upstream: Arc::clone(upstream),
-            })
-        });
+        let known: HashMap<&str, &Route> = before
+            .iter()
+            .flat_map(|before| &before.routes)
+            .map(|route| (route.name.as_str(), route))
+            .collect();
+        let routes: Option<Vec<Route>> = plan
+            .routes
+            .iter()
+            .map(|spec| Route::new(spec, &upstreams, known.get(spec.name.as_str()).copied()))
+            .collect();
         Self {
             generation,
             since: SystemTime::now(),
-            table: Table::new(plan.routes.iter().map(|route| &route.conditions)),
-            routes: routes.collect(),
+            table: Arc::clone(&plan.table),
+            // All of them: a plan names no upstream that it does not have, and the table counts on their positions.
+            routes: routes.unwrap_or_default(),
             upstreams,
             limits: plan.limits.clone(),
             shutdown: plan.shutdown.clone(),
@@ -83,10 +82,5 @@ impl Snapshot {
         };
         // Whoever is not settled by then will be used as far as it is known.
         let _ = tokio::time::timeout(patience, settled).await;
-    }
-
-    /// The route for this host and path.
-    pub fn route(&self, host: &str, path: &str) -> Option<&Route> {
-        self.routes.get(self.table.find(host, path)?)
     }
 }

@@ -8,7 +8,6 @@ use arc_swap::ArcSwapOption;
 use crossbeam_utils::atomic::AtomicCell;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::Timeouts;
 use super::health::{Health, Watch};
 use super::kept::Kept;
 
@@ -34,7 +33,6 @@ pub struct Endpoint {
     watch: ArcSwapOption<Watch>,
     /// The health of one that is not watched, or not any more.
     unwatched: AtomicCell<Health>,
-    timeouts: Timeouts,
     peer: HttpPeer,
 }
 
@@ -53,18 +51,14 @@ impl Endpoint {
         weight: u16,
         load: Arc<Load>,
         watch: Option<Arc<Watch>>,
-        timeouts: &Timeouts,
     ) -> Self {
-        let mut peer = HttpPeer::new(address, false, String::new());
-        peer.options.write_timeout = Some(timeouts.write);
         Self {
             address,
             weight,
             load,
             watch: ArcSwapOption::new(watch),
             unwatched: AtomicCell::new(Health::Up),
-            timeouts: timeouts.clone(),
-            peer,
+            peer: HttpPeer::new(address, false, String::new()),
         }
     }
 
@@ -81,11 +75,6 @@ impl Endpoint {
     /// How Pingora is to treat it.
     pub fn peer(&self) -> &HttpPeer {
         &self.peer
-    }
-
-    /// How long it is waited for.
-    pub fn timeouts(&self) -> &Timeouts {
-        &self.timeouts
     }
 
     /// The connections to it that wait for their next request.

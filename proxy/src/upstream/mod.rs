@@ -34,7 +34,7 @@ pub use self::live::Live;
 pub use self::pool::{Pool, Unavailable};
 
 /// Waiting for a server, with every default filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the connection to stand.
     pub connect: Duration,
@@ -225,13 +225,7 @@ impl Upstream {
             watch.changes.subscribe(Arc::downgrade(self));
             watch
         });
-        Endpoint::new(
-            address,
-            weight,
-            self.live.load(address),
-            watch,
-            &self.spec.timeouts,
-        )
+        Endpoint::new(address, weight, self.live.load(address), watch)
     }
 }
 

@@ -1,16 +1,21 @@
 //! Routes: they lead somewhere, their conditions can hold, and no two are the same.
 
+mod ends;
+
 use std::collections::HashMap;
 
 use super::Context;
 use crate::config::address::check_name;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::nearest::{listed, nearest};
-use crate::config::spanned::{Span, Spanned};
+use crate::config::spanned::Spanned;
 use crate::config::{Match, Route};
 
 /// Longer lists of names are cut: nobody reads them.
 const NAMES_MAX: usize = 12;
+
+/// A request with a longer path has no place left for anything else.
+const PATH_MAX: usize = 4096;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let routes = &context.file.routes;
@@ -18,9 +23,11 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         found.push(none(context));
     }
     for (name, route) in routes.iter() {
-        upstream(context, route, found);
-        path(name, &route.matches, found);
-        hosts(context, name, &route.matches, found);
+        ends::check(context, name, route, found);
+        for written in route.upstreams() {
+            upstream(context, written, found);
+        }
+        matches(context, name, &route.matches, found);
     }
     same(context, found);
 }
@@ -34,7 +41,7 @@ fn none(context: &Context<'_>) -> Diagnostic {
     }
 }
 
-fn upstream(context: &Context<'_>, route: &Route, found: &mut Vec<Diagnostic>) {
+fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Diagnostic>) {
     let known = || {
         context
             .file
@@ -42,13 +49,13 @@ fn upstream(context: &Context<'_>, route: &Route, found: &mut Vec<Diagnostic>) {
             .written()
             .map(|name| name.value.as_str())
     };
-    let wanted = route.upstream.value.as_str();
+    let wanted = written.value.as_str();
     let unreadable = context.incomplete && known().next().is_none();
     if unreadable || known().any(|name| name == wanted) {
         return;
     }
     let diagnostic = Diagnostic::error(format!("there is no upstream `{wanted}`"))
-        .at(route.upstream.span)
+        .at(written.span)
         .label("leads nowhere")
         .did_you_mean(nearest(wanted, known()));
     let count = known().count();
@@ -72,30 +79,45 @@ fn names<'n>(known: impl Iterator<Item = &'n str>) -> String {
         .join(", ")
 }
 
+/// What was written, and all that is written within.
+fn matches(
+    context: &Context<'_>,
+    name: &Spanned<String>,
+    written: &Match,
+    found: &mut Vec<Diagnostic>,
+) {
+    path(name, written, found);
+    hosts(context, name, written, found);
+    let not = written.not.iter().flatten();
+    for inner in not.chain(written.any.iter().flatten()) {
+        matches(context, name, inner, found);
+    }
+}
+
 fn path(name: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
     let paths = [
         ("path", &matches.path),
         ("path_prefix", &matches.path_prefix),
+        ("path_regex", &matches.path_regex),
     ];
-    for (key, path) in paths
+    let mut written: Vec<(&str, &Spanned<String>)> = paths
         .iter()
         .filter_map(|(key, path)| path.as_ref().map(|path| (*key, path)))
-    {
-        found.extend(path_syntax(key, path));
+        .collect();
+    for (key, path) in &written {
+        if *key != "path_regex" {
+            found.extend(path_syntax(key, path));
+        }
     }
-    if let (Some(path), Some(prefix)) = (&matches.path, &matches.path_prefix) {
-        let (first, second) = if path.span <= prefix.span {
-            (path, prefix)
-        } else {
-            (prefix, path)
-        };
+    written.sort_by_key(|(_, path)| path.span);
+    if let [(first, place), (second, other), ..] = written.as_slice() {
         found.push(
-            Diagnostic::error(format!("route `{name}` has both `path` and `path_prefix`"))
-                .at(second.span)
+            Diagnostic::error(format!("route `{name}` has both `{first}` and `{second}`"))
+                .at(other.span)
                 .label("one of them is enough")
-                .related(first.span, "the other one")
+                .related(place.span, "the other one")
                 .help(
-                    "`path` takes exactly this path, `path_prefix` takes it and everything below",
+                    "`path` takes exactly this path, `path_prefix` takes it and everything below, `path_regex` is for the rest",
                 ),
         );
     }
@@ -141,6 +163,12 @@ fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
                 help
             })
         });
+    }
+    if path.len() > PATH_MAX {
+        return error(
+            format!("`{key}` is longer than {PATH_MAX} bytes"),
+            "no request has such a path",
+        );
     }
     match path.chars().find(|c| c.is_whitespace() || c.is_control()) {
         Some(_) => error(
@@ -238,44 +266,58 @@ fn host_syntax(host: &Spanned<String>) -> Option<Diagnostic> {
 fn same(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let mut routes: Vec<_> = context.file.routes.iter().collect();
     routes.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
-    let mut seen: HashMap<(String, String), (&Spanned<String>, Span)> = HashMap::new();
+    let mut seen: HashMap<(String, String, i32, Match), &Spanned<String>> = HashMap::new();
     for (name, route) in routes {
         if broken_hosts(context, name) {
             continue;
         }
-        let clash = conditions(&route.matches)
+        let clash = claims(route)
             .into_iter()
-            .find_map(|condition| seen.get(&condition).copied());
-        if let Some((first, place)) = clash {
-            found.push(equal(first, name, place));
+            .find_map(|claim| seen.get(&claim).copied());
+        if let Some(first) = clash {
+            found.push(equal(first, name));
         }
-        for condition in conditions(&route.matches) {
-            seen.entry(condition).or_insert((name, name.span));
+        for claim in claims(route) {
+            seen.entry(claim).or_insert(name);
         }
     }
 }
 
-fn equal(winner: &str, loser: &Spanned<String>, place: Span) -> Diagnostic {
+fn equal(winner: &Spanned<String>, loser: &Spanned<String>) -> Diagnostic {
     Diagnostic::warning(format!(
         "routes `{winner}` and `{loser}` match the same requests"
     ))
     .at(loser.span)
     .label("not asked for these")
-    .related(place, "this one wins: its name comes first in the alphabet")
+    .related(
+        winner.span,
+        "this one wins: its name comes first in the alphabet",
+    )
 }
 
 /// One for each host: what must be equal for two routes to be in each other's way.
-fn conditions(matches: &Match) -> Vec<(String, String)> {
-    let path = match (&matches.path, &matches.path_prefix) {
-        (Some(path), _) => format!("={}", path.value),
-        (None, Some(prefix)) => prefix.trim_end_matches('/').to_owned(),
-        (None, None) => String::new(),
+fn claims(route: &Route) -> Vec<(String, String, i32, Match)> {
+    let matches = &route.matches;
+    let path = match (&matches.path, &matches.path_prefix, &matches.path_regex) {
+        (Some(path), _, _) => format!("={}", path.value),
+        (None, Some(prefix), _) => prefix.trim_end_matches('/').to_owned(),
+        (None, None, Some(pattern)) => format!("~{}", pattern.value),
+        (None, None, None) => String::new(),
     };
+    let rest = Match {
+        host: None,
+        path: None,
+        path_prefix: None,
+        path_regex: None,
+        ..matches.clone()
+    };
+    let priority = route.priority.map_or(0, |priority| priority.value);
+    let claim = |host: String| (host, path.clone(), priority, rest.clone());
     match &matches.host {
         Some(hosts) => hosts
             .iter()
-            .map(|host| (host.to_ascii_lowercase(), path.clone()))
+            .map(|host| claim(host.to_ascii_lowercase()))
             .collect(),
-        None => vec![(String::new(), path)],
+        None => vec![claim(String::new())],
     }
 }

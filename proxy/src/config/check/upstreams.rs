@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Context;
-use crate::config::Upstream;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
+use crate::config::{Route, Upstream};
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (name, upstream) in context.file.upstreams.iter() {
@@ -52,12 +52,19 @@ fn twice(name: &str, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
 /// Nothing is said as long as routes are missing because of an error, or lead nowhere: one of them may be meant.
 fn unused(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let routes = &context.file.routes;
+    let leads_nowhere = |route: &Route| {
+        route.upstreams().next().is_none() && route.redirect.is_none() && route.respond.is_none()
+    };
+    if routes.iter().any(|(_, route)| leads_nowhere(route)) {
+        return;
+    }
     if context.incomplete || routes.written().count() != routes.len() || routes.is_empty() {
         return;
     }
     let used: HashSet<&str> = routes
         .iter()
-        .map(|(_, route)| route.upstream.as_str())
+        .flat_map(|(_, route)| route.upstreams())
+        .map(|name| name.value.as_str())
         .collect();
     let known: HashSet<&str> = context
         .file

@@ -7,7 +7,7 @@ use super::fault::{Fault, Kind, plainly};
 use super::variant::{FullVariant, UnitVariant};
 use crate::config::document::{self, NODE, Node, Value};
 use crate::config::named::NAMED;
-use crate::config::route::ONE_OR_MANY;
+use crate::config::one_or_many::ONE_OR_MANY;
 use crate::config::spanned::{SPANNED, Span};
 
 /// Hands a node over to serde.

@@ -1,13 +1,20 @@
 //! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
+mod ending;
+mod matching;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use self::ending::EndSpec;
+use self::ending::Ends;
 use crate::component;
-use crate::config::{self, Diagnostic, File, Protocol, Spanned};
-use crate::route::{Conditions, PathCondition};
+use crate::config::{self, Diagnostic, File, Loaded, Protocol, Report, Spanned};
+use crate::route::{Entry, Table};
 use crate::upstream::balance;
 use crate::upstream::health;
 use crate::upstream::{Host, ServerSpec, Spec, Timeouts};
@@ -37,7 +44,9 @@ pub struct Plan {
     pub listeners: Vec<ListenerSpec>,
     /// Who answers.
     pub upstreams: Vec<Spec>,
-    /// Which request goes where.
+    /// Which request takes which route, by its position in [`Plan::routes`].
+    pub table: Arc<Table>,
+    /// Where the routes lead.
     pub routes: Vec<RouteSpec>,
     /// Bounds on a request.
     pub limits: Limits,
@@ -47,14 +56,23 @@ pub struct Plan {
     pub shutdown: Shutdown,
 }
 
-/// A route whose upstream is known.
+/// A route whose end is known.
 pub struct RouteSpec {
     /// The name in the file.
     pub name: String,
-    /// Which requests.
-    pub conditions: Conditions,
+    /// Where it ends.
+    pub end: EndSpec,
+    /// Bytes of a request's body, if the route says so.
+    pub body_size: Option<u64>,
+}
+
+/// An upstream, as a route uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetSpec {
     /// Position in [`Plan::upstreams`].
     pub upstream: usize,
+    /// The route's, or else the upstream's.
+    pub timeouts: Timeouts,
 }
 
 /// A listener with every default filled in.
@@ -108,11 +126,20 @@ pub struct Shutdown {
 }
 
 impl Plan {
-    /// Makes the plan of a file; of one that is wrong elsewhere, only the errors are of use.
+    /// Reads a file and makes its plan.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Loaded<Self>, Report> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config::load(path, |file| Self::new(file, folder))
+    }
+
+    /// Makes the plan of a file, beside which in `folder` others lie that it names; of one that is wrong elsewhere, only the errors are of use.
     ///
     /// # Errors
     /// Everything that the components find wrong with their options.
-    pub fn new(file: &File) -> Result<Self, Vec<Diagnostic>> {
+    pub fn new(file: &File, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
         let upstreams: Vec<Spec> = file
             .upstreams
@@ -123,34 +150,54 @@ impl Plan {
                     .ok()
             })
             .collect();
+        let positions: HashMap<String, usize> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| (spec.name.clone(), index))
+            .collect();
+        let ends = Ends {
+            upstreams: &upstreams,
+            positions: &positions,
+            folder,
+        };
+        let mut routes = Vec::new();
+        let mut entries = Vec::new();
+        for (name, route) in file.routes.iter() {
+            let matches = matching::matches(name, &route.matches);
+            let end = ends.end(route);
+            match (matches, end) {
+                (Ok(matches), Ok(Some(end))) => {
+                    routes.push(RouteSpec {
+                        name: name.value.clone(),
+                        end,
+                        body_size: route.limits.body_size.map(|size| size.bytes()),
+                    });
+                    entries.push(Entry {
+                        name: name.value.clone(),
+                        priority: route.priority.map_or(0, |priority| priority.value),
+                        matches,
+                    });
+                }
+                (matches, end) => {
+                    wrong.extend(matches.err().into_iter().flatten());
+                    wrong.extend(end.err().into_iter().flatten());
+                }
+            }
+        }
+        let table = Table::new(&entries).unwrap_or_else(|error| {
+            wrong.push(Diagnostic::error(error.to_string()));
+            Table::default()
+        });
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let positions: HashMap<&str, usize> = upstreams
-            .iter()
-            .enumerate()
-            .map(|(index, spec)| (spec.name.as_str(), index))
-            .collect();
-        let mut routes: Vec<RouteSpec> = file
-            .routes
-            .iter()
-            .filter_map(|(name, route)| {
-                let upstream = *positions.get(route.upstream.as_str())?;
-                Some(RouteSpec {
-                    name: name.value.clone(),
-                    conditions: conditions(&route.matches),
-                    upstream,
-                })
-            })
-            .collect();
-        // Of equal routes the first one takes the request, and the file's check said so.
-        routes.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self {
             listeners: file
                 .listeners
                 .iter()
                 .map(|(name, listener)| listener_spec(name, listener))
                 .collect(),
+            table: Arc::new(table),
             routes,
             limits: limits(&file.limits),
             admin: file.admin.as_ref().map(|admin| admin.address.value),
@@ -214,35 +261,29 @@ fn server_spec(server: &config::Server) -> ServerSpec {
     }
 }
 
+/// What the upstream says, or else the file, or else we.
 fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
-    let pick = |key: fn(&config::Timeouts) -> Option<Spanned<config::Duration>>,
-                default: Duration| {
-        key(upstream)
-            .or(key(file))
-            .map_or(default, |written| written.get())
+    let ours = Timeouts {
+        connect: CONNECT,
+        read: SILENCE,
+        write: SILENCE,
+        idle: UPSTREAM_IDLE,
+        tunnel: TUNNEL,
     };
-    Timeouts {
-        connect: pick(|written| written.connect, CONNECT),
-        read: pick(|written| written.read, SILENCE),
-        write: pick(|written| written.write, SILENCE),
-        idle: pick(|written| written.idle, UPSTREAM_IDLE),
-        tunnel: pick(|written| written.tunnel, TUNNEL),
-    }
+    override_timeouts(upstream, override_timeouts(file, ours))
 }
 
-fn conditions(written: &config::Match) -> Conditions {
-    let hosts = written
-        .host
-        .iter()
-        .flat_map(|hosts| hosts.iter())
-        .map(|host| host.to_ascii_lowercase())
-        .collect();
-    let path = match (&written.path, &written.path_prefix) {
-        (Some(path), _) => PathCondition::Exact(path.value.clone()),
-        (None, Some(prefix)) => PathCondition::Prefix(prefix.value.clone()),
-        (None, None) => PathCondition::Any,
+fn override_timeouts(written: &config::Timeouts, otherwise: Timeouts) -> Timeouts {
+    let or = |written: Option<Spanned<config::Duration>>, otherwise| {
+        written.map_or(otherwise, |written| written.get())
     };
-    Conditions { hosts, path }
+    Timeouts {
+        connect: or(written.connect, otherwise.connect),
+        read: or(written.read, otherwise.read),
+        write: or(written.write, otherwise.write),
+        idle: or(written.idle, otherwise.idle),
+        tunnel: or(written.tunnel, otherwise.tunnel),
+    }
 }
 
 fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {

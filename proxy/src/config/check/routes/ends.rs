@@ -1,0 +1,168 @@
+//! Where a route ends: at one place, and a possible one.
+
+use super::Context;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::spanned::{Span, Spanned};
+use crate::config::{Redirect, Respond, Route, Split};
+
+/// The keys of which a route has one.
+const ENDS: &str = "`upstream`, `split`, `redirect` and `respond`";
+
+/// The statuses that send a client elsewhere (RFC 9110, section 15.4).
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
+const WEIGHT_MAX: u16 = 1000;
+
+pub(super) fn check(
+    context: &Context<'_>,
+    name: &Spanned<String>,
+    route: &Route,
+    found: &mut Vec<Diagnostic>,
+) {
+    let is_whole = !context.is_wrong_within("routes", name);
+    one(name, route, is_whole, found);
+    if let Some(split) = &route.split {
+        shares(name, split, is_whole, found);
+    }
+    if let Some(sticky) = route.sticky.as_ref().filter(|_| route.split.is_none()) {
+        found.push(
+            Diagnostic::error(format!("route `{name}` has nothing to be sticky to"))
+                .at(sticky.span)
+                .label("only a `split` can be"),
+        );
+    }
+    if let Some(redirect) = &route.redirect {
+        target(route, redirect, found);
+    }
+    if let Some(respond) = &route.respond {
+        answer(respond, found);
+    }
+}
+
+fn one(name: &Spanned<String>, route: &Route, is_whole: bool, found: &mut Vec<Diagnostic>) {
+    let split = route.split.as_ref();
+    let ends: [(&str, Option<Span>); 4] = [
+        ("upstream", route.upstream.as_ref().map(|end| end.span)),
+        (
+            "split",
+            split.map(|split| split.iter().next().map_or(name.span, |(arm, _)| arm.span)),
+        ),
+        ("redirect", route.redirect.as_ref().map(|end| end.span)),
+        ("respond", route.respond.as_ref().map(|end| end.span)),
+    ];
+    let mut given: Vec<(&str, Span)> = ends
+        .into_iter()
+        .filter_map(|(key, span)| Some((key, span?)))
+        .collect();
+    given.sort_by_key(|(_, span)| *span);
+    match given.as_slice() {
+        [] if !is_whole => {}
+        [] => found.push(
+            Diagnostic::error(format!("route `{name}` leads nowhere"))
+                .at(name.span)
+                .label(format!("expected one of {ENDS}")),
+        ),
+        [_] => {}
+        [(first, place), (second, other), ..] => found.push(
+            Diagnostic::error(format!(
+                "route `{name}` ends in both `{first}` and `{second}`"
+            ))
+            .at(*other)
+            .label("one of them is enough")
+            .related(*place, "the other one"),
+        ),
+    }
+}
+
+fn shares(name: &Spanned<String>, split: &Split, is_whole: bool, found: &mut Vec<Diagnostic>) {
+    for (arm, weight) in split.iter().filter(|(_, weight)| weight.value > WEIGHT_MAX) {
+        found.push(
+            Diagnostic::error(format!("the share of `{arm}` is `{}`", weight.value))
+                .at(weight.span)
+                .label(format!("expected a whole number from 0 to {WEIGHT_MAX}"))
+                .note("shares are relative: 900 and 100 are 90 % and 10 %"),
+        );
+    }
+    if is_whole && split.iter().all(|(_, weight)| weight.value == 0) {
+        found.push(
+            Diagnostic::error(format!("the split of route `{name}` has no shares"))
+                .at(name.span)
+                .label("at least one has to be more than 0"),
+        );
+    }
+}
+
+fn target(route: &Route, redirect: &Spanned<Redirect>, found: &mut Vec<Diagnostic>) {
+    let mut wrong = |span: Span, message: String, label: &str| {
+        found.push(Diagnostic::error(message).at(span).label(label));
+    };
+    let goes_nowhere = redirect.scheme.is_none()
+        && redirect.host.is_none()
+        && redirect.port.is_none()
+        && redirect.path.is_none()
+        && redirect.prefix.is_none();
+    if goes_nowhere {
+        let message = "a redirect to where the client is already".to_owned();
+        wrong(
+            redirect.span,
+            message,
+            "expected one of `scheme`, `host`, `port`, `path` and `prefix`",
+        );
+    }
+    if let Some(scheme) = &redirect.scheme
+        && !matches!(scheme.value.as_str(), "http" | "https")
+    {
+        let message = format!("`{}` is no scheme that is served here", scheme.value);
+        wrong(scheme.span, message, "expected `http` or `https`");
+    }
+    if let Some(status) = redirect.status
+        && !REDIRECTS.contains(&status.value)
+    {
+        let message = format!("{} sends nobody elsewhere", status.value);
+        wrong(status.span, message, "expected 301, 302, 303, 307 or 308");
+    }
+    for path in [&redirect.path, &redirect.prefix].into_iter().flatten() {
+        if !path.starts_with('/') {
+            let message = format!("`{}` is no path", path.value);
+            wrong(path.span, message, "a path begins with `/`");
+        }
+    }
+    if let (Some(_), Some(prefix)) = (&redirect.path, &redirect.prefix) {
+        let message = "a redirect with both `path` and `prefix`".to_owned();
+        wrong(prefix.span, message, "one of them is enough");
+    }
+    if let Some(prefix) = &redirect.prefix
+        && route.matches.path_prefix.is_none()
+    {
+        let message = "there is no prefix to replace".to_owned();
+        wrong(
+            prefix.span,
+            message,
+            "the route's `match` has no `path_prefix`",
+        );
+    }
+}
+
+fn answer(respond: &Spanned<Respond>, found: &mut Vec<Diagnostic>) {
+    if let (Some(_), Some(file)) = (&respond.text, &respond.file) {
+        found.push(
+            Diagnostic::error("an answer with both `text` and `file`")
+                .at(file.span)
+                .label("one of them is enough"),
+        );
+    }
+    let bodiless = respond
+        .status
+        .filter(|status| matches!(status.value, 204 | 205 | 304));
+    let body = respond.text.as_ref().or(respond.file.as_ref());
+    if let (Some(status), Some(body)) = (bodiless, body) {
+        found.push(
+            Diagnostic::error(format!(
+                "an answer with status {} has no body",
+                status.value
+            ))
+            .at(body.span)
+            .label("would not be sent"),
+        );
+    }
+}

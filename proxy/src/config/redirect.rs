@@ -1,0 +1,32 @@
+//! `redirect:` a route that sends the client elsewhere.
+//!
+//! ```yaml
+//! routes:
+//!   secure: { match: { host: example.com }, redirect: { scheme: https, status: 301 } }
+//!   moved:  { match: { path_prefix: /old }, redirect: { prefix: /new } }
+//! ```
+
+use serde::Deserialize;
+
+use super::Spanned;
+
+/// Where to. What is left out stays as the client wrote it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Option<Spanned<String>>,
+    /// A name or an address.
+    pub host: Option<Spanned<String>>,
+    /// Default: that of the scheme if one is given, or else that of the request.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 65535>")]
+    pub port: Option<Spanned<u16>>,
+    /// In place of the whole path.
+    pub path: Option<Spanned<String>>,
+    /// In place of what the route's `path_prefix` takes.
+    pub prefix: Option<Spanned<String>>,
+    /// 301, 302, 303, 307 or 308. Default: 302.
+    pub status: Option<Spanned<u16>>,
+    /// Whether the query goes with it. Default: `true`.
+    pub keep_query: Option<bool>,
+}

@@ -1,0 +1,27 @@
+//! `respond:` a route that answers by itself.
+//!
+//! ```yaml
+//! routes:
+//!   robots: { match: { path: /robots.txt }, respond: { text: "User-agent: *\nDisallow: /\n" } }
+//!   gone:   { match: { path_prefix: /v1 }, respond: { status: 410, headers: { Cache-Control: max-age=3600 } } }
+//! ```
+
+use serde::Deserialize;
+
+use super::{FieldName, Named, Spanned};
+
+/// The answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Respond {
+    /// Default: 200.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
+    pub status: Option<Spanned<u16>>,
+    /// Its fields. Default: a `Content-Type` of plain text, or what the name of the file says.
+    #[serde(default)]
+    pub headers: Named<Spanned<String>, FieldName>,
+    /// Its body.
+    pub text: Option<Spanned<String>>,
+    /// A file with its body, at most 1 MiB, read when the routing file is; a relative one is looked for beside it.
+    pub file: Option<Spanned<String>>,
+}

@@ -1,0 +1,25 @@
+//! `split:` a route that shares its requests out among several upstreams.
+//!
+//! ```yaml
+//! routes:
+//!   api: { match: { path_prefix: /api }, split: { api: 90, frontend: 10 }, sticky: { cookie: variant } }
+//! ```
+
+use serde::Deserialize;
+
+use super::{Named, Spanned};
+
+/// Upstreams with their shares, relative to each other: whole numbers from 0 to 1000.
+pub type Split = Named<Spanned<u16>>;
+
+/// What keeps a client with the upstream that it had.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sticky {
+    /// A cookie of this name, which the proxy sets.
+    Cookie(Spanned<String>),
+    /// Equal values of this field go to the same one.
+    Header(Spanned<String>),
+    /// Equal addresses go to the same one.
+    Client,
+}

@@ -1,0 +1,140 @@
+//! The table against the reference, over routes and requests that nobody thought of; and the normal form of any path.
+
+use http::header::HeaderName;
+use http::{HeaderMap, Method};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::*;
+use crate::route::{path, reference};
+
+/// Few names and values, so that routes get in each other's way.
+fn conditions() -> impl Strategy<Value = Condition> {
+    let value = || select(vec!["1", "2", ""]);
+    let test = prop_oneof![
+        4 => value().prop_map(|value| Test::Exact(value.to_owned())),
+        1 => value().prop_map(|value| Test::Prefix(value.to_owned())),
+        1 => Just(Test::Present),
+        1 => Just(Test::Absent),
+    ];
+    let tests = proptest::collection::vec(test, 1..3);
+    let methods = vec![vec![Method::GET], vec![Method::POST, Method::PUT]];
+    let networks = vec!["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"];
+    let simple = prop_oneof![
+        select(methods).prop_map(Condition::Method),
+        (select(vec!["h1", "h2"]), tests.clone())
+            .prop_map(|(name, tests)| Condition::Header(HeaderName::from_static(name), tests)),
+        (select(vec!["q1", "q2"]), tests.clone())
+            .prop_map(|(name, tests)| Condition::Query(name.to_owned(), tests)),
+        (select(vec!["c1", "c2"]), tests)
+            .prop_map(|(name, tests)| Condition::Cookie(name.to_owned(), tests)),
+        select(networks).prop_map(|net| Condition::Client(vec![net.parse().unwrap()])),
+        paths().prop_map(Condition::Path),
+        hosts().prop_map(Condition::Host),
+    ];
+    simple.prop_recursive(2, 6, 2, |inner| {
+        let group = proptest::collection::vec(inner, 1..3);
+        prop_oneof![
+            group.clone().prop_map(Condition::Not),
+            proptest::collection::vec(group, 1..3).prop_map(Condition::Any),
+        ]
+    })
+}
+
+fn segments() -> impl Strategy<Value = String> {
+    proptest::collection::vec(select(vec!["a", "b", "ab"]), 0..4).prop_map(|segments| {
+        segments
+            .iter()
+            .map(|segment| format!("/{segment}"))
+            .collect()
+    })
+}
+
+fn request_paths() -> impl Strategy<Value = String> {
+    (segments(), any::<bool>()).prop_map(|(path, slash)| match (path.is_empty(), slash) {
+        (true, _) => "/".to_owned(),
+        (false, true) => path + "/",
+        (false, false) => path,
+    })
+}
+
+fn paths() -> impl Strategy<Value = PathCondition> {
+    let patterns = vec!["/a.*", "/[ab]/b", "(/ab)+", "/", ".*b", "/a|/b"];
+    prop_oneof![
+        1 => Just(PathCondition::Any),
+        3 => request_paths().prop_map(PathCondition::Exact),
+        4 => segments().prop_map(PathCondition::Prefix),
+        2 => select(patterns).prop_map(pattern),
+    ]
+}
+
+fn hosts() -> impl Strategy<Value = Vec<Host>> {
+    let names = vec!["x", "a.x", "b.a.x", "*.x", "*.a.x", "y"];
+    proptest::collection::vec(select(names).prop_map(Host::new), 0..3)
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let one = (
+        hosts(),
+        paths(),
+        proptest::collection::vec(conditions(), 0..3),
+    )
+        .prop_map(|(hosts, path, conditions)| Match {
+            hosts,
+            path,
+            conditions,
+        });
+    let entry = (
+        proptest::collection::vec(one, 1..3),
+        select(vec![0, 0, 0, 1, -1]),
+    );
+    proptest::collection::vec(entry, 0..12).prop_map(|entries| {
+        let named = |(index, (matches, priority))| Entry {
+            name: format!("{index:03}"),
+            priority,
+            matches,
+        };
+        entries.into_iter().enumerate().map(named).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_table_finds_what_the_reference_finds(
+        entries in entries(),
+        shuffle in any::<Index>(),
+        host in select(vec!["x", "a.x", "c.b.a.x", "y", "z", ""]),
+        path in request_paths(),
+        query in select(vec![None, Some("q1=1"), Some("q1=2&q2=1"), Some("q2&q1=1&q1=2")]),
+        method in select(vec![Method::GET, Method::PUT, Method::DELETE]),
+        fields in proptest::collection::vec(
+            (select(vec!["h1", "h2", "cookie"]), select(vec!["1", "2", "c1=1", "c2=2; c1=2"])), 0..4),
+        client in select(vec![None, Some([10, 1, 0, 1].into()), Some([10, 2, 0, 1].into())]),
+    ) {
+        let mut entries = entries;
+        if !entries.is_empty() {
+            // The order of the file must not count.
+            let by = shuffle.index(entries.len());
+            entries.rotate_left(by);
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value.parse().unwrap());
+        }
+        let request = Request { host, path: &path, query, method: &method, headers: &headers, client };
+        let table = Table::new(&entries).unwrap();
+        let found = table.find(&request).map(|found| found.route);
+        prop_assert_eq!(found, reference::find(&entries, &request));
+    }
+
+    #[test]
+    fn a_normal_form_is_normal_and_has_no_empty_or_dot_segments(path in "(/(\\.|%2[eEfF]|[a-c]|%[0-9a-f]{2}|é| ){0,3}){1,5}") {
+        if let Ok(normal) = path::normalise(&path) {
+            let again = path::normalise(&normal);
+            prop_assert_eq!(again.as_deref(), Ok(&*normal));
+            let mut segments: Vec<&str> = normal.split('/').skip(1).collect();
+            segments.pop();
+            prop_assert!(!segments.iter().any(|segment| matches!(*segment, "" | "." | "..")), "{}", normal);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! From the end of a route as it was written to what is done there.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::{TargetSpec, override_timeouts};
+use crate::config::{self, Diagnostic, Named, Spanned};
+use crate::end::Reply;
+use crate::end::redirect::{NewPath, Redirect};
+use crate::end::split::Sticky;
+use crate::upstream::Spec;
+
+/// What an answer of the proxy's own may hold: it is kept in memory.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Where a route ends.
+pub enum EndSpec {
+    /// One upstream answers.
+    Upstream(TargetSpec),
+    /// Several share the requests: each with its name and share.
+    Split(Vec<(TargetSpec, String, u16)>, Option<Sticky>),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
+    /// The proxy answers.
+    Respond(Reply),
+}
+
+/// What the ends of all routes need to know.
+pub(super) struct Ends<'p> {
+    pub(super) upstreams: &'p [Spec],
+    pub(super) positions: &'p HashMap<String, usize>,
+    /// Relative files are looked for here.
+    pub(super) folder: &'p Path,
+}
+
+impl Ends<'_> {
+    /// None if the file's check has said why there is none.
+    pub(super) fn end(&self, route: &config::Route) -> Result<Option<EndSpec>, Vec<Diagnostic>> {
+        if let Some(upstream) = &route.upstream {
+            return Ok(self.target(upstream, route).map(EndSpec::Upstream));
+        }
+        if let Some(split) = &route.split {
+            let arm = |(name, share): (&Spanned<String>, &Spanned<u16>)| {
+                Some((self.target(name, route)?, name.value.clone(), share.value))
+            };
+            let arms: Option<Vec<_>> = split.iter().map(arm).collect();
+            let sticky = route.sticky.as_ref().map(|sticky| self::sticky(sticky));
+            let sticky = sticky.transpose()?;
+            return Ok(arms.map(|arms| EndSpec::Split(arms, sticky)));
+        }
+        if let Some(redirect) = &route.redirect {
+            return Ok(Some(EndSpec::Redirect(self::redirect(redirect))));
+        }
+        let respond = route.respond.as_ref();
+        let reply = respond.map(|respond| self.reply(respond)).transpose()?;
+        Ok(reply.map(EndSpec::Respond))
+    }
+
+    fn target(&self, name: &str, route: &config::Route) -> Option<TargetSpec> {
+        let upstream = *self.positions.get(name)?;
+        let spec = self.upstreams.get(upstream)?;
+        Some(TargetSpec {
+            upstream,
+            timeouts: override_timeouts(&route.timeouts, spec.timeouts),
+        })
+    }
+
+    fn reply(&self, written: &config::Respond) -> Result<Reply, Vec<Diagnostic>> {
+        let mut headers = fields(&written.headers)?;
+        let (body, content_type) = match (&written.text, &written.file) {
+            (Some(text), _) => {
+                let text = Bytes::from(text.value.clone());
+                (text, "text/plain; charset=utf-8".to_owned())
+            }
+            (None, Some(file)) => {
+                let kind = mime_guess::from_path(&file.value).first_or_octet_stream();
+                let charset = if kind.type_() == "text" {
+                    "; charset=utf-8"
+                } else {
+                    ""
+                };
+                (self.file(file)?, format!("{kind}{charset}"))
+            }
+            (None, None) => (Bytes::new(), String::new()),
+        };
+        if let Ok(content_type) = HeaderValue::try_from(content_type)
+            && !content_type.is_empty()
+        {
+            headers.entry(CONTENT_TYPE).or_insert(content_type);
+        }
+        let status = written.status.map_or(200, |status| status.value);
+        Ok(Reply {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            headers,
+            body,
+        })
+    }
+
+    fn file(&self, written: &Spanned<String>) -> Result<Bytes, Vec<Diagnostic>> {
+        let path = self.folder.join(&written.value);
+        let wrong = |why: String| {
+            let message = format!("cannot answer with the file `{}`", written.value);
+            let problem = Diagnostic::error(message).at(written.span).label(why);
+            vec![problem.note("a relative file is looked for beside the routing file")]
+        };
+        let mut body = Vec::new();
+        let read = std::fs::File::open(&path)
+            .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut body));
+        match read {
+            Err(error) => Err(wrong(config::reason(&error))),
+            Ok(length) if length as u64 > FILE_MAX => Err(wrong(
+                "it is larger than 1 MiB; let a server answer with it".to_owned(),
+            )),
+            Ok(_) => Ok(body.into()),
+        }
+    }
+}
+
+fn sticky(written: &config::Sticky) -> Result<Sticky, Vec<Diagnostic>> {
+    let name = |written: &Spanned<String>| {
+        HeaderName::from_bytes(written.as_bytes()).map_err(|_| {
+            vec![
+                Diagnostic::error(format!("`{}` cannot be a name", written.value))
+                    .at(written.span)
+                    .label("no field has such a name (RFC 9110, section 5.6.2)"),
+            ]
+        })
+    };
+    Ok(match written {
+        config::Sticky::Cookie(cookie) => {
+            name(cookie)?;
+            Sticky::Cookie(cookie.value.clone())
+        }
+        config::Sticky::Header(field) => Sticky::Header(name(field)?),
+        config::Sticky::Client => Sticky::Client,
+    })
+}
+
+fn redirect(written: &config::Redirect) -> Redirect {
+    let text = |written: &Option<Spanned<String>>| written.as_ref().map(|text| text.value.clone());
+    let whole = text(&written.path).map(NewPath::Whole);
+    let status = written.status.map(|status| status.value);
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    Redirect {
+        scheme: text(&written.scheme),
+        host: text(&written.host),
+        port: written.port.map(|port| port.value),
+        path: whole.or(text(&written.prefix).map(NewPath::Prefix)),
+        status: status.unwrap_or(StatusCode::FOUND),
+        keep_query: written.keep_query.unwrap_or(true),
+    }
+}
+
+/// What frames an answer is not the file's to say.
+const OURS: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
+
+fn fields(
+    written: &Named<Spanned<String>, config::FieldName>,
+) -> Result<HeaderMap, Vec<Diagnostic>> {
+    let mut fields = HeaderMap::new();
+    let mut wrong = Vec::new();
+    for (name, value) in written.iter() {
+        let field = HeaderName::from_bytes(name.as_bytes());
+        match (field, HeaderValue::from_str(value)) {
+            (Ok(field), _) if OURS.contains(&field.as_str()) => wrong.push(
+                Diagnostic::error(format!("`{name}` is not the file's to say"))
+                    .at(name.span)
+                    .label("the proxy frames its answers"),
+            ),
+            (Ok(field), Ok(value)) => drop(fields.insert(field, value)),
+            _ => wrong.push(
+                Diagnostic::error(format!(
+                    "`{}` cannot be the value of a field",
+                    value.escape_debug()
+                ))
+                .at(value.span)
+                .label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"),
+            ),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(fields)
+    } else {
+        Err(wrong)
+    }
+}

@@ -1,0 +1,331 @@
+//! From a `match:` as it was written to what the table of routes is made of: names and paths in their normal form,
+//! expressions compiled, `any` taken apart into matches of their own.
+
+use http::Method;
+use http::header::HeaderName;
+use ipnet::IpNet;
+use regex::{Regex, RegexBuilder, bytes};
+
+use crate::config::{self, Diagnostic, OneOrMany, Span, Spanned, ValueMatch};
+use crate::route::Match;
+use crate::route::condition::{Condition, Host, PathCondition, Test};
+use crate::route::path::normalise;
+
+/// What one expression may become, in bytes.
+const EXPRESSION_MAX: usize = 10 << 20;
+
+/// A route of more alternatives is a table, and belongs behind the proxy.
+const ALTERNATIVES_MAX: usize = 1000;
+
+/// Every way in which a request can be what was written.
+///
+/// # Errors
+/// Everything that is wrong with it. `route` is the name to point at for what concerns all of it.
+pub(super) fn matches(
+    route: &Spanned<String>,
+    written: &config::Match,
+) -> Result<Vec<Match>, Vec<Diagnostic>> {
+    let mut reader = Reader {
+        route,
+        wrong: Vec::new(),
+    };
+    let alternatives = reader.alternatives(written);
+    if reader.wrong.is_empty() && alternatives.is_empty() {
+        reader.wrong.push(
+            Diagnostic::error(format!("route `{route}` can never match"))
+                .at(route.span)
+                .label("no host is in all of its lists"),
+        );
+    }
+    if reader.wrong.is_empty() {
+        Ok(alternatives.into_iter().map(Alternative::finish).collect())
+    } else {
+        Err(reader.wrong)
+    }
+}
+
+/// One way, still with all its conditions on the path. No hosts means any.
+#[derive(Clone, Default)]
+struct Alternative {
+    hosts: Vec<Host>,
+    paths: Vec<PathCondition>,
+    conditions: Vec<Condition>,
+}
+
+impl Alternative {
+    /// Both at once; none if no host satisfies both.
+    fn and(&self, other: &Self) -> Option<Self> {
+        let hosts = match (self.hosts.as_slice(), other.hosts.as_slice()) {
+            ([], hosts) | (hosts, []) => hosts.to_vec(),
+            (these, those) => {
+                let pairs = these
+                    .iter()
+                    .flat_map(|one| those.iter().map(move |other| (one, other)));
+                let both: Vec<Host> = pairs.filter_map(|(one, other)| one.and(other)).collect();
+                if both.is_empty() {
+                    return None;
+                }
+                both
+            }
+        };
+        Some(Self {
+            hosts,
+            paths: [self.paths.as_slice(), &other.paths].concat(),
+            conditions: [self.conditions.as_slice(), &other.conditions].concat(),
+        })
+    }
+
+    /// The most specific condition on the path finds the route, the others are conditions like any.
+    fn finish(mut self) -> Match {
+        self.paths.sort_by_key(PathCondition::width);
+        let mut paths = self.paths.into_iter();
+        let path = paths.next().unwrap_or_default();
+        self.conditions.extend(paths.map(Condition::Path));
+        Match {
+            hosts: self.hosts,
+            path,
+            conditions: self.conditions,
+        }
+    }
+}
+
+struct Reader<'f> {
+    route: &'f Spanned<String>,
+    wrong: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn alternatives(&mut self, written: &config::Match) -> Vec<Alternative> {
+        let own = Alternative {
+            hosts: hosts(written),
+            paths: self.paths(written),
+            conditions: self.conditions(written),
+        };
+        let Some(any) = &written.any else {
+            return vec![own];
+        };
+        if any.is_empty() {
+            self.never("`any` is empty: nothing is one of none");
+        }
+        let inner: Vec<Alternative> = any.iter().flat_map(|one| self.alternatives(one)).collect();
+        if inner.len() > ALTERNATIVES_MAX {
+            self.never(&format!("more than {ALTERNATIVES_MAX} alternatives"));
+            return Vec::new();
+        }
+        inner.iter().filter_map(|inner| own.and(inner)).collect()
+    }
+
+    fn never(&mut self, message: &str) {
+        self.wrong.push(
+            Diagnostic::error(format!("route `{}` can never match", self.route))
+                .at(self.route.span)
+                .label(message),
+        );
+    }
+
+    /// All of it as conditions, within a `not`.
+    fn all(&mut self, written: &config::Match) -> Vec<Condition> {
+        let mut all = Vec::new();
+        let hosts = hosts(written);
+        if !hosts.is_empty() {
+            all.push(Condition::Host(hosts));
+        }
+        all.extend(self.paths(written).into_iter().map(Condition::Path));
+        all.extend(self.conditions(written));
+        if let Some(any) = &written.any {
+            all.push(Condition::Any(
+                any.iter().map(|one| self.all(one)).collect(),
+            ));
+        }
+        all
+    }
+
+    fn paths(&mut self, written: &config::Match) -> Vec<PathCondition> {
+        let exact = written.path.as_ref().and_then(|path| self.path(path));
+        let prefix = written
+            .path_prefix
+            .as_ref()
+            .and_then(|path| self.path(path));
+        let pattern = written.path_regex.as_ref();
+        let pattern = pattern.and_then(|pattern| self.expression(pattern, pattern.span));
+        let prefix = prefix.map(|prefix| prefix.trim_end_matches('/').to_owned());
+        let all = [
+            exact.map(PathCondition::Exact),
+            prefix.map(PathCondition::Prefix),
+            pattern.map(PathCondition::Pattern),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn path(&mut self, written: &Spanned<String>) -> Option<String> {
+        let wrong = |why: String| {
+            Diagnostic::error(format!("no request has the path `{}`", written.value))
+                .at(written.span)
+                .label(why)
+        };
+        match normalise(written) {
+            Err(why) => {
+                self.wrong.push(wrong(why.to_string()));
+                None
+            }
+            Ok(normal) if has_other_segments(&normal, written) => {
+                let problem = wrong("paths are compared without `//`, `/./` and `/../`".to_owned());
+                self.wrong.push(problem.help(format!("write `{normal}`")));
+                None
+            }
+            Ok(normal) => Some(normal.into_owned()),
+        }
+    }
+
+    fn conditions(&mut self, written: &config::Match) -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        if let Some(methods) = &written.method {
+            conditions.push(Condition::Method(self.list(methods, Self::method)));
+        }
+        for (name, tests) in written.header.iter() {
+            if let Ok(field) = HeaderName::from_bytes(name.as_bytes()) {
+                conditions.push(Condition::Header(field, self.list(tests, Self::test)));
+            }
+        }
+        for (name, tests) in written.query.iter() {
+            conditions.push(Condition::Query(
+                name.value.clone(),
+                self.list(tests, Self::test),
+            ));
+        }
+        for (name, tests) in written.cookie.iter() {
+            conditions.push(Condition::Cookie(
+                name.value.clone(),
+                self.list(tests, Self::test),
+            ));
+        }
+        if let Some(networks) = &written.client {
+            conditions.push(Condition::Client(self.list(networks, Self::network)));
+        }
+        for one in written.not.iter().flatten() {
+            let all = self.all(one);
+            if all.is_empty() {
+                self.never("`not` of nothing never holds");
+            }
+            conditions.push(Condition::Not(all));
+        }
+        conditions
+    }
+
+    fn list<W, T>(
+        &mut self,
+        written: &OneOrMany<Spanned<W>>,
+        read: fn(&mut Self, &Spanned<W>) -> Option<T>,
+    ) -> Vec<T> {
+        if written.is_empty() {
+            self.never("an empty list: nothing is one of none");
+        }
+        written.iter().filter_map(|one| read(self, one)).collect()
+    }
+
+    fn method(&mut self, written: &Spanned<String>) -> Option<Method> {
+        let upper = written.to_ascii_uppercase();
+        let wrong = |label: &str| {
+            Diagnostic::error(format!("`{}` is no method", written.value))
+                .at(written.span)
+                .label(label)
+        };
+        match Method::from_bytes(written.as_bytes()) {
+            Ok(method) if upper == written.value => Some(method),
+            Ok(_) => {
+                let problem = wrong("methods are in upper case (RFC 9110, section 9.1)");
+                self.wrong.push(problem.help(format!("write `{upper}`")));
+                None
+            }
+            Err(_) => {
+                self.wrong.push(wrong("such as `GET`"));
+                None
+            }
+        }
+    }
+
+    fn test(&mut self, written: &Spanned<ValueMatch>) -> Option<Test> {
+        Some(match &written.value {
+            ValueMatch::Exact(value) => Test::Exact(value.clone()),
+            ValueMatch::Prefix(value) => Test::Prefix(value.clone()),
+            ValueMatch::Present(true) => Test::Present,
+            ValueMatch::Present(false) => Test::Absent,
+            ValueMatch::Regex(value) => {
+                let pattern = self.expression(value, written.span)?;
+                // It is the same one, and was fine.
+                Test::Pattern(bytes::Regex::new(pattern.as_str()).ok()?)
+            }
+        })
+    }
+
+    fn network(&mut self, written: &Spanned<String>) -> Option<IpNet> {
+        let wrong =
+            |message: String, label: &str| Diagnostic::error(message).at(written.span).label(label);
+        if let Ok(address) = written.parse::<std::net::IpAddr>() {
+            return Some(address.into());
+        }
+        match written.parse::<IpNet>() {
+            Ok(network) if network == network.trunc() => Some(network),
+            Ok(network) => {
+                let message = format!("`{}` is not the beginning of its network", written.value);
+                let problem = wrong(message, "bits are set that the length leaves out");
+                self.wrong
+                    .push(problem.help(format!("write `{}`", network.trunc())));
+                None
+            }
+            Err(_) => {
+                let message = format!("`{}` is no address or network", written.value);
+                self.wrong
+                    .push(wrong(message, "such as `10.0.0.0/8` or `fd00::/8`"));
+                None
+            }
+        }
+    }
+
+    /// Anchored at both ends.
+    fn expression(&mut self, written: &str, span: Span) -> Option<Regex> {
+        let fine = RegexBuilder::new(written)
+            .size_limit(EXPRESSION_MAX)
+            .build();
+        let anchored = fine.and_then(|_| {
+            let anchored = format!("^(?:{written})$");
+            RegexBuilder::new(&anchored)
+                .size_limit(EXPRESSION_MAX)
+                .build()
+        });
+        match anchored {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                self.wrong.push(no_expression(written, &error).at(span));
+                None
+            }
+        }
+    }
+}
+
+fn no_expression(written: &str, error: &regex::Error) -> Diagnostic {
+    if let regex::Error::CompiledTooBig(_) = error {
+        return Diagnostic::error(format!("the expression `{written}` is too large"))
+            .label("it becomes more than 10 MiB")
+            .help("repeat less often, or use `path_prefix`");
+    }
+    // The engine draws a picture around the sentence.
+    let text = error.to_string();
+    let sentence = text.lines().last().unwrap_or_default();
+    Diagnostic::error(format!("`{written}` is no regular expression"))
+        .label(sentence.trim_start_matches("error: "))
+        .note("the syntax is that of the Rust crate `regex`: linear time, no look-around, no back-references")
+}
+
+/// Other than by the spelling of characters.
+fn has_other_segments(normal: &str, written: &str) -> bool {
+    normal.matches('/').count() != written.matches('/').count()
+        || written
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."))
+}
+
+fn hosts(written: &config::Match) -> Vec<Host> {
+    let hosts = written.host.iter().flatten();
+    hosts.map(|host| Host::new(host)).collect()
+}

@@ -154,19 +154,16 @@ async fn a_redirect_goes_where_the_file_says() {
          port: { match: { path: /port }, redirect: { scheme: https, port: 8443 } }\n  \
          host: { match: { path: /host }, redirect: { host: other.example.com } }\n  \
          query: { match: { path: /query }, redirect: { path: /x, keep_query: false, status: 307 } }\n  \
-         prefix: { match: { path_prefix: /old }, redirect: { prefix: / } }\n",
+         prefix: { match: { path_prefix: /old, any: [ { method: GET }, { path: /old/x } ] }, redirect: { prefix: / } }\n",
     )
     .await;
     for (request, status, location) in [
         ("GET /port?a", 302, "https://a.example.com:8443/port?a"),
-        (
-            "GET http://b:81/host",
-            302,
-            "http://other.example.com:81/host",
-        ),
+        ("GET http://b:81/host", 302, "//other.example.com:81/host"),
         ("POST /query?a | Content-Length: 0", 307, "/x"),
         ("GET /old/./a//b", 302, "/a/b"),
         ("GET /old", 302, "/"),
+        ("GET /old/x", 302, "/x"),
         ("GET /old//evil.example.com", 302, "/evil.example.com"),
     ] {
         let answer = named.answer(request).await;

@@ -95,6 +95,7 @@ async fn a_cookie_decides() {
             ("GET /|Cookie: a=b; beta=1", "beta"),
             ("GET /|Cookie: session=x", "known"),
             ("GET /|Cookie: xbeta=1", "rest"),
+            ("GET /|Cookie: other=\u{e9}; beta=1", "beta"),
         ])
         .await;
 }

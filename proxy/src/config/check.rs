@@ -67,6 +67,9 @@ impl Context<'_> {
 
     /// Whether something is known to be wrong with a section: what seems to be missing there may be what is wrong.
     fn is_wrong_within(&self, section: &str, name: &str) -> bool {
+        if self.earlier.is_empty() {
+            return false;
+        }
         let section = self.root.get(section);
         let Some(place) = section.and_then(|section| section.get(name)) else {
             return false;
@@ -77,6 +80,9 @@ impl Context<'_> {
 
     /// Whether something within a section of this name had an error.
     fn broken_within(&self, section: &str, name: &str, key: &str) -> bool {
+        if self.earlier.is_empty() {
+            return false;
+        }
         let entry = self.root.get(section).and_then(|section| section.get(name));
         entry
             .and_then(|entry| entry.get(key))

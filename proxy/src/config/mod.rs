@@ -54,6 +54,7 @@ pub use one_or_many::OneOrMany;
 pub use redirect::Redirect;
 pub use respond::Respond;
 pub use retry::Retry;
+pub(crate) use route::PATH_MAX;
 pub use route::{Match, Route};
 pub use shutdown::Shutdown;
 pub use source::{Colour, Source};

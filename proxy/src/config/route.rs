@@ -18,6 +18,9 @@ use super::{
     FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text, Timeouts,
 };
 
+/// A request with a longer path, in bytes, has no place left for anything else.
+pub(crate) const PATH_MAX: usize = 4096;
+
 /// A condition and where it leads: exactly one of `upstream`, `split`, `redirect` and `respond`.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

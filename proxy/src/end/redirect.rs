@@ -23,13 +23,18 @@ pub struct Redirect {
     pub keep_query: bool,
 }
 
-/// What becomes of the path.
+/// What becomes of the path. All are in the normal form.
 #[derive(Debug, Clone)]
 pub enum NewPath {
     /// This, whatever it was.
     Whole(String),
-    /// This in place of what the route's prefix took.
-    Prefix(String),
+    /// `to` in place of `from`, both without a slash at the end.
+    Prefix {
+        /// What the route's `path_prefix` takes.
+        from: String,
+        /// What comes in its place.
+        to: String,
+    },
 }
 
 /// Where the client is.
@@ -39,20 +44,17 @@ pub struct Place<'r> {
     pub host: Option<&'r str>,
     /// The path, as it came.
     pub path: &'r str,
-    /// What the route's prefix left of the path in its normal form.
-    pub below_prefix: &'r str,
+    /// The path in its normal form.
+    pub normal: &'r str,
     /// What follows the `?`.
     pub query: Option<&'r str>,
 }
-
-/// What stands in a place where the file says nothing and the request cannot be over TLS.
-const SCHEME: &str = "http";
 
 impl Redirect {
     /// The answer.
     pub fn reply(&self, from: &Place<'_>) -> Reply {
         let mut headers = HeaderMap::new();
-        // It is made of a request target that was taken and of the file: there is no control character in it.
+        // It is made of a request target that was taken and of names and paths of the file that were checked.
         if let Ok(location) = HeaderValue::from_bytes(self.location(from).as_bytes()) {
             headers.insert(LOCATION, location);
         }
@@ -63,14 +65,22 @@ impl Redirect {
         }
     }
 
-    /// The whole URL; or, where only the path changes, the path, since whoever stands before us may have ended TLS.
+    /// The whole URL. Without a scheme it begins with `//`, and where only the path changes it is a path: whoever stands
+    /// before us may have ended TLS, and the client goes on as it came (RFC 3986, section 4.2).
     pub fn location(&self, from: &Place<'_>) -> String {
-        let mut location = self.origin(from).unwrap_or_default();
+        let origin = self.origin(from);
+        let mut location = origin.clone().unwrap_or_default();
         match &self.path {
+            // Without a host before it, `//evil.example` would be one.
+            None if origin.is_none() => location.push_str(from.normal),
             None => location.push_str(from.path),
             Some(NewPath::Whole(path)) => location.push_str(path),
-            Some(NewPath::Prefix(prefix)) => {
-                let path = format!("{}{}", prefix.trim_end_matches('/'), from.below_prefix);
+            Some(NewPath::Prefix { from: prefix, to }) => {
+                let below = from
+                    .normal
+                    .strip_prefix(prefix.as_str())
+                    .unwrap_or_default();
+                let path = format!("{to}{below}");
                 location.push_str(if path.is_empty() { "/" } else { &path });
             }
         }
@@ -86,22 +96,17 @@ impl Redirect {
             return None;
         }
         let (here, port_here) = from.host.map_or(("", None), split_port);
-        let scheme = self.scheme.as_deref().unwrap_or(SCHEME);
-        let host = self
-            .host
-            .as_deref()
-            .or(Some(here).filter(|host| !host.is_empty()))?;
+        let here = Some(here).filter(|host| !host.is_empty());
+        let host = self.host.as_deref().or(here)?;
+        let scheme = self.scheme.as_ref().map(|scheme| format!("{scheme}:"));
         let written = self.port.map(|port| port.to_string());
-        let port = match (&written, &self.scheme) {
-            (Some(port), _) => Some(port.as_str()),
-            (None, Some(_)) => None,
-            (None, None) => port_here,
+        let port = match &self.scheme {
+            Some(_) => written.as_deref(),
+            None => written.as_deref().or(port_here),
         };
-        let usual = if scheme == "https" { "443" } else { "80" };
-        Some(match port.filter(|port| *port != usual) {
-            Some(port) => format!("{scheme}://{host}:{port}"),
-            None => format!("{scheme}://{host}"),
-        })
+        let port = port.map(|port| format!(":{port}"));
+        let [scheme, port] = [scheme, port].map(Option::unwrap_or_default);
+        Some(format!("{scheme}//{host}{port}"))
     }
 }
 
@@ -120,7 +125,7 @@ mod tests {
     const FROM: Place<'static> = Place {
         host: Some("example.com:8080"),
         path: "/old//x",
-        below_prefix: "/x",
+        normal: "/old/x",
         query: Some("a=1"),
     };
 
@@ -149,10 +154,9 @@ mod tests {
             ),
             (
                 |to| to.host = Some("www.example.com".to_owned()),
-                "http://www.example.com:8080/old//x?a=1",
+                "//www.example.com:8080/old//x?a=1",
             ),
-            (|to| to.port = Some(81), "http://example.com:81/old//x?a=1"),
-            (|to| to.port = Some(80), "http://example.com/old//x?a=1"),
+            (|to| to.port = Some(81), "//example.com:81/old//x?a=1"),
             (
                 |to| {
                     to.scheme = Some("https".to_owned());
@@ -173,34 +177,37 @@ mod tests {
     /// The table of `HTTPPathModifier` in the specification of the Kubernetes Gateway API.
     #[test]
     fn a_prefix_is_replaced_as_the_gateway_api_says() {
-        for (below, prefix, expected) in [
-            ("/bar", "/xyz", "/xyz/bar"),
-            ("/bar", "/xyz/", "/xyz/bar"),
-            ("", "/xyz", "/xyz"),
-            ("/", "/xyz", "/xyz/"),
-            ("/bar", "/", "/bar"),
-            ("", "/", "/"),
-            ("/", "/", "/"),
+        for (path, to, expected) in [
+            ("/foo/bar", "/xyz", "/xyz/bar"),
+            ("/foo", "/xyz", "/xyz"),
+            ("/foo/", "/xyz", "/xyz/"),
+            ("/foo/bar", "", "/bar"),
+            ("/foo", "", "/"),
+            ("/foo/", "", "/"),
         ] {
             let mut redirect = redirect();
-            redirect.path = Some(NewPath::Prefix(prefix.to_owned()));
+            redirect.path = Some(NewPath::Prefix {
+                from: "/foo".to_owned(),
+                to: to.to_owned(),
+            });
             let from = Place {
-                below_prefix: below,
+                normal: path,
                 query: None,
                 ..FROM
             };
-            assert_eq!(redirect.location(&from), expected, "{below} {prefix}");
+            assert_eq!(redirect.location(&from), expected, "{path} {to}");
         }
     }
 
     #[test]
-    fn an_address_keeps_its_brackets_and_no_host_gives_a_path() {
+    fn an_address_keeps_its_brackets_and_no_host_gives_a_path_that_is_no_host() {
         let mut redirect = redirect();
         redirect.scheme = Some("https".to_owned());
         for (host, expected) in [
             (Some("[::1]:8080"), "https://[::1]/old//x?a=1"),
             (Some("[::1]"), "https://[::1]/old//x?a=1"),
-            (None, "/old//x?a=1"),
+            (None, "/old/x?a=1"),
+            (Some(""), "/old/x?a=1"),
         ] {
             let from = Place { host, ..FROM };
             assert_eq!(redirect.location(&from), expected);

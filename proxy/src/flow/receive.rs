@@ -50,16 +50,15 @@ pub fn receive(
         client: exchange.client.as_ref().map(|client| client.ip),
     });
     exchange.found = found;
-    let Some(route) = exchange.route() else {
-        return Err(Failure::NoRoute);
-    };
+    check_length(fields.length, exchange.body_limit())?;
+    let route = exchange.route().ok_or(Failure::NoRoute)?;
     if let End::Split(_, split) = &route.end {
         let client = exchange.client.as_ref().map(|client| client.ip);
         let choice = split.choose(&request.headers, client);
         exchange.arm = choice.arm;
         exchange.cookie = choice.cookie;
     }
-    check_length(fields.length, exchange.body_limit())
+    Ok(())
 }
 
 /// The fields that matter here, found in one pass: each look-up by name would hash it.

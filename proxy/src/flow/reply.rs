@@ -21,7 +21,7 @@ pub fn reply(
     exchange: &Exchange,
 ) -> pingora::Result<Option<(Box<ResponseHeader>, Option<Bytes>)>> {
     let answer = match exchange.route().map(|route| &route.end) {
-        Some(End::Redirect(redirect)) => head(&elsewhere(redirect, request, exchange), exchange)?,
+        Some(End::Redirect(redirect)) => head(&elsewhere(redirect, request), exchange)?,
         Some(End::Respond(reply)) => head(reply, exchange)?,
         _ => return Ok(None),
     };
@@ -48,16 +48,14 @@ fn head(reply: &Reply, exchange: &Exchange) -> pingora::Result<(Box<ResponseHead
     Ok((Box::new(head), reply.body.clone()))
 }
 
-fn elsewhere(redirect: &Redirect, request: &RequestHeader, exchange: &Exchange) -> Reply {
+fn elsewhere(redirect: &Redirect, request: &RequestHeader) -> Reply {
     let path = request.uri.path();
     // It was found by this form, so there is one.
     let normal = normalise(path).unwrap_or_default();
-    let table = &exchange.snapshot.table;
-    let prefix = exchange.found.map_or("", |found| table.prefix(found));
     redirect.reply(&Place {
         host: host_as_sent(request),
         path,
-        below_prefix: normal.strip_prefix(prefix).unwrap_or_default(),
+        normal: &normal,
         query: request.uri.query(),
     })
 }

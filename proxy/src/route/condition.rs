@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::{COOKIE, HeaderName};
 use http::{HeaderMap, Method};
 use ipnet::IpNet;
 use regex::Regex;
-use regex::bytes::Regex as BytesRegex;
 
 /// What is known of a request when its route is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +93,7 @@ pub enum Test {
     /// It begins like this.
     Prefix(String),
     /// All of it, from its first character to its last.
-    Pattern(BytesRegex),
+    Pattern(Regex),
     /// There is one.
     Present,
     /// There is none.
@@ -119,9 +118,7 @@ impl Condition {
                 let value = request.query.and_then(|query| parameter(query, name));
                 hold(tests, value.as_deref().map(str::as_bytes))
             }
-            Self::Cookie(name, tests) => {
-                hold(tests, cookie(request.headers, name).map(str::as_bytes))
-            }
+            Self::Cookie(name, tests) => hold(tests, cookie(request.headers, name)),
             Self::Client(networks) => request
                 .client
                 .is_some_and(|client| networks.iter().any(|network| network.contains(&client))),
@@ -145,8 +142,11 @@ impl Host {
         }
     }
 
-    /// `example.com`, `*.example.com`.
+    /// `example.com`, `*.example.com`, `::1`, which a request writes in brackets.
     pub fn new(written: &str) -> Self {
+        if let Ok(address) = written.parse::<Ipv6Addr>() {
+            return Self::Exact(format!("[{address}]"));
+        }
         let written = written.to_ascii_lowercase();
         match written.strip_prefix('*') {
             Some(below) => Self::Below(below.to_owned()),
@@ -214,7 +214,9 @@ impl Test {
             (Self::Present, Some(_)) => true,
             (Self::Exact(exact), Some(value)) => exact.as_bytes() == value,
             (Self::Prefix(prefix), Some(value)) => value.starts_with(prefix.as_bytes()),
-            (Self::Pattern(pattern), Some(value)) => pattern.is_match(value),
+            (Self::Pattern(pattern), Some(value)) => {
+                pattern.is_match(&String::from_utf8_lossy(value))
+            }
         }
     }
 }
@@ -226,15 +228,16 @@ pub fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
         .map(|(_, value)| value)
 }
 
-/// The first cookie of this name, as it was sent (RFC 6265, section 4.2.1).
-pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+/// The first cookie of this name, as it was sent (RFC 6265, section 4.2.1). Browsers send whatever they were given: not all
+/// of it is text.
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     let fields = headers.get_all(COOKIE).iter();
-    let pairs = fields
-        .filter_map(|field| field.to_str().ok())
-        .flat_map(|field| field.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter_map(|(found, value)| (found == name).then_some(value));
-    values.next()
+    let mut pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    pairs.find_map(|pair| {
+        let (found, value) = pair.trim_ascii().split_at_checked(name.len())?;
+        let value = value.strip_prefix(b"=")?;
+        (found == name.as_bytes()).then_some(value)
+    })
 }
 
 #[cfg(test)]
@@ -290,13 +293,17 @@ mod tests {
     #[test]
     fn a_cookie_is_found_in_whichever_field_it_came() {
         let is = |name: &str, value: &str| Condition::Cookie(name.to_owned(), exact(value));
-        let fields = [("cookie", "a=1; b=x=y"), ("cookie", "c=%20; a=2")];
+        let fields = [
+            ("cookie", "a=1; b=x=y"),
+            ("cookie", "c=%20; a=2; n=\u{e9}; e=1"),
+        ];
         for (name, value, expected) in [
             ("a", "1", true),
             ("a", "2", false),
             ("b", "x=y", true),
             ("c", "%20", true),
             ("d", "", false),
+            ("e", "1", true),
         ] {
             assert_eq!(holds(&is(name, value), &fields, ""), expected, "{name}");
         }

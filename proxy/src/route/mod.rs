@@ -8,7 +8,7 @@
 //!
 //! All of that is decided when the table is made: a rule is a number, and of the rules that take a request the lowest one
 //! wins. A look-up costs a hash of the host and of each segment of the path as far as the file knows them, and one pass of
-//! all patterns of a host, however many routes there are.
+//! all patterns of a host, however many routes there are. Rules of the same host and path are tried one after the other.
 //!
 //! | file | holds |
 //! |---|---|
@@ -171,14 +171,6 @@ impl Table {
             route: rule.route,
             rule: best,
         })
-    }
-
-    /// What the route's prefix takes of the path; nothing if its condition on the path is another one.
-    pub fn prefix(&self, found: Found) -> &str {
-        match self.rules.get(found.rule).map(|rule| &rule.path) {
-            Some(PathCondition::Prefix(prefix)) => prefix,
-            _ => "",
-        }
     }
 
     /// What the named groups of the pattern that took this path hold.

@@ -6,7 +6,8 @@ use regex::{RegexSet, RegexSetBuilder};
 
 use super::condition::PathCondition;
 
-/// What the patterns of one host may become together, in bytes: some thousands of ordinary ones.
+/// What the patterns of one host may become together, in bytes, and what is kept of their automaton as it is built: with too
+/// little, some hundreds of patterns would be run one by one.
 const PATTERNS_MAX: usize = 64 << 20;
 
 /// Rules are numbers, and lists of them are in order.
@@ -50,6 +51,7 @@ impl Paths {
             let patterns = self.patterns.iter().map(|(pattern, _)| pattern.as_str());
             let set = RegexSetBuilder::new(patterns)
                 .size_limit(PATTERNS_MAX)
+                .dfa_size_limit(PATTERNS_MAX)
                 .build()?;
             self.set = Some(set);
         }

@@ -61,7 +61,10 @@ impl Reloader {
     }
 
     async fn take(&self) -> Result<u64, String> {
-        let plan = read(&self.path)?;
+        let path = self.path.clone();
+        // A large file takes a while, and probes, signals and the operator's side go on meanwhile.
+        let reading = tokio::task::spawn_blocking(move || read(&path));
+        let plan = reading.await.map_err(|error| error.to_string())??;
         let prepared = self
             .listeners
             .prepare(&plan.listeners)

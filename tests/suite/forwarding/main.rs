@@ -122,7 +122,6 @@ async fn a_target_is_forwarded_as_it_was_spelt() {
         "/?",
         "/a?b?c/d",
         "/a;p=1,2:3@4",
-        "/%",
     ];
     let mut wire = Wire::connect(gateway.address()).await;
     for target in targets {

@@ -3,19 +3,17 @@
 mod ends;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::Context;
 use crate::config::address::check_name;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::nearest::{listed, nearest};
 use crate::config::spanned::Spanned;
-use crate::config::{Match, Route};
+use crate::config::{Match, PATH_MAX, Route};
 
 /// Longer lists of names are cut: nobody reads them.
 const NAMES_MAX: usize = 12;
-
-/// A request with a longer path has no place left for anything else.
-const PATH_MAX: usize = 4096;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let routes = &context.file.routes;
@@ -266,18 +264,16 @@ fn host_syntax(host: &Spanned<String>) -> Option<Diagnostic> {
 fn same(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     let mut routes: Vec<_> = context.file.routes.iter().collect();
     routes.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
-    let mut seen: HashMap<(String, String, i32, Match), &Spanned<String>> = HashMap::new();
+    let mut seen: HashMap<(String, Claim), &Spanned<String>> = HashMap::new();
     for (name, route) in routes {
         if broken_hosts(context, name) {
             continue;
         }
-        let clash = claims(route)
-            .into_iter()
-            .find_map(|claim| seen.get(&claim).copied());
-        if let Some(first) = clash {
+        let claims = claims(route);
+        if let Some(first) = claims.iter().find_map(|claim| seen.get(claim)) {
             found.push(equal(first, name));
         }
-        for claim in claims(route) {
+        for claim in claims {
             seen.entry(claim).or_insert(name);
         }
     }
@@ -295,8 +291,11 @@ fn equal(winner: &Spanned<String>, loser: &Spanned<String>) -> Diagnostic {
     )
 }
 
-/// One for each host: what must be equal for two routes to be in each other's way.
-fn claims(route: &Route) -> Vec<(String, String, i32, Match)> {
+/// What must be equal, beside the host, for two routes to be in each other's way: path, priority, and the rest.
+type Claim = Rc<(String, i32, Match)>;
+
+/// One for each host.
+fn claims(route: &Route) -> Vec<(String, Claim)> {
     let matches = &route.matches;
     let path = match (&matches.path, &matches.path_prefix, &matches.path_regex) {
         (Some(path), _, _) => format!("={}", path.value),
@@ -312,12 +311,12 @@ fn claims(route: &Route) -> Vec<(String, String, i32, Match)> {
         ..matches.clone()
     };
     let priority = route.priority.map_or(0, |priority| priority.value);
-    let claim = |host: String| (host, path.clone(), priority, rest.clone());
+    let claim = Rc::new((path, priority, rest));
     match &matches.host {
         Some(hosts) => hosts
             .iter()
-            .map(|host| claim(host.to_ascii_lowercase()))
+            .map(|host| (host.to_ascii_lowercase(), Rc::clone(&claim)))
             .collect(),
-        None => vec![claim(String::new())],
+        None => vec![(String::new(), claim)],
     }
 }

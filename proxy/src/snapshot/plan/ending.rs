@@ -13,6 +13,7 @@ use crate::config::{self, Diagnostic, Named, Spanned};
 use crate::end::Reply;
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
+use crate::route::path::normalise;
 use crate::upstream::Spec;
 
 /// What an answer of the proxy's own may hold: it is kept in memory.
@@ -54,7 +55,7 @@ impl Ends<'_> {
             return Ok(arms.map(|arms| EndSpec::Split(arms, sticky)));
         }
         if let Some(redirect) = &route.redirect {
-            return Ok(Some(EndSpec::Redirect(self::redirect(redirect))));
+            return Ok(Some(EndSpec::Redirect(self::redirect(redirect, route))));
         }
         let respond = route.respond.as_ref();
         let reply = respond.map(|respond| self.reply(respond)).transpose()?;
@@ -109,6 +110,10 @@ impl Ends<'_> {
             vec![problem.note("a relative file is looked for beside the routing file")]
         };
         let mut body = Vec::new();
+        // A pipe would be waited for.
+        if path.metadata().is_ok_and(|it| !it.is_file()) {
+            return Err(wrong("it is no regular file".to_owned()));
+        }
         let read = std::fs::File::open(&path)
             .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut body));
         match read {
@@ -141,16 +146,29 @@ fn sticky(written: &config::Sticky) -> Result<Sticky, Vec<Diagnostic>> {
     })
 }
 
-fn redirect(written: &config::Redirect) -> Redirect {
+fn redirect(written: &config::Redirect, route: &config::Route) -> Redirect {
     let text = |written: &Option<Spanned<String>>| written.as_ref().map(|text| text.value.clone());
-    let whole = text(&written.path).map(NewPath::Whole);
+    // What has no normal form is an error of the file's check.
+    let path = |written: &Spanned<String>| {
+        let normal = normalise(written).unwrap_or_default();
+        normal.into_owned()
+    };
+    let beginning = |written: &Spanned<String>| path(written).trim_end_matches('/').to_owned();
+    let whole = written.path.as_ref().map(path).map(NewPath::Whole);
+    let prefix = match (&route.matches.path_prefix, &written.prefix) {
+        (Some(from), Some(to)) => Some(NewPath::Prefix {
+            from: beginning(from),
+            to: beginning(to),
+        }),
+        _ => None,
+    };
     let status = written.status.map(|status| status.value);
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     Redirect {
         scheme: text(&written.scheme),
         host: text(&written.host),
         port: written.port.map(|port| port.value),
-        path: whole.or(text(&written.prefix).map(NewPath::Prefix)),
+        path: whole.or(prefix),
         status: status.unwrap_or(StatusCode::FOUND),
         keep_query: written.keep_query.unwrap_or(true),
     }

@@ -1,12 +1,14 @@
 //! From a `match:` as it was written to what the table of routes is made of: names and paths in their normal form,
 //! expressions compiled, `any` taken apart into matches of their own.
 
+use std::collections::HashSet;
+
 use http::Method;
 use http::header::HeaderName;
 use ipnet::IpNet;
-use regex::{Regex, RegexBuilder, bytes};
+use regex::{Regex, RegexBuilder};
 
-use crate::config::{self, Diagnostic, OneOrMany, Span, Spanned, ValueMatch};
+use crate::config::{self, Diagnostic, OneOrMany, PATH_MAX, Span, Spanned, ValueMatch};
 use crate::route::Match;
 use crate::route::condition::{Condition, Host, PathCondition, Test};
 use crate::route::path::normalise;
@@ -61,11 +63,11 @@ impl Alternative {
                 let pairs = these
                     .iter()
                     .flat_map(|one| those.iter().map(move |other| (one, other)));
-                let both: Vec<Host> = pairs.filter_map(|(one, other)| one.and(other)).collect();
+                let both: HashSet<Host> = pairs.filter_map(|(one, other)| one.and(other)).collect();
                 if both.is_empty() {
                     return None;
                 }
-                both
+                both.into_iter().collect()
             }
         };
         Some(Self {
@@ -108,11 +110,17 @@ impl Reader<'_> {
             self.never("`any` is empty: nothing is one of none");
         }
         let inner: Vec<Alternative> = any.iter().flat_map(|one| self.alternatives(one)).collect();
-        if inner.len() > ALTERNATIVES_MAX {
-            self.never(&format!("more than {ALTERNATIVES_MAX} alternatives"));
+        let both: Vec<Alternative> = inner.iter().filter_map(|inner| own.and(inner)).collect();
+        let rules: usize = both.iter().map(|one| one.hosts.len().max(1)).sum();
+        if rules > ALTERNATIVES_MAX {
+            self.wrong.push(
+                Diagnostic::error(format!("route `{}` has {rules} alternatives", self.route))
+                    .at(self.route.span)
+                    .label(format!("at most {ALTERNATIVES_MAX}, hosts times `any`")),
+            );
             return Vec::new();
         }
-        inner.iter().filter_map(|inner| own.and(inner)).collect()
+        both
     }
 
     fn never(&mut self, message: &str) {
@@ -147,7 +155,7 @@ impl Reader<'_> {
             .as_ref()
             .and_then(|path| self.path(path));
         let pattern = written.path_regex.as_ref();
-        let pattern = pattern.and_then(|pattern| self.expression(pattern, pattern.span));
+        let pattern = pattern.and_then(|pattern| self.path_expression(pattern));
         let prefix = prefix.map(|prefix| prefix.trim_end_matches('/').to_owned());
         let all = [
             exact.map(PathCondition::Exact),
@@ -157,7 +165,32 @@ impl Reader<'_> {
         all.into_iter().flatten().collect()
     }
 
+    /// One that no path in its normal form can fit would be a route that is not there.
+    fn path_expression(&mut self, written: &Spanned<String>) -> Option<Regex> {
+        let wrong = |label: &str| {
+            Diagnostic::error(format!("no path fits `{}`", written.value))
+                .at(written.span)
+                .label(label)
+        };
+        if written.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            let problem = wrong("a path begins with `/`");
+            self.wrong
+                .push(problem.help(format!("write `/{}`", written.value)));
+            return None;
+        }
+        if !written.is_ascii() || written.contains(' ') {
+            self.wrong
+                .push(wrong("paths are compared percent-encoded: `%20`, `%C3%A9`"));
+            return None;
+        }
+        self.expression(written, written.span)
+    }
+
     fn path(&mut self, written: &Spanned<String>) -> Option<String> {
+        if written.len() > PATH_MAX {
+            // The file's check said so.
+            return None;
+        }
         let wrong = |why: String| {
             Diagnostic::error(format!("no request has the path `{}`", written.value))
                 .at(written.span)
@@ -250,11 +283,7 @@ impl Reader<'_> {
             ValueMatch::Prefix(value) => Test::Prefix(value.clone()),
             ValueMatch::Present(true) => Test::Present,
             ValueMatch::Present(false) => Test::Absent,
-            ValueMatch::Regex(value) => {
-                let pattern = self.expression(value, written.span)?;
-                // It is the same one, and was fine.
-                Test::Pattern(bytes::Regex::new(pattern.as_str()).ok()?)
-            }
+            ValueMatch::Regex(value) => Test::Pattern(self.expression(value, written.span)?),
         })
     }
 
@@ -291,6 +320,8 @@ impl Reader<'_> {
             let anchored = format!("^(?:{written})$");
             RegexBuilder::new(&anchored)
                 .size_limit(EXPRESSION_MAX)
+                // A value with an escaped end of line is a value like any.
+                .dot_matches_new_line(true)
                 .build()
         });
         match anchored {

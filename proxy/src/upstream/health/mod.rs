@@ -30,7 +30,7 @@ type Probe = Box<dyn HealthCheck + Send + Sync>;
 
 /// A kind of check with its options.
 pub struct Check {
-    /// Made by the first probe: each of Pingora's reads the system's certificates, milliseconds that an edit must not take
+    /// Made for the first server: each of Pingora's reads the system's certificates, milliseconds that an edit must not take
     /// for checks that run already.
     probe: LazyLock<Probe, Box<dyn FnOnce() -> Probe + Send>>,
     pace: Pace,
@@ -45,6 +45,11 @@ impl Check {
             pace,
             asks,
         }
+    }
+
+    /// Makes the probe: where it takes no time from one that is under way.
+    fn prepare(&self) {
+        LazyLock::force(&self.probe);
     }
 
     /// Equal identities mean the same check with the same options.

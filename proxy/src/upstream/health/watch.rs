@@ -55,6 +55,7 @@ impl Watch {
     /// Probes `address` at once and then at the check's pace, beginning with what `kin`, a watch that asks the same, knows.
     /// Must be called within a tokio runtime.
     pub fn start(address: SocketAddr, check: Arc<Check>, kin: Option<&Self>) -> Arc<Self> {
+        check.prepare();
         let asks = check.asks().to_owned();
         let seen = Arc::new(Seen::default());
         if let Some(kin) = kin {

@@ -1,6 +1,9 @@
 //! Where a route ends: at one place, and a possible one.
 
-use super::Context;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::{Context, path_syntax};
+use crate::config::address::check_name;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
 use crate::config::{Redirect, Respond, Route, Split};
@@ -33,6 +36,7 @@ pub(super) fn check(
     }
     if let Some(redirect) = &route.redirect {
         target(route, redirect, found);
+        names(redirect, found);
     }
     if let Some(respond) = &route.respond {
         answer(respond, found);
@@ -121,12 +125,6 @@ fn target(route: &Route, redirect: &Spanned<Redirect>, found: &mut Vec<Diagnosti
         let message = format!("{} sends nobody elsewhere", status.value);
         wrong(status.span, message, "expected 301, 302, 303, 307 or 308");
     }
-    for path in [&redirect.path, &redirect.prefix].into_iter().flatten() {
-        if !path.starts_with('/') {
-            let message = format!("`{}` is no path", path.value);
-            wrong(path.span, message, "a path begins with `/`");
-        }
-    }
     if let (Some(_), Some(prefix)) = (&redirect.path, &redirect.prefix) {
         let message = "a redirect with both `path` and `prefix`".to_owned();
         wrong(prefix.span, message, "one of them is enough");
@@ -140,6 +138,28 @@ fn target(route: &Route, redirect: &Spanned<Redirect>, found: &mut Vec<Diagnosti
             message,
             "the route's `match` has no `path_prefix`",
         );
+    }
+}
+
+/// What becomes part of a URL.
+fn names(redirect: &Redirect, found: &mut Vec<Diagnostic>) {
+    let paths = [("path", &redirect.path), ("prefix", &redirect.prefix)];
+    for (key, path) in paths {
+        found.extend(path.as_ref().and_then(|path| path_syntax(key, path)));
+    }
+    if let Some(host) = &redirect.host {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let is_address = bare.map_or_else(
+            || host.parse::<Ipv4Addr>().is_ok(),
+            |bare| bare.parse::<Ipv6Addr>().is_ok(),
+        );
+        if let Err(complaint) = check_name(host)
+            && !is_address
+        {
+            found.push(complaint.into_diagnostic().at(host.span));
+        }
     }
 }
 

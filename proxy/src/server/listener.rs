@@ -199,7 +199,9 @@ impl Listeners {
                 let listener = Arc::new(Listener::new(spec, &self.shared));
                 info!(listener = %spec.name, address = %bound.address, "listening");
                 let worker = self.shared.workers.handle(bound.worker);
-                worker.spawn(Arc::clone(&listener).accept(bound, Arc::clone(&self.shared)));
+                let accepting = Arc::clone(&listener).accept(bound, Arc::clone(&self.shared));
+                // Waited for as the connections are: what it finds in its queue at the end is served, too.
+                self.shared.connections.spawn_on(accepting, worker);
                 open.push(listener);
             }
         }
@@ -228,7 +230,7 @@ impl Listeners {
         self.shared.connections.wait().await;
     }
 
-    /// Connections that are still there.
+    /// Connections that are still there, once all is closed.
     pub(super) fn connections(&self) -> usize {
         self.shared.connections.len()
     }

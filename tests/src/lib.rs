@@ -42,7 +42,7 @@ pub use eventually::{Outcome, PATIENCE, eventually};
 pub use frontend::Frontend;
 pub use gateway::{Gateway, Readiness};
 pub use load::{Load, Report};
-pub use named::{Named, examples, upstreams_of};
+pub use named::{Named, examples};
 pub use origin::{Connection, Origin, refusing_address};
 pub use patient::{HEALTH, Patient, Probe};
 pub use port::{free_address, free_port};

@@ -31,6 +31,13 @@ impl Named {
         }
     }
 
+    /// With this section of routes, and the upstreams that it names.
+    pub async fn of(routes: &str) -> Self {
+        let names = upstreams_of(routes);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Self::start(&names, routes).await
+    }
+
     /// Other routes, and the same upstreams.
     pub async fn reload(&self, routes: &str) {
         self.gateway
@@ -98,7 +105,7 @@ pub fn examples(page: &str) -> Vec<(String, Vec<(String, String)>)> {
 }
 
 /// The upstreams that a section of routes names.
-pub fn upstreams_of(routes: &str) -> Vec<String> {
+fn upstreams_of(routes: &str) -> Vec<String> {
     let is_end = |c: char| matches!(c, ' ' | '}' | '\n' | ',');
     let single = routes.split("upstream: ").skip(1);
     let single = single.filter_map(|rest| rest.split(is_end).next());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tidegate_tests::{Gateway, Named, Origin, Wire, examples, upstreams_of};
+use tidegate_tests::{Gateway, Named, Origin, Wire, examples};
 
 #[tokio::test]
 async fn a_split_gives_exact_shares_and_a_reload_goes_on_where_the_turn_stands() {
@@ -234,9 +234,7 @@ async fn the_page_says_what_happens() {
     let examples = examples("ends.md");
     assert!(examples.len() >= 4, "{} examples", examples.len());
     for (routes, asked) in examples {
-        let names = upstreams_of(&routes);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let named = Named::start(&names, &routes).await;
+        let named = Named::of(&routes).await;
         for (request, expected) in asked {
             let answer = named.answer(&request).await;
             let said = answer

@@ -1,6 +1,6 @@
 //! `match:` what a request has to be for a route to take it, as seen on the wire.
 
-use tidegate_tests::{Gateway, Named, Recorder, Wire, examples, upstreams_of};
+use tidegate_tests::{Gateway, Named, Recorder, Wire, examples};
 
 /// A proxy with these routes: a name and what it asks for. Each leads to an upstream of its own name.
 async fn routes(routes: &[(&str, &str)]) -> Named {
@@ -223,9 +223,7 @@ async fn the_page_says_what_happens() {
     let examples = examples("routing.md");
     assert!(examples.len() >= 6, "{} examples", examples.len());
     for (routes, asked) in examples {
-        let names = upstreams_of(&routes);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let named = Named::start(&names, &routes).await;
+        let named = Named::of(&routes).await;
         assert!(!asked.is_empty(), "nothing is said about:\n{routes}");
         for (request, answer) in asked {
             assert_eq!(named.taken(&request).await, answer, "{request}");

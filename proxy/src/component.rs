@@ -79,14 +79,23 @@ pub fn build<T>(
 }
 
 fn unknown<T>(noun: &str, kinds: &[Kind<T>], name: &Spanned<String>) -> Diagnostic {
-    let known = || kinds.iter().map(|kind| kind.name);
-    let are = if kinds.len() == 1 {
+    unknown_name(noun, name, name.span, || kinds.iter().map(|kind| kind.name))
+}
+
+/// A name that is none of those that are known.
+pub fn unknown_name<'k, K: Iterator<Item = &'k str>>(
+    noun: &str,
+    name: &str,
+    span: Span,
+    known: impl Fn() -> K,
+) -> Diagnostic {
+    let are = if known().count() == 1 {
         "the only one known is"
     } else {
         "known are"
     };
     Diagnostic::error(format!("unknown {noun} `{name}`"))
-        .at(name.span)
+        .at(span)
         .label("not known")
         .did_you_mean(nearest(name, known()))
         .note(format!("{are} {}", listed(known())))

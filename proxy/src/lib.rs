@@ -28,6 +28,7 @@ pub mod component;
 pub mod config;
 pub mod end;
 pub mod error;
+pub mod filter;
 pub mod flow;
 pub mod observe;
 pub mod patience;

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a room, and the rooms that it knows besides itself. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("config", &[]),
     ("error", &[]),
     ("observe", &[]),
@@ -17,15 +17,16 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("route", &[]),
     ("turns", &[]),
     ("end", &["route", "turns"]),
+    ("filter", &["component", "config", "end", "route"]),
     ("component", &["config"]),
     ("upstream", &["component", "config", "patience", "turns"]),
     (
         "snapshot",
-        &["component", "config", "end", "route", "upstream"],
+        &["component", "config", "end", "filter", "route", "upstream"],
     ),
     (
         "flow",
-        &["end", "error", "observe", "route", "snapshot", "upstream"],
+        &["end", "error", "filter", "observe", "route", "snapshot", "upstream"],
     ),
     ("admin", &["snapshot", "upstream"]),
     (
@@ -146,6 +147,7 @@ fn features_see_no_session_and_no_socket() {
     for folder in [
         "proxy/src/route",
         "proxy/src/end",
+        "proxy/src/filter",
         "proxy/src/upstream/balance",
     ] {
         for (file, text) in sources(folder) {

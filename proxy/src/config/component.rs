@@ -76,6 +76,11 @@ impl TryFrom<Node> for Component {
 }
 
 impl Component {
+    /// Whether it has options.
+    pub(crate) fn has_options(&self) -> bool {
+        self.options.is_some()
+    }
+
     fn with_options(key: Node, options: Node) -> Self {
         let name = Spanned::new(key.text().unwrap_or_default().to_owned(), key.span);
         let options = Some(options).filter(|options| options.value != Value::Null);

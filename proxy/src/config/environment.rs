@@ -1,5 +1,7 @@
 //! `${NAME}` and `${NAME:-default}`: values from the environment.
 //!
+//! Names with a dot (`${client.ip}`), and `${route}`, are left for those who know the request.
+//!
 //! They are put in after the file is parsed, so that a value can never change the structure of the file. `$$` stands
 //! for a `$`; a `$` before anything else is just that. Keys are taken as they are written.
 
@@ -69,7 +71,13 @@ fn expand(value: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
             rest = after;
         } else if let Some(after) = after.strip_prefix('{') {
             let (inner, after) = after.split_once('}').ok_or(Fault::Unclosed)?;
-            out.push_str(&variable(inner, environment)?);
+            if is_of_a_request(inner) {
+                out.push_str("${");
+                out.push_str(inner);
+                out.push('}');
+            } else {
+                out.push_str(&variable(inner, environment)?);
+            }
             rest = after;
         } else {
             out.push('$');
@@ -78,6 +86,11 @@ fn expand(value: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// `${client.ip}`, `${route}`: known when a request comes. No variable has such a name.
+fn is_of_a_request(inner: &str) -> bool {
+    inner == "route" || (inner.contains('.') && !inner.contains(":-"))
 }
 
 fn variable(inner: &str, environment: &Lookup<'_>) -> Result<String, Fault> {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Admin, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream};
+use super::{Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream};
 
 /// The top of the file: five nouns and the settings that they inherit.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,6 +13,9 @@ pub struct File {
     /// Who answers them.
     #[serde(default)]
     pub upstreams: Named<Upstream>,
+    /// Filters that routes use by name.
+    #[serde(default)]
+    pub filters: Named<Component>,
     /// Which request goes where.
     #[serde(default)]
     pub routes: Named<Route>,

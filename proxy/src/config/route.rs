@@ -15,7 +15,7 @@
 use super::one_or_many::OneOrMany;
 use super::value_match::ValueMatch;
 use super::{
-    FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text, Timeouts,
+    Component,    FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text, Timeouts,
 };
 
 /// A request with a longer path, in bytes, has no place left for anything else.
@@ -30,6 +30,9 @@ pub struct Route {
     pub matches: Match,
     /// Above every route with a smaller one, whatever their conditions. Default: 0.
     pub priority: Option<Spanned<i32>>,
+    /// What happens on the way: filters, or names of filters. They run in this order, and on the way out in reverse.
+    #[serde(default)]
+    pub filters: Vec<Component>,
     /// Ends here: the upstream that answers.
     pub upstream: Option<Spanned<String>>,
     /// Ends here: upstreams that share the requests.

@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
-use super::Exchange;
+use super::{Exchange, onward};
 use super::forward::VIA_HTTP1;
 use super::receive::REQUEST_ID;
 
@@ -26,14 +26,22 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     UPGRADE,
 ];
 
-/// Notes when the answer came and takes out what concerns the server's connection only. `asked` is the version of the
-/// request.
+/// What was asked, as far as the answer depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'r> {
+    /// The version of the request.
+    pub version: Version,
+    /// Its method.
+    pub method: &'r http::Method,
+}
+
+/// Notes when the answer came and takes out what concerns the server's connection only.
 ///
 /// # Errors
 /// Only if a header cannot be added, which is a mistake of ours.
 pub fn answer(
     response: &mut ResponseHeader,
-    asked: Version,
+    asked: Asked<'_>,
     exchange: &mut Exchange,
 ) -> pingora::Result<()> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -47,11 +55,12 @@ pub fn answer(
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
         strip_hop_by_hop(response);
-        if asked <= Version::HTTP_10 {
+        if asked.version <= Version::HTTP_10 {
             // It does not know chunks (RFC 9112, section 6.1): the end of the connection is the end of the body.
             response.remove_header(&TRANSFER_ENCODING);
         }
     }
+    onward::way_out(asked.method, &mut onward::Answer(response), exchange);
     if let Some(id) = &exchange.id {
         response.insert_header(REQUEST_ID, id.clone())?;
     }

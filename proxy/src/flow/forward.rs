@@ -6,11 +6,12 @@
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName, VIA};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use http::request::Parts;
 use pingora::http::RequestHeader;
 
 use super::receive::REQUEST_ID;
-use super::{Exchange, fields};
+use super::Exchange;
 use crate::error::Failure;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -36,26 +37,8 @@ pub const VIA_HTTP1: HeaderValue = HeaderValue::from_static("1.1 tidegate");
 const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2 tidegate");
 
 /// Adds who asked, how, and for whom.
-///
-/// # Errors
-/// Only if a header cannot be added, which is a mistake of ours.
-pub fn forward(
-    request: &mut RequestHeader,
-    received: http::Version,
-    exchange: &Exchange,
-) -> pingora::Result<()> {
-    if received < http::Version::HTTP_2 {
-        to_origin_form(request)?;
-    }
-    let via = if received == http::Version::HTTP_2 {
-        VIA_HTTP2
-    } else {
-        VIA_HTTP1
-    };
-    fields::change(request, |fields| add(fields, via, exchange))
-}
-
-fn add(fields: &mut HeaderMap, via: HeaderValue, exchange: &Exchange) {
+pub fn announce(request: &mut Parts, exchange: &Exchange) {
+    let fields = &mut request.headers;
     if exchange.claims_origin {
         for name in CLAIMS {
             fields.remove(name);
@@ -66,13 +49,32 @@ fn add(fields: &mut HeaderMap, via: HeaderValue, exchange: &Exchange) {
         fields.insert(FORWARDED_FOR, client.text.clone());
     }
     fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    if let Some(host) = fields.get(HOST).cloned() {
+    // Where the target names a host, that is the one which is asked for.
+    let authority = request.uri.authority().map(|authority| authority.as_str());
+    let in_target = authority.and_then(|authority| HeaderValue::from_str(authority).ok());
+    if let Some(host) = in_target.or_else(|| fields.get(HOST).cloned()) {
         fields.insert(FORWARDED_HOST, host);
     }
     if let Some(id) = &exchange.id {
         fields.insert(ID, id.clone());
     }
+    let via = if request.version == http::Version::HTTP_2 {
+        VIA_HTTP2
+    } else {
+        VIA_HTTP1
+    };
     fields.append(VIA, via);
+}
+
+/// What is left to do for one attempt.
+///
+/// # Errors
+/// Only if its target cannot be written again, which is a mistake of ours.
+pub fn forward(request: &mut RequestHeader, received: http::Version) -> pingora::Result<()> {
+    if received < http::Version::HTTP_2 {
+        to_origin_form(request)?;
+    }
+    Ok(())
 }
 
 /// A whole URL is for proxies; a server is sent its path (RFC 9112, section 3.2.1). Pingora has seen to it that `Host` names

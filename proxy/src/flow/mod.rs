@@ -3,6 +3,7 @@
 //! | stage | does | leaves early by |
 //! |---|---|---|
 //! | `receive` | names the request, checks its bounds, finds its route | a failure of the client's |
+//! | `onward` | adds who asked, runs the route's filters | an answer of a filter's |
 //! | `reply` | answers a request whose route ends here | a redirect, an answer of the file's |
 //! | `select` | picks a server and counts the request in flight to it | nobody is ready |
 //! | `forward` | what the server is sent: forwarded headers, id, `Via` | a body above the limit |
@@ -17,6 +18,7 @@ pub mod answer;
 pub mod fields;
 pub mod finish;
 pub mod forward;
+pub mod onward;
 pub mod receive;
 pub mod reply;
 pub mod respond;
@@ -29,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
+use self::onward::Original;
 use crate::error::Failure;
 use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
@@ -49,6 +52,8 @@ pub struct Exchange {
     pub claims_origin: bool,
     /// The rule that takes it.
     pub found: Option<Found>,
+    /// As it came, if filters may change it.
+    pub original: Option<Box<Original>>,
     /// Which upstream of a split it is for.
     pub arm: usize,
     /// A `Set-Cookie` that keeps the client with that upstream.
@@ -118,6 +123,7 @@ impl Exchange {
             client: None,
             claims_origin: false,
             found: None,
+            original: None,
             arm: 0,
             cookie: None,
             attempts: 0,

@@ -174,7 +174,7 @@ pub fn host_as_sent(request: &RequestHeader) -> Option<&str> {
 }
 
 /// The host in lower case, without port. HTTP/1.0 may leave it out, HTTP/1.1 may not (RFC 9112, section 3.2).
-fn host(request: &RequestHeader) -> Option<Cow<'_, str>> {
+pub(super) fn host(request: &RequestHeader) -> Option<Cow<'_, str>> {
     match host_as_sent(request) {
         Some(host) if is_sound_host(host) => {
             let name = without_port(host);

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::Exchange;
+use super::{Exchange, onward};
 use super::receive::REQUEST_ID;
 use crate::error::Failure;
 
@@ -72,6 +72,7 @@ pub fn page(
     if let Some(id) = &exchange.id {
         head.insert_header(REQUEST_ID, id.clone())?;
     }
+    onward::way_out(&request.method, &mut onward::Answer(&mut head), exchange);
     let body = (request.method != Method::HEAD).then(|| Bytes::from(body));
     Ok((Box::new(head), body))
 }

@@ -1,5 +1,6 @@
 //! `ProxyHttp`, as a table of contents: each callback hands over to the stage of that name in `flow/`.
 
+use std::borrow::Cow;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -18,8 +19,9 @@ use super::front::{client, expect_no_other, head_is_complete};
 use super::link::{self, Carries};
 use crate::error::Failure;
 use crate::flow::retry::Sent;
+use crate::flow::answer::Asked;
 use crate::flow::{
-    Exchange, answer, fields, finish, forward, receive, reply, respond, retry, select,
+    Exchange, answer, finish, forward, onward, receive, reply, respond, retry, select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
@@ -119,7 +121,6 @@ impl ProxyHttp for Gateway {
         exchange: &mut Box<Exchange>,
     ) -> Result<bool> {
         head_is_complete(session.as_downstream_mut());
-        fields::forget_spelling(session.req_header_mut())?;
         exchange.client = client(session.as_downstream());
         if session.is_upgrade_req() {
             expect_no_other(session.as_downstream_mut());
@@ -132,9 +133,16 @@ impl ProxyHttp for Gateway {
             Ok(()) => {}
             Err(failure) => return Err(give_up(failure, exchange)),
         }
-        let Some((head, body)) = reply::reply(session.req_header(), exchange)? else {
+        let early = onward::way_in(session.req_header_mut(), exchange)?;
+        let request = session.req_header();
+        let reply = match early {
+            Some(reply) => Some(Cow::Owned(*reply)),
+            None => reply::reply(request, exchange),
+        };
+        let Some(reply) = reply else {
             return Ok(false);
         };
+        let (head, body) = reply::written(&reply, request, exchange)?;
         if !session.is_body_done() || self.running.phase() == Phase::Draining {
             session.set_keepalive(None);
         }
@@ -182,9 +190,9 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        exchange: &mut Box<Exchange>,
+        _exchange: &mut Box<Exchange>,
     ) -> Result<()> {
-        forward::forward(request, session.req_header().version, exchange)
+        forward::forward(request, session.req_header().version)
     }
 
     async fn request_body_filter(
@@ -239,7 +247,12 @@ impl ProxyHttp for Gateway {
             // A client that is promised another request on this connection would find it closed.
             session.set_keepalive(None);
         }
-        answer::answer(response, session.req_header().version, exchange)
+        let request = session.req_header();
+        let asked = Asked {
+            version: request.version,
+            method: &request.method,
+        };
+        answer::answer(response, asked, exchange)
     }
 
     async fn fail_to_proxy(

@@ -6,12 +6,15 @@ use super::plan::{EndSpec, RouteSpec, TargetSpec};
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
 use crate::end::split::Split;
+use crate::filter::Filter;
 use crate::upstream::{Timeouts, Upstream};
 
 /// What happens to the requests that a route takes.
 pub struct Route {
     /// The name in the file.
     pub name: String,
+    /// What happens on the way.
+    pub filters: Vec<Arc<dyn Filter>>,
     /// Where it ends.
     pub end: End,
     /// Bytes of a request's body, if the route says so.
@@ -72,6 +75,7 @@ impl Route {
         };
         Some(Self {
             name: spec.name.clone(),
+            filters: spec.filters.clone(),
             end,
             body_size: spec.body_size,
         })

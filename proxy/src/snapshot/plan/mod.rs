@@ -2,6 +2,7 @@
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
 mod ending;
+mod filters;
 mod matching;
 
 use std::collections::HashMap;
@@ -12,8 +13,10 @@ use std::time::Duration;
 
 pub(super) use self::ending::EndSpec;
 use self::ending::Ends;
+use self::filters::Filters;
 use crate::component;
 use crate::config::{self, Diagnostic, File, Loaded, Protocol, Report, Spanned};
+use crate::filter::Filter;
 use crate::route::{Entry, Table};
 use crate::upstream::balance;
 use crate::upstream::health;
@@ -60,6 +63,8 @@ pub struct Plan {
 pub struct RouteSpec {
     /// The name in the file.
     pub name: String,
+    /// What happens on the way.
+    pub filters: Vec<Arc<dyn Filter>>,
     /// Where it ends.
     pub end: EndSpec,
     /// Bytes of a request's body, if the route says so.
@@ -155,6 +160,7 @@ impl Plan {
             .enumerate()
             .map(|(index, spec)| (spec.name.clone(), index))
             .collect();
+        let filters = Filters::new(&file.filters, &mut wrong);
         let ends = Ends {
             upstreams: &upstreams,
             positions: &positions,
@@ -165,10 +171,12 @@ impl Plan {
         for (name, route) in file.routes.iter() {
             let matches = matching::matches(name, &route.matches);
             let end = ends.end(route);
-            match (matches, end) {
-                (Ok(matches), Ok(Some(end))) => {
+            let on_the_way = filters.of(route);
+            match (matches, end, on_the_way) {
+                (Ok(matches), Ok(Some(end)), Ok(filters)) => {
                     routes.push(RouteSpec {
                         name: name.value.clone(),
+                        filters,
                         end,
                         body_size: route.limits.body_size.map(|size| size.bytes()),
                     });
@@ -178,7 +186,8 @@ impl Plan {
                         matches,
                     });
                 }
-                (matches, end) => {
+                (matches, end, filters) => {
+                    wrong.extend(filters.err().into_iter().flatten());
                     wrong.extend(matches.err().into_iter().flatten());
                     wrong.extend(end.err().into_iter().flatten());
                 }

@@ -1,0 +1,44 @@
+//! `set_host`: the host that the server is asked for. Without it a server sees the host that the client asked for;
+//! `X-Forwarded-Host` tells it that one in any case.
+//!
+//! ```yaml
+//! filters: [ { set_host: api.internal } ]
+//! ```
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::HOST;
+
+use super::template::Template;
+use super::{Filter, Request, Verdict};
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, Spanned};
+
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "set_host",
+    summary: "the host that the server is asked for",
+    build,
+};
+
+struct SetHost(Template);
+
+fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let written: Spanned<String> = options.decode()?;
+    let is_host = !written.is_empty() && !written.contains(['/', ' ', '@']);
+    if !is_host || HeaderValue::from_str(&written).is_err() {
+        let problem = Diagnostic::error(format!("`{}` is no host", written.value));
+        return Err(vec![problem.at(written.span).label("such as `api.internal` or `api.internal:8080`")]);
+    }
+    let template = Template::new(&written).map_err(|problem| vec![problem])?;
+    Ok(Arc::new(SetHost(template)))
+}
+
+impl Filter for SetHost {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        if let Ok(host) = HeaderValue::from_str(&self.0.value(request.facts)) {
+            request.headers.insert(HOST, host);
+        }
+        Verdict::Continue
+    }
+}

@@ -1,0 +1,188 @@
+//! `filters:` what happens on the way to where a route ends, and on the way back.
+
+use tidegate_tests::{Gateway, Message, Origin, Recorder, Wire, all_to};
+
+/// A proxy with one route that has these filters, and its server.
+struct Way {
+    gateway: Gateway,
+    server: Recorder,
+}
+
+impl Way {
+    async fn start(filters: &str, matches: &str) -> Self {
+        Self::answering(filters, matches, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await
+    }
+
+    async fn answering(filters: &str, matches: &str, answer: &[u8]) -> Self {
+        let server = Recorder::answering(answer).await;
+        let gateway = Gateway::start(&format!(
+            "upstreams:\n  api: {{ servers: [ \"{}\" ] }}\nroutes:\n  \
+             way: {{ match: {{ {matches} }}, filters: {filters}, upstream: api }}\n",
+            server.address()
+        ))
+        .await;
+        Self { gateway, server }
+    }
+
+    /// What the server was sent, and what the client.
+    async fn through(&self, request: &str) -> (Message, Message) {
+        let mut wire = Wire::connect(self.gateway.address()).await;
+        wire.send(format!("{}\r\n\r\n", request.replace('|', "\r\n"))).await;
+        let answer = wire.answer().await.expect("an answer");
+        (self.server.seen().pop().expect("a request"), answer)
+    }
+
+    /// The target that the server is asked for.
+    async fn target(&self, target: &str) -> String {
+        let request = format!("GET {target} HTTP/1.1|Host: a.example.com");
+        self.through(&request).await.0.word(1).to_owned()
+    }
+}
+
+#[tokio::test]
+async fn fields_of_the_request_are_removed_renamed_set_and_added() {
+    let way = Way::start(
+        "[ { request_headers: { remove: X-Debug, rename: { X-From: X-To }, \
+           set: { X-Env: \"${route} ${request.host}\", X-Forwarded-Proto: https }, \
+           add: { X-Seen: [ \"${client.ip}\", \"${request.method} ${request.path}?${request.query}\" ] } } } ]",
+        "path_prefix: /",
+    )
+    .await;
+    let (seen, _) = way
+        .through("GET /a//b?c=d HTTP/1.1|Host: A.example.com:80|X-Debug: 1|X-From: 1|X-From: 2|X-To: 3|X-Env: mine|X-Seen: first")
+        .await;
+    assert_eq!(seen.field("x-debug"), None);
+    assert_eq!((seen.all("x-from").len(), seen.all("x-to")), (0, vec!["1", "2"]));
+    assert_eq!(seen.all("x-env"), ["way a.example.com"]);
+    assert_eq!(seen.all("x-seen"), ["first", "127.0.0.1", "GET /a//b?c=d"]);
+    assert_eq!(seen.all("x-forwarded-proto"), ["https"], "the file has the last word");
+    assert_eq!(seen.word(1), "/a//b?c=d");
+}
+
+#[tokio::test]
+async fn fields_of_the_answer_change_on_the_way_out_the_last_filter_first() {
+    let way = Way::answering(
+        "[ { response_headers: { set: { X-Order: first, X-Id: \"${request.id}\" } } }, \
+           { response_headers: { set: { X-Order: second }, remove: [ Server ], add: { Vary: Cookie } } } ]",
+        "path_prefix: /",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: secret\r\nVary: Accept\r\n\r\nok",
+    )
+    .await;
+    let (_, answer) = way.through("GET / HTTP/1.1|Host: h|X-Request-Id: id-7").await;
+    assert_eq!(answer.field("x-order"), Some("first"));
+    assert_eq!(answer.field("x-id"), Some("id-7"));
+    assert_eq!(answer.field("server"), None);
+    assert_eq!(answer.all("vary"), ["Accept", "Cookie"]);
+}
+
+/// Also those that no server gave.
+#[tokio::test]
+async fn every_answer_of_a_route_takes_the_way_out() {
+    let gateway = Gateway::start(
+        "upstreams:\n  gone: { servers: [ \"127.0.0.1:1\" ] }\nfilters:\n  mark: { response_headers: { set: { X-Mark: \"${route}\" } } }\nroutes:\n  \
+         down: { match: { path: /down }, filters: [ mark ], upstream: gone }\n  \
+         here: { match: { path: /here }, filters: [ mark ], respond: { text: here } }\n  \
+         there: { match: { path: /there }, filters: [ mark ], redirect: { path: / } }\n",
+    )
+    .await;
+    for (path, status) in [("/down", 502), ("/here", 200), ("/there", 302)] {
+        let mut wire = Wire::connect(gateway.address()).await;
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let answer = wire.answer().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.field("x-mark"), path.strip_prefix('/'));
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_is_taken_off_and_given_back_to_redirects() {
+    let way = Way::start("[ { strip_prefix: /api } ]", "path_prefix: /api").await;
+    for (target, sent) in [
+        ("/api/users?a=b%20c", "/users?a=b%20c"),
+        ("/api", "/"),
+        ("/api/", "/"),
+        ("//api/./x", "/x"),
+        ("/%61pi/%2e/x%2Fy", "/x%2Fy"),
+    ] {
+        assert_eq!(way.target(target).await, sent, "{target}");
+    }
+    let (seen, _) = way.through("GET /api/x HTTP/1.1|Host: h").await;
+    assert_eq!(seen.field("x-forwarded-prefix"), Some("/api"));
+    for (location, back) in [
+        ("/login?x", "/api/login?x"),
+        ("http://h:81/login", "http://h:81/api/login"),
+        ("http://elsewhere/login", "http://elsewhere/login"),
+        ("//elsewhere/login", "//elsewhere/login"),
+        ("login", "login"),
+    ] {
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let filters = "[ { strip_prefix: { prefix: /api, location: true } } ]";
+        let way = Way::answering(filters, "path_prefix: /api", answer.as_bytes()).await;
+        let (_, answer) = way.through("GET /api/x HTTP/1.1|Host: h").await;
+        assert_eq!(answer.field("location"), Some(back));
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_rewritten_and_the_query_stays_unless_it_is_named() {
+    let way = Way::start("[ { rewrite: { path: \"/people/${path.id}\" } } ]", "path_regex: \"/users/(?P<id>[^/]+)\"").await;
+    assert_eq!(way.target("/users/42?a=b").await, "/people/42?a=b");
+    assert_eq!(way.target("/users/%2e%2e%2fx?a").await, "/people/..%2Fx?a");
+    let way = Way::start("[ { rewrite: { prefix: /v1, to: /v2 } } ]", "path_prefix: /").await;
+    assert_eq!(way.target("/v1/x").await, "/v2/x");
+    assert_eq!(way.target("/v1").await, "/v2");
+    assert_eq!(way.target("/v10/x").await, "/v10/x");
+    let regex = "[ { rewrite: { regex: \"/blog/(?P<year>[0-9]{4})/(.*)\", to: \"/archive/$year/$2\" } } ]";
+    let way = Way::start(regex, "path_prefix: /").await;
+    assert_eq!(way.target("/blog/2026/x?y").await, "/archive/2026/x?y");
+    assert_eq!(way.target("/blog/26/x").await, "/blog/26/x");
+    let way = Way::start("[ { rewrite: { query: \"via=${route}\" } } ]", "path_prefix: /").await;
+    assert_eq!(way.target("/x//y?a=b").await, "/x//y?via=way");
+    let line = way.gateway.log_line("/x//y").await;
+    assert_eq!(line["status"], 200, "the log has the path as it came");
+}
+
+#[tokio::test]
+async fn a_server_is_asked_for_another_host_and_told_the_first_one() {
+    let way = Way::start("[ { set_host: \"api.internal:8080\" } ]", "path_prefix: /").await;
+    let (seen, _) = way.through("GET / HTTP/1.1|Host: a.example.com").await;
+    assert_eq!(seen.all("host"), ["api.internal:8080"]);
+    assert_eq!(seen.field("x-forwarded-host"), Some("a.example.com"));
+}
+
+/// What a filter says cannot be taken away by naming it in `Connection`.
+#[tokio::test]
+async fn a_client_cannot_strip_what_a_filter_sets() {
+    let way = Way::start("[ { request_headers: { set: { X-User: anna } } } ]", "path_prefix: /").await;
+    let (seen, _) = way.through("GET / HTTP/1.1|Host: h|Connection: X-User, X-Gone, keep-alive|X-User: eve|X-Gone: 1").await;
+    assert_eq!(seen.all("x-user"), ["anna"]);
+    assert_eq!(seen.field("x-gone"), None);
+}
+
+#[tokio::test]
+async fn filters_are_passed_by_a_websocket_too() {
+    let api = tidegate_tests::Api::start("api").await;
+    let routing = all_to(&[api.address()]).replace("upstream: api }", "filters: [ { response_headers: { set: { X-Mark: ws } } } ], upstream: api }");
+    let gateway = Gateway::start(&routing).await;
+    let mut wire = Wire::connect(gateway.address()).await;
+    wire.send("GET /api/ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").await;
+    let answer = wire.head().await.expect("an answer");
+    assert_eq!((answer.status(), answer.field("x-mark")), (101, Some("ws")));
+}
+
+/// A named filter is one filter, wherever it is used; a reload takes another one.
+#[tokio::test]
+async fn a_filter_with_a_name_is_used_by_name() {
+    let server = Origin::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let routing = |value: &str| {
+        format!(
+            "upstreams:\n  api: {{ servers: [ \"{}\" ] }}\nfilters:\n  mark: {{ response_headers: {{ set: {{ X-Mark: {value} }} }} }}\nroutes:\n  \
+             all: {{ filters: [ mark ], upstream: api }}\n",
+            server.address()
+        )
+    };
+    let gateway = Gateway::start(&routing("one")).await;
+    assert_eq!(gateway.get("/").await.headers()["x-mark"], "one");
+    gateway.reload(&routing("two")).await;
+    assert_eq!(gateway.get("/").await.headers()["x-mark"], "two");
+}

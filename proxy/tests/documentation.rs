@@ -62,6 +62,14 @@ fn completed(piece: &str) -> String {
             "upstreams:\n  example:\n    servers: [ \"127.0.0.1:1\" ]\n",
         );
     }
+    if begins("filters:")
+        && piece
+            .lines()
+            .any(|line| line.starts_with("  - ") || line.starts_with("filters: ["))
+    {
+        let indented: String = piece.lines().map(|line| format!("    {line}\n")).collect();
+        whole = format!("routes:\n  example:\n{indented}    respond: {{ status: 204 }}\n");
+    }
     if !begins("listeners:") {
         whole += "listeners: { example: { address: \"127.0.0.1:1\" } }\n";
     }
@@ -87,6 +95,7 @@ fn every_piece_of_yaml_that_is_shown_is_taken() {
         repository().join("README.md"),
         repository().join("docs/routing.md"),
         repository().join("docs/ends.md"),
+        repository().join("docs/filters.md"),
     ];
     sources(&repository().join("proxy/src"), &mut files);
     let mut count = 0;

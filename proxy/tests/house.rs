@@ -26,7 +26,9 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     (
         "flow",
-        &["end", "error", "filter", "observe", "route", "snapshot", "upstream"],
+        &[
+            "end", "error", "filter", "observe", "route", "snapshot", "upstream",
+        ],
     ),
     ("admin", &["snapshot", "upstream"]),
     (

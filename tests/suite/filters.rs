@@ -10,7 +10,12 @@ struct Way {
 
 impl Way {
     async fn start(filters: &str, matches: &str) -> Self {
-        Self::answering(filters, matches, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await
+        Self::answering(
+            filters,
+            matches,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        )
+        .await
     }
 
     async fn answering(filters: &str, matches: &str, answer: &[u8]) -> Self {
@@ -27,7 +32,8 @@ impl Way {
     /// What the server was sent, and what the client.
     async fn through(&self, request: &str) -> (Message, Message) {
         let mut wire = Wire::connect(self.gateway.address()).await;
-        wire.send(format!("{}\r\n\r\n", request.replace('|', "\r\n"))).await;
+        wire.send(format!("{}\r\n\r\n", request.replace('|', "\r\n")))
+            .await;
         let answer = wire.answer().await.expect("an answer");
         (self.server.seen().pop().expect("a request"), answer)
     }
@@ -52,10 +58,17 @@ async fn fields_of_the_request_are_removed_renamed_set_and_added() {
         .through("GET /a//b?c=d HTTP/1.1|Host: A.example.com:80|X-Debug: 1|X-From: 1|X-From: 2|X-To: 3|X-Env: mine|X-Seen: first")
         .await;
     assert_eq!(seen.field("x-debug"), None);
-    assert_eq!((seen.all("x-from").len(), seen.all("x-to")), (0, vec!["1", "2"]));
+    assert_eq!(
+        (seen.all("x-from").len(), seen.all("x-to")),
+        (0, vec!["1", "2"])
+    );
     assert_eq!(seen.all("x-env"), ["way a.example.com"]);
     assert_eq!(seen.all("x-seen"), ["first", "127.0.0.1", "GET /a//b?c=d"]);
-    assert_eq!(seen.all("x-forwarded-proto"), ["https"], "the file has the last word");
+    assert_eq!(
+        seen.all("x-forwarded-proto"),
+        ["https"],
+        "the file has the last word"
+    );
     assert_eq!(seen.word(1), "/a//b?c=d");
 }
 
@@ -68,7 +81,9 @@ async fn fields_of_the_answer_change_on_the_way_out_the_last_filter_first() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: secret\r\nVary: Accept\r\n\r\nok",
     )
     .await;
-    let (_, answer) = way.through("GET / HTTP/1.1|Host: h|X-Request-Id: id-7").await;
+    let (_, answer) = way
+        .through("GET / HTTP/1.1|Host: h|X-Request-Id: id-7")
+        .await;
     assert_eq!(answer.field("x-order"), Some("first"));
     assert_eq!(answer.field("x-id"), Some("id-7"));
     assert_eq!(answer.field("server"), None);
@@ -87,7 +102,8 @@ async fn every_answer_of_a_route_takes_the_way_out() {
     .await;
     for (path, status) in [("/down", 502), ("/here", 200), ("/there", 302)] {
         let mut wire = Wire::connect(gateway.address()).await;
-        wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"))
+            .await;
         let answer = wire.answer().await.expect("an answer");
         assert_eq!(answer.status(), status, "{path}");
         assert_eq!(answer.field("x-mark"), path.strip_prefix('/'));
@@ -115,7 +131,8 @@ async fn a_prefix_is_taken_off_and_given_back_to_redirects() {
         ("//elsewhere/login", "//elsewhere/login"),
         ("login", "login"),
     ] {
-        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let filters = "[ { strip_prefix: { prefix: /api, location: true } } ]";
         let way = Way::answering(filters, "path_prefix: /api", answer.as_bytes()).await;
         let (_, answer) = way.through("GET /api/x HTTP/1.1|Host: h").await;
@@ -125,18 +142,31 @@ async fn a_prefix_is_taken_off_and_given_back_to_redirects() {
 
 #[tokio::test]
 async fn a_path_is_rewritten_and_the_query_stays_unless_it_is_named() {
-    let way = Way::start("[ { rewrite: { path: \"/people/${path.id}\" } } ]", "path_regex: \"/users/(?P<id>[^/]+)\"").await;
+    let way = Way::start(
+        "[ { rewrite: { path: \"/people/${path.id}\" } } ]",
+        "path_regex: \"/users/(?P<id>[^/]+)\"",
+    )
+    .await;
     assert_eq!(way.target("/users/42?a=b").await, "/people/42?a=b");
     assert_eq!(way.target("/users/%2e%2e%2fx?a").await, "/people/..%2Fx?a");
-    let way = Way::start("[ { rewrite: { prefix: /v1, to: /v2 } } ]", "path_prefix: /").await;
+    let way = Way::start(
+        "[ { rewrite: { prefix: /v1, to: /v2 } } ]",
+        "path_prefix: /",
+    )
+    .await;
     assert_eq!(way.target("/v1/x").await, "/v2/x");
     assert_eq!(way.target("/v1").await, "/v2");
     assert_eq!(way.target("/v10/x").await, "/v10/x");
-    let regex = "[ { rewrite: { regex: \"/blog/(?P<year>[0-9]{4})/(.*)\", to: \"/archive/$year/$2\" } } ]";
+    let regex =
+        "[ { rewrite: { regex: \"/blog/(?P<year>[0-9]{4})/(.*)\", to: \"/archive/$year/$2\" } } ]";
     let way = Way::start(regex, "path_prefix: /").await;
     assert_eq!(way.target("/blog/2026/x?y").await, "/archive/2026/x?y");
     assert_eq!(way.target("/blog/26/x").await, "/blog/26/x");
-    let way = Way::start("[ { rewrite: { query: \"via=${route}\" } } ]", "path_prefix: /").await;
+    let way = Way::start(
+        "[ { rewrite: { query: \"via=${route}\" } } ]",
+        "path_prefix: /",
+    )
+    .await;
     assert_eq!(way.target("/x//y?a=b").await, "/x//y?via=way");
     let line = way.gateway.log_line("/x//y").await;
     assert_eq!(line["status"], 200, "the log has the path as it came");
@@ -153,8 +183,16 @@ async fn a_server_is_asked_for_another_host_and_told_the_first_one() {
 /// What a filter says cannot be taken away by naming it in `Connection`.
 #[tokio::test]
 async fn a_client_cannot_strip_what_a_filter_sets() {
-    let way = Way::start("[ { request_headers: { set: { X-User: anna } } } ]", "path_prefix: /").await;
-    let (seen, _) = way.through("GET / HTTP/1.1|Host: h|Connection: X-User, X-Gone, keep-alive|X-User: eve|X-Gone: 1").await;
+    let way = Way::start(
+        "[ { request_headers: { set: { X-User: anna } } } ]",
+        "path_prefix: /",
+    )
+    .await;
+    let (seen, _) = way
+        .through(
+            "GET / HTTP/1.1|Host: h|Connection: X-User, X-Gone, keep-alive|X-User: eve|X-Gone: 1",
+        )
+        .await;
     assert_eq!(seen.all("x-user"), ["anna"]);
     assert_eq!(seen.field("x-gone"), None);
 }
@@ -162,7 +200,10 @@ async fn a_client_cannot_strip_what_a_filter_sets() {
 #[tokio::test]
 async fn filters_are_passed_by_a_websocket_too() {
     let api = tidegate_tests::Api::start("api").await;
-    let routing = all_to(&[api.address()]).replace("upstream: api }", "filters: [ { response_headers: { set: { X-Mark: ws } } } ], upstream: api }");
+    let routing = all_to(&[api.address()]).replace(
+        "upstream: api }",
+        "filters: [ { response_headers: { set: { X-Mark: ws } } } ], upstream: api }",
+    );
     let gateway = Gateway::start(&routing).await;
     let mut wire = Wire::connect(gateway.address()).await;
     wire.send("GET /api/ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").await;

@@ -72,6 +72,7 @@ fn keys() -> BTreeSet<String> {
         ("config", false),
         ("upstream/health", true),
         ("upstream/balance", true),
+        ("filter", true),
     ] {
         let folder = repository().join("proxy/src").join(folder);
         for entry in std::fs::read_dir(folder).unwrap() {

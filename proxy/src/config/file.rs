@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream};
+use super::{
+    Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream,
+};
 
 /// The top of the file: five nouns and the settings that they inherit.
 #[derive(Debug, Clone, Deserialize)]

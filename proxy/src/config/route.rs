@@ -15,7 +15,8 @@
 use super::one_or_many::OneOrMany;
 use super::value_match::ValueMatch;
 use super::{
-    Component,    FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text, Timeouts,
+    Component, FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text,
+    Timeouts,
 };
 
 /// A request with a longer path, in bytes, has no place left for anything else.

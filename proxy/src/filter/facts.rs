@@ -64,7 +64,11 @@ impl Name {
     /// The name as it is written.
     pub fn parse(written: &str) -> Option<Self> {
         let fixed = FIXED.iter().find(|(known, _)| *known == written);
-        let capture = || written.strip_prefix(CAPTURE).filter(|group| !group.is_empty());
+        let capture = || {
+            written
+                .strip_prefix(CAPTURE)
+                .filter(|group| !group.is_empty())
+        };
         match fixed {
             Some((_, name)) => Some(name.clone()),
             None => capture().map(|group| Self::Capture(group.to_owned())),
@@ -79,7 +83,11 @@ impl Name {
     /// What it stands for; empty where there is nothing.
     pub fn value<'r>(&self, facts: &Facts<'r>) -> Cow<'r, str> {
         match self {
-            Self::ClientIp => facts.client.map(|ip| ip.to_string()).unwrap_or_default().into(),
+            Self::ClientIp => facts
+                .client
+                .map(|ip| ip.to_string())
+                .unwrap_or_default()
+                .into(),
             Self::Host => facts.host.into(),
             Self::Method => facts.method.to_string().into(),
             Self::Path => facts.path.into(),

@@ -160,19 +160,24 @@ struct Reader {
 
 impl Reader {
     fn name(&mut self, written: &Spanned<String>) -> Option<HeaderName> {
-        let problem = |message: String, label: &str| {
-            Diagnostic::error(message).at(written.span).label(label)
-        };
+        let problem =
+            |message: String, label: &str| Diagnostic::error(message).at(written.span).label(label);
         match HeaderName::from_bytes(written.as_bytes()) {
             Ok(name) if NOT_THE_FILES.contains(&name.as_str()) => {
                 let message = format!("`{}` is not the file's to change", written.value);
-                self.wrong.push(problem(message, "it frames the message, or concerns one connection"));
+                self.wrong.push(problem(
+                    message,
+                    "it frames the message, or concerns one connection",
+                ));
                 None
             }
             Ok(name) => Some(name),
             Err(_) => {
                 let message = format!("`{}` cannot be the name of a field", written.value);
-                self.wrong.push(problem(message, "no field has such a name (RFC 9110, section 5.6.2)"));
+                self.wrong.push(problem(
+                    message,
+                    "no field has such a name (RFC 9110, section 5.6.2)",
+                ));
                 None
             }
         }
@@ -180,12 +185,18 @@ impl Reader {
 
     fn value(&mut self, written: &Spanned<String>) -> Option<Template> {
         if HeaderValue::from_str(written).is_err() {
-            let message = format!("`{}` cannot be the value of a field", written.escape_debug());
+            let message = format!(
+                "`{}` cannot be the value of a field",
+                written.escape_debug()
+            );
             let problem = Diagnostic::error(message).at(written.span);
-            self.wrong.push(problem.label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"));
+            self.wrong
+                .push(problem.label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"));
             return None;
         }
-        Template::new(written).map_err(|problem| self.wrong.push(problem)).ok()
+        Template::new(written)
+            .map_err(|problems| self.wrong.extend(problems))
+            .ok()
     }
 
     fn finish(mut self, options: &Options) -> Result<Changes, Vec<Diagnostic>> {

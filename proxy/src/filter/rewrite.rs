@@ -63,15 +63,12 @@ enum NewPath {
 
 fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
-    let one = |problem| vec![problem];
     let wrong = |message: &str, label: &str| {
         vec![Diagnostic::error(message).at(options.span()).label(label)]
     };
     let path = match (&written.path, &written.prefix, &written.regex, &written.to) {
-        (Some(path), None, None, None) => NewPath::Whole(Template::new(path).map_err(one)?),
-        (None, Some(from), None, Some(to)) => {
-            NewPath::Prefix(prefix(from).map_err(one)?, prefix(to).map_err(one)?)
-        }
+        (Some(path), None, None, None) => NewPath::Whole(Template::new(path)?),
+        (None, Some(from), None, Some(to)) => NewPath::Prefix(prefix(from)?, prefix(to)?),
         (None, None, Some(from), Some(to)) => NewPath::Pattern(pattern(from)?, to.value.clone()),
         (None, None, None, None) if written.query.is_some() => NewPath::Same,
         (None, None, None, None) => {
@@ -88,9 +85,12 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         }
     };
     if written.location && !matches!(path, NewPath::Prefix(..)) {
-        return Err(wrong("a rewrite that cannot be undone", "`location` needs a `prefix`"));
+        return Err(wrong(
+            "a rewrite that cannot be undone",
+            "`location` needs a `prefix`",
+        ));
     }
-    let query = written.query.as_ref().map(Template::new).transpose().map_err(one)?;
+    let query = written.query.as_ref().map(Template::new).transpose()?;
     Ok(Arc::new(Rewrite {
         path,
         query,
@@ -128,7 +128,11 @@ impl Rewrite {
             }
         };
         // Whatever a client put into a group, it stays a path.
-        let path = if path.starts_with('/') { path } else { format!("/{path}") };
+        let path = if path.starts_with('/') {
+            path
+        } else {
+            format!("/{path}")
+        };
         normalise(&path).ok().map(std::borrow::Cow::into_owned)
     }
 }
@@ -151,7 +155,10 @@ impl Filter for Rewrite {
         if !self.location {
             return;
         }
-        let location = response.headers.get(&LOCATION).and_then(|value| value.to_str().ok());
+        let location = response
+            .headers
+            .get(&LOCATION)
+            .and_then(|value| value.to_str().ok());
         let back = location.and_then(|location| {
             let at = path_of(location, response.facts.host)?;
             let (origin, path) = location.split_at(at);

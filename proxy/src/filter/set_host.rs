@@ -28,9 +28,13 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let is_host = !written.is_empty() && !written.contains(['/', ' ', '@']);
     if !is_host || HeaderValue::from_str(&written).is_err() {
         let problem = Diagnostic::error(format!("`{}` is no host", written.value));
-        return Err(vec![problem.at(written.span).label("such as `api.internal` or `api.internal:8080`")]);
+        return Err(vec![
+            problem
+                .at(written.span)
+                .label("such as `api.internal` or `api.internal:8080`"),
+        ]);
     }
-    let template = Template::new(&written).map_err(|problem| vec![problem])?;
+    let template = Template::new(&written)?;
     Ok(Arc::new(SetHost(template)))
 }
 

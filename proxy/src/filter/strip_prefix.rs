@@ -40,17 +40,16 @@ struct StripPrefix {
 fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let Written(full) = options.decode()?;
     Ok(Arc::new(StripPrefix {
-        prefix: prefix(&full.prefix).map_err(|problem| vec![problem])?,
+        prefix: prefix(&full.prefix)?,
         location: full.location,
     }))
 }
 
 /// A prefix of paths in the normal form, without a slash at its end.
-pub(super) fn prefix(written: &Spanned<String>) -> Result<String, Diagnostic> {
+pub(super) fn prefix(written: &Spanned<String>) -> Result<String, Vec<Diagnostic>> {
     let wrong = |why: String| {
-        Diagnostic::error(format!("`{}` is no beginning of a path", written.value))
-            .at(written.span)
-            .label(why)
+        let problem = Diagnostic::error(format!("`{}` is no beginning of a path", written.value));
+        vec![problem.at(written.span).label(why)]
     };
     match normalise(written) {
         _ if !written.starts_with('/') => Err(wrong("a path begins with `/`".to_owned())),
@@ -84,7 +83,10 @@ impl Filter for StripPrefix {
         if !self.location {
             return;
         }
-        let location = response.headers.get(&LOCATION).and_then(|value| value.to_str().ok());
+        let location = response
+            .headers
+            .get(&LOCATION)
+            .and_then(|value| value.to_str().ok());
         let back = location.and_then(|location| {
             let at = path_of(location, response.facts.host)?;
             let (origin, path) = location.split_at(at);

@@ -24,21 +24,22 @@ impl Template {
     ///
     /// # Errors
     /// A name in it is not known, or not closed.
-    pub fn new(written: &Spanned<String>) -> Result<Self, Diagnostic> {
+    pub fn new(written: &Spanned<String>) -> Result<Self, Vec<Diagnostic>> {
         let mut pieces = Vec::new();
         let mut rest = written.value.as_str();
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, after)) = after.split_once('}') else {
-                return Err(Diagnostic::error("`${` is not closed")
-                    .at(written.span)
-                    .label("expected a `}`"));
+                let problem = Diagnostic::error("`${` is not closed").at(written.span);
+                return Err(vec![problem.label("expected a `}`")]);
             };
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.to_owned()));
             }
             match Name::parse(name) {
                 Some(name) => pieces.push(Piece::Value(name)),
-                None => return Err(unknown_name("value", name, written.span, Name::known)),
+                None => {
+                    return Err(vec![unknown_name("value", name, written.span, Name::known)]);
+                }
             }
             rest = after;
         }
@@ -61,7 +62,10 @@ impl Template {
         match self.pieces.as_slice() {
             [Piece::Text(text)] => text.into(),
             [Piece::Value(name)] => name.value(facts),
-            pieces => pieces.iter().map(|piece| piece.value(facts)).collect(),
+            pieces => {
+                let values = pieces.iter().map(|piece| piece.value(facts));
+                values.collect::<String>().into()
+            }
         }
     }
 }

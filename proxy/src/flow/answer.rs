@@ -8,9 +8,9 @@ use http::header::{
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
-use super::{Exchange, onward};
 use super::forward::VIA_HTTP1;
 use super::receive::REQUEST_ID;
+use super::{Exchange, onward};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");

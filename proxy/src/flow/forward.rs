@@ -5,13 +5,13 @@
 //! takes them for the truth.
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, VIA};
 use http::HeaderValue;
+use http::header::{HOST, HeaderName, VIA};
 use http::request::Parts;
 use pingora::http::RequestHeader;
 
-use super::receive::REQUEST_ID;
 use super::Exchange;
+use super::receive::REQUEST_ID;
 use crate::error::Failure;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

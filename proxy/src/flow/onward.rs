@@ -13,7 +13,7 @@ use super::{Exchange, fields, forward, receive};
 use crate::end::Reply;
 use crate::filter::facts::Facts;
 use crate::filter::fields::Fields;
-use crate::filter::{Filter, Request, Response, Verdict};
+use crate::filter::{Request, Response, Verdict};
 use crate::route::path::normalise;
 
 /// A request as it came, where filters may have changed it.
@@ -34,7 +34,9 @@ pub fn way_in(
     request: &mut RequestHeader,
     exchange: &mut Exchange,
 ) -> pingora::Result<Option<Box<Reply>>> {
-    let has_filters = exchange.route().is_some_and(|route| !route.filters.is_empty());
+    let has_filters = exchange
+        .route()
+        .is_some_and(|route| !route.filters.is_empty());
     if has_filters {
         exchange.original = Some(Box::new(Original {
             path: request.uri.path().to_owned(),
@@ -108,7 +110,10 @@ fn run(parts: &mut Parts, exchange: &Exchange) -> Option<Box<Reply>> {
         }
         let is_same = request.path == facts.path && request.query.as_deref() == facts.query;
         let target = (!is_same).then(|| target(&request.path, request.query.as_deref()));
-        let host = request.headers.get(HOST).filter(|host| Some(*host) != asked_for.as_ref());
+        let host = request
+            .headers
+            .get(HOST)
+            .filter(|host| Some(*host) != asked_for.as_ref());
         if let Some(uri) = rewritten(&parts.uri, target, host) {
             parts.uri = uri;
         }

@@ -37,7 +37,10 @@ pub fn written(
         head.append_header(name.clone(), value.clone())?;
     }
     // RFC 9110, section 8.6.
-    if !matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if !matches!(
+        reply.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
         head.insert_header(CONTENT_LENGTH, reply.body.len())?;
     }
     onward::way_out(&request.method, &mut onward::Answer(&mut head), exchange);

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::{Exchange, onward};
 use super::receive::REQUEST_ID;
+use super::{Exchange, onward};
 use crate::error::Failure;
 
 /// Pingora's name for a chunk whose size cannot be read (`protocols/http/v1/body.rs`); the constant itself is not public.

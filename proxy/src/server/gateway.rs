@@ -18,8 +18,8 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use super::front::{client, expect_no_other, head_is_complete};
 use super::link::{self, Carries};
 use crate::error::Failure;
-use crate::flow::retry::Sent;
 use crate::flow::answer::Asked;
+use crate::flow::retry::Sent;
 use crate::flow::{
     Exchange, answer, finish, forward, onward, receive, reply, respond, retry, select,
 };

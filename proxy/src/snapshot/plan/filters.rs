@@ -41,7 +41,11 @@ impl<'f> Filters<'f> {
                 Err(problems) => wrong.extend(problems),
             }
         }
-        if wrong.is_empty() { Ok(filters) } else { Err(wrong) }
+        if wrong.is_empty() {
+            Ok(filters)
+        } else {
+            Err(wrong)
+        }
     }
 
     fn one(&self, written: &Component) -> Result<Option<Arc<dyn Filter>>, Vec<Diagnostic>> {

@@ -46,9 +46,7 @@ pub fn way_in(
     }
     let exchange = &*exchange;
     fields::change(request, |parts| {
-        if has_filters {
-            take_nominated(&mut parts.headers);
-        }
+        take_nominated(&mut parts.headers);
         forward::announce(parts, exchange);
         has_filters.then(|| run(parts, exchange)).flatten()
     })
@@ -69,7 +67,7 @@ const LEFT: [&str; 9] = [
 ];
 
 /// Takes out the fields that `Connection` names (RFC 9110, section 7.6.1), and their names. Pingora would do so later, and
-/// a client could name what a filter is about to set.
+/// a client could name what we, or a filter, are about to set.
 fn take_nominated(headers: &mut HeaderMap) {
     let mut kept: Vec<String> = Vec::new();
     let mut named: Vec<HeaderName> = Vec::new();

@@ -4,12 +4,16 @@
 //! the code, each folder of such things has one plain list of [`Kind`]s; lookup, the error for an unknown name and
 //! whatever is printed about them come from that list.
 
+use std::cell::RefCell;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
 use serde::de::DeserializeOwned;
 
 use crate::config::decode::decode;
 use crate::config::document::{Node, Value};
 use crate::config::nearest::{listed, nearest};
-use crate::config::{Component, Diagnostic, Span, Spanned};
+use crate::config::{self, Component, Diagnostic, Span, Spanned};
 
 /// One of the things that can be plugged in at some place.
 #[derive(Debug)]
@@ -19,22 +23,89 @@ pub struct Kind<T> {
     /// One sentence about it.
     pub summary: &'static str,
     /// Makes it from its options.
-    pub build: fn(&Options) -> Result<T, Vec<Diagnostic>>,
+    pub build: fn(&Options<'_>) -> Result<T, Vec<Diagnostic>>,
+}
+
+/// What a file that is named in the routing file may hold: it is kept in memory.
+const FILE_MAX: u64 = 1 << 20;
+
+/// What components are made in: the folder of the routing file, and a place for what is no error but worth a word.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    folder: PathBuf,
+    warnings: RefCell<Vec<Diagnostic>>,
+}
+
+impl Surroundings {
+    /// Relative files are looked for in `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// What was worth a word.
+    pub fn into_warnings(self) -> Vec<Diagnostic> {
+        self.warnings.into_inner()
+    }
+
+    /// Reads a file that the routing file names, up to 1 MiB.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn file(&self, written: &Spanned<String>) -> Result<Vec<u8>, Vec<Diagnostic>> {
+        let path = self.folder.join(&written.value);
+        let wrong = |why: String| {
+            let message = format!("cannot use the file `{}`", written.value);
+            let problem = Diagnostic::error(message).at(written.span).label(why);
+            vec![problem.note("a relative file is looked for beside the routing file")]
+        };
+        let mut bytes = Vec::new();
+        // A pipe would be waited for.
+        if path.metadata().is_ok_and(|it| !it.is_file()) {
+            return Err(wrong("it is no regular file".to_owned()));
+        }
+        let read = std::fs::File::open(&path)
+            .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
+        match read {
+            Err(error) => Err(wrong(config::reason(&error))),
+            Ok(length) if length as u64 > FILE_MAX => Err(wrong(
+                "it is larger than 1 MiB, and would be kept in memory".to_owned(),
+            )),
+            Ok(_) => Ok(bytes),
+        }
+    }
 }
 
 /// The options of a component.
-#[derive(Debug, Clone)]
-pub struct Options {
+#[derive(Debug)]
+pub struct Options<'s> {
     name: Spanned<String>,
     node: Option<Node>,
+    surroundings: &'s Surroundings,
 }
 
-impl Options {
-    fn of(component: &Component) -> Self {
+impl<'s> Options<'s> {
+    fn of(component: &Component, surroundings: &'s Surroundings) -> Self {
         Self {
             name: component.name.clone(),
             node: component.options.clone(),
+            surroundings,
         }
+    }
+
+    /// The file can be used, but the component probably does not do what its author wants.
+    pub fn warn(&self, warning: Diagnostic) {
+        self.surroundings.warnings.borrow_mut().push(warning);
+    }
+
+    /// Reads a file that the options name, up to 1 MiB.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn file(&self, written: &Spanned<String>) -> Result<Vec<u8>, Vec<Diagnostic>> {
+        self.surroundings.file(written)
     }
 
     /// Where the component's name was written.
@@ -71,9 +142,10 @@ pub fn build<T>(
     noun: &str,
     kinds: &[Kind<T>],
     component: &Component,
+    surroundings: &Surroundings,
 ) -> Result<T, Vec<Diagnostic>> {
     match kinds.iter().find(|kind| kind.name == component.name.value) {
-        Some(kind) => (kind.build)(&Options::of(component)),
+        Some(kind) => (kind.build)(&Options::of(component, surroundings)),
         None => Err(vec![unknown(noun, kinds, &component.name)]),
     }
 }
@@ -151,7 +223,13 @@ mod tests {
                 .map(|one| format!("{} {:?}", one.message, one.remarks))
                 .collect()
         };
-        build("health check", KINDS, &component(written)).map_err(messages)
+        build(
+            "health check",
+            KINDS,
+            &component(written),
+            &Surroundings::default(),
+        )
+        .map_err(messages)
     }
 
     #[test]
@@ -163,7 +241,12 @@ mod tests {
             Ok("/up".to_owned())
         );
         assert_eq!(
-            build("health check", KINDS, &Component::bare("tcp")),
+            build(
+                "health check",
+                KINDS,
+                &Component::bare("tcp"),
+                &Surroundings::default()
+            ),
             Ok("connected".to_owned())
         );
     }
@@ -188,9 +271,14 @@ mod tests {
                 .any(|error| error.contains("unknown key `paht` in `http`")),
             "{errors:?}"
         );
-        let missing = build("health check", KINDS, &component("http"))
-            .unwrap_err()
-            .remove(0);
+        let missing = build(
+            "health check",
+            KINDS,
+            &component("http"),
+            &Surroundings::default(),
+        )
+        .unwrap_err()
+        .remove(0);
         assert_eq!(missing.message, "the key `path` is missing in `http`");
         assert!(missing.span.is_some_and(|span| span.start > 0));
     }

@@ -31,6 +31,14 @@ pub enum Failure {
     BodyTooLarge,
     /// The head is larger than the limit.
     HeadTooLarge,
+    /// Who asks has not said who it is.
+    Unauthorized,
+    /// Who asks may not.
+    AccessDenied,
+    /// More than its share was asked for.
+    RateLimited,
+    /// The operator took the service down for a while.
+    Maintenance,
     /// The client left before the answer was complete.
     ClientGone,
     /// No address is known for the upstream.
@@ -116,6 +124,30 @@ impl Failure {
                 431,
                 Client,
                 "The header of the request is larger than what is accepted here.",
+            ),
+            Self::Unauthorized => (
+                "unauthorized",
+                401,
+                Client,
+                "A name and a password are needed here.",
+            ),
+            Self::AccessDenied => (
+                "access_denied",
+                403,
+                Client,
+                "This is not open to where you ask from.",
+            ),
+            Self::RateLimited => (
+                "rate_limited",
+                429,
+                Client,
+                "Too much was asked in a short time. Please try again later.",
+            ),
+            Self::Maintenance => (
+                "maintenance",
+                503,
+                Proxy,
+                "The service is being worked on. Please try again later.",
             ),
             Self::ClientGone => (
                 "client_gone",

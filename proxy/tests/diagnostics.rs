@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate::config::{self, Colour};
+use tidegate::config::Colour;
 use tidegate::snapshot::Plan;
 
 /// The environment of all cases.
@@ -41,7 +41,7 @@ fn output(case: &Path) -> String {
         .into_owned();
     let text = std::fs::read(case).expect("the case");
     let text = String::from_utf8(text).expect("text");
-    match config::parse(&name, &text, &environment, |file| Plan::new(file, folder)) {
+    match Plan::parse(&name, &text, &environment, folder) {
         Ok(loaded) => format!(
             "{}{name}: ok\n",
             loaded.source.render(&loaded.warnings, Colour::Never)

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tidegate::config;
 use tidegate::snapshot::Plan;
 
 fn repository() -> &'static Path {
@@ -103,9 +102,7 @@ fn every_piece_of_yaml_that_is_shown_is_taken() {
         for piece in pieces(&file) {
             let name = file.display().to_string();
             let folder = file.parent().expect("a folder");
-            if let Err(report) = config::parse(&name, &completed(&piece), &|_| None, |file| {
-                Plan::new(file, folder)
-            }) {
+            if let Err(report) = Plan::parse(&name, &completed(&piece), &|_| None, folder) {
                 assert_eq!(report.errors(), 0, "{name} shows:\n{piece}\n{report}");
             }
             count += 1;

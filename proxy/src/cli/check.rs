@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{Colour, File, counted};
+use crate::filter::Catalogue;
 use crate::snapshot::Plan;
 
-pub(super) fn check(path: &Path) -> ExitCode {
-    match Plan::load(path) {
+pub(super) fn check(path: &Path, filters: &Catalogue) -> ExitCode {
+    match Plan::load(path, filters) {
         Ok(loaded) => {
             eprint!("{}", loaded.source.render(&loaded.warnings, colour()));
             println!("{}: ok ({})", path.display(), summary(&loaded.file));

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::health::HealthOptions;
 use self::run::RunOptions;
+use crate::filter::Catalogue;
 
 /// A programmable load balancer: one YAML file, checked, explained, swapped in whole.
 #[derive(Debug, Parser)]
@@ -50,13 +51,14 @@ struct FileOption {
     config: PathBuf,
 }
 
-/// Exit code 0: fine; 1: the file, or what it asks for, is wrong; 2: the command line is wrong.
-pub fn main() -> ExitCode {
+/// Exit code 0: fine; 1: the file, or what it asks for, is wrong; 2: the command line is wrong. A Tidegate with filters of one's
+/// own is this with a larger catalogue (`examples/custom_filter.rs`).
+pub fn main(filters: Catalogue) -> ExitCode {
     let line = CommandLine::parse();
     match line.command {
-        None => run::run(line.run),
-        Some(Command::Run(options)) => run::run(options),
-        Some(Command::Check(file)) => check::check(&file.config),
+        None => run::run(line.run, filters),
+        Some(Command::Run(options)) => run::run(options, filters),
+        Some(Command::Check(file)) => check::check(&file.config, &filters),
         Some(Command::Health(options)) => health::health(&options),
     }
 }

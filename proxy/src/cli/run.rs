@@ -1,12 +1,13 @@
 //! `tidegate run`: serve.
 
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::FileOption;
+use crate::filter::Catalogue;
 use crate::observe::access_log::AccessLog;
 use crate::observe::{self, Format};
 use crate::server::{self, Settings};
@@ -32,7 +33,7 @@ enum Switch {
     Off,
 }
 
-pub(super) fn run(options: RunOptions) -> ExitCode {
+pub(super) fn run(options: RunOptions, filters: Catalogue) -> ExitCode {
     let log = observe::start(options.log_format);
     // A soft limit of 1024 open files is 500 requests at a time; what is refused stays as it was.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
@@ -56,6 +57,7 @@ pub(super) fn run(options: RunOptions) -> ExitCode {
     };
     let settings = Settings {
         path: options.file.config,
+        filters: Arc::new(filters),
         access_log,
         threads,
     };

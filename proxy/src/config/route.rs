@@ -15,8 +15,8 @@
 use super::one_or_many::OneOrMany;
 use super::value_match::ValueMatch;
 use super::{
-    Component, FieldName, Named, Redirect, Respond, RouteLimits, Spanned, Split, Sticky, Text,
-    Timeouts,
+    Component, FieldName, Named, Network, Redirect, Respond, RouteLimits, Spanned, Split, Sticky,
+    Text, Timeouts,
 };
 
 /// A request with a longer path, in bytes, has no place left for anything else.
@@ -84,7 +84,7 @@ pub struct Match {
     #[serde(default)]
     pub cookie: Named<OneOrMany<Spanned<ValueMatch>>, FieldName>,
     /// Addresses and networks: `10.0.0.0/8`. One or several.
-    pub client: Option<OneOrMany<Spanned<String>>>,
+    pub client: Option<OneOrMany<Spanned<Network>>>,
     /// What must not hold, all of it together. Of several, none.
     pub not: Option<OneOrMany<Match>>,
     /// One of these has to hold as well.

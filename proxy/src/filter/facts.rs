@@ -15,6 +15,8 @@ pub struct Facts<'r> {
     pub method: &'r Method,
     /// The path, as it was spelled.
     pub path: &'r str,
+    /// The path in its normal form.
+    pub normal: &'r str,
     /// What follows the `?`.
     pub query: Option<&'r str>,
     /// The id that names it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderName;
+use http::header::{HeaderName, VARY};
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
@@ -44,6 +44,18 @@ impl Fields for HeaderMap {
 
     fn remove(&mut self, name: &HeaderName) {
         Self::remove(self, name);
+    }
+}
+
+/// Says that the answer depends on this field of the request (RFC 9110, section 12.5.5).
+pub(super) fn vary(fields: &mut dyn Fields, name: &'static str) {
+    let said = fields.all(&VARY);
+    let mut words = said
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    if !words.any(|word| word == b"*" || word.eq_ignore_ascii_case(name.as_bytes())) {
+        fields.append(&VARY, HeaderValue::from_static(name));
     }
 }
 
@@ -119,6 +131,16 @@ impl Changes {
             }
         }
         reader.finish(options)
+    }
+
+    /// The groups of the route's expression that they ask for.
+    pub(super) fn groups(&self) -> Vec<String> {
+        let templates = self.0.iter().filter_map(|change| match change {
+            Change::Set(_, template) | Change::Add(_, template) => Some(template),
+            Change::Remove(_) | Change::Rename(..) => None,
+        });
+        let groups = templates.flat_map(Template::groups);
+        groups.map(str::to_owned).collect()
     }
 
     /// Makes them.

@@ -30,4 +30,8 @@ impl Filter for RequestHeaders {
         self.0.apply(request.headers, request.facts);
         Verdict::Continue
     }
+
+    fn groups(&self) -> Vec<String> {
+        self.0.groups()
+    }
 }

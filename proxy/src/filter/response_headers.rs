@@ -29,4 +29,8 @@ impl Filter for ResponseHeaders {
     fn response(&self, response: &mut Response<'_>) {
         self.0.apply(response.headers, response.facts);
     }
+
+    fn groups(&self) -> Vec<String> {
+        self.0.groups()
+    }
 }

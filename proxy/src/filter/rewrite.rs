@@ -148,6 +148,18 @@ impl Filter for Rewrite {
         Verdict::Continue
     }
 
+    fn groups(&self) -> Vec<String> {
+        let path = match &self.path {
+            NewPath::Whole(path) => Some(path),
+            _ => None,
+        };
+        let templates = path.into_iter().chain(&self.query);
+        templates
+            .flat_map(Template::groups)
+            .map(str::to_owned)
+            .collect()
+    }
+
     fn response(&self, response: &mut Response<'_>) {
         let NewPath::Prefix(from, to) = &self.path else {
             return;

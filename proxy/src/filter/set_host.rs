@@ -45,4 +45,8 @@ impl Filter for SetHost {
         }
         Verdict::Continue
     }
+
+    fn groups(&self) -> Vec<String> {
+        self.0.groups().map(str::to_owned).collect()
+    }
 }

@@ -50,7 +50,7 @@ impl Template {
     }
 
     /// The groups of the route's expression that it asks for.
-    pub fn captures(&self) -> impl Iterator<Item = &str> {
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Value(Name::Capture(group)) => Some(group.as_str()),
             _ => None,

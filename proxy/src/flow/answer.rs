@@ -1,9 +1,10 @@
 //! Fifth stage: what the client is sent. The server's hop-by-hop headers end here (RFC 9110, section 7.6.1); how the body
 //! is framed towards the client is Pingora's business.
 
+use bytes::Bytes;
 use http::header::{
-    CONNECTION, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
@@ -60,7 +61,18 @@ pub fn answer(
             response.remove_header(&TRANSFER_ENCODING);
         }
     }
-    onward::way_out(asked.method, &mut onward::Answer(response), exchange);
+    onward::way_out(asked.method, response, exchange);
+    if exchange
+        .passage
+        .as_ref()
+        .is_some_and(|passage| passage.changes_body())
+    {
+        // How long it becomes nobody knows yet.
+        response.remove_header(&CONTENT_LENGTH);
+        if asked.version > Version::HTTP_10 {
+            response.insert_header(TRANSFER_ENCODING, "chunked")?;
+        }
+    }
     if let Some(id) = &exchange.id {
         response.insert_header(REQUEST_ID, id.clone())?;
     }
@@ -69,6 +81,19 @@ pub fn answer(
     }
     response.append_header(VIA, VIA_HTTP1)?;
     Ok(())
+}
+
+/// A piece of the body, through what filters want it to go through.
+pub fn change_body(piece: &mut Option<Bytes>, is_last: bool, exchange: &mut Exchange) {
+    let Some(passage) = exchange
+        .passage
+        .as_mut()
+        .filter(|passage| passage.changes_body())
+    else {
+        return;
+    };
+    let changed = passage.change(piece.take().unwrap_or_default(), is_last);
+    *piece = Some(changed).filter(|piece| !piece.is_empty());
 }
 
 fn strip_hop_by_hop(response: &mut ResponseHeader) {

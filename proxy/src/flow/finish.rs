@@ -26,10 +26,7 @@ pub fn finish(
         client: exchange.client.as_ref().map(|client| client.ip),
         method: request.method.as_str(),
         host: host_as_sent(request),
-        path: match &exchange.original {
-            Some(original) => &original.path,
-            None => request.uri.path(),
-        },
+        path: exchange.original_path().unwrap_or(request.uri.path()),
         status: status
             .or(exchange.failure.map(|failure| failure.status()))
             .unwrap_or(0),

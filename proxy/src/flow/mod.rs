@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
-use self::onward::Original;
+use self::onward::Passage;
 use crate::error::Failure;
 use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
@@ -52,8 +52,8 @@ pub struct Exchange {
     pub claims_origin: bool,
     /// The rule that takes it.
     pub found: Option<Found>,
-    /// As it came, if filters may change it.
-    pub original: Option<Box<Original>>,
+    /// What filters need to know of it and have asked for, if its route has any.
+    pub passage: Option<Box<Passage>>,
     /// Which upstream of a split it is for.
     pub arm: usize,
     /// A `Set-Cookie` that keeps the client with that upstream.
@@ -123,7 +123,7 @@ impl Exchange {
             client: None,
             claims_origin: false,
             found: None,
-            original: None,
+            passage: None,
             arm: 0,
             cookie: None,
             attempts: 0,
@@ -152,10 +152,17 @@ impl Exchange {
         }
     }
 
+    /// Its path as the client wrote it, if filters may have changed it.
+    pub fn original_path(&self) -> Option<&str> {
+        self.passage.as_ref().map(|passage| passage.path())
+    }
+
     /// Bytes that its body may have.
     pub fn body_limit(&self) -> Option<u64> {
         let of_route = self.route().and_then(|route| route.body_size);
-        of_route.or(self.snapshot.limits.body_size)
+        let of_file = of_route.or(self.snapshot.limits.body_size);
+        let of_filters = self.passage.as_ref().and_then(|passage| passage.body_size);
+        of_file.into_iter().chain(of_filters).min()
     }
 
     /// The longest silence if it becomes a tunnel.

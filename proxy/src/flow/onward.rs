@@ -2,54 +2,130 @@
 //! is changed once, for all attempts; what they ask about is the request as it came.
 
 use std::borrow::Cow;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, HeaderName};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
+use tokio::sync::Semaphore;
 
 use super::{Exchange, fields, forward, receive};
 use crate::end::Reply;
+use crate::error::Failure;
 use crate::filter::facts::Facts;
 use crate::filter::fields::Fields;
-use crate::filter::{Request, Response, Verdict};
+use crate::filter::{Request, Response, Return, Transform, Verdict};
 use crate::route::path::normalise;
 
-/// A request as it came, where filters may have changed it.
-#[derive(Debug)]
-pub struct Original {
-    /// Its path.
-    pub path: String,
+/// A request on the way through filters: what they need to know of it, and what they asked for.
+pub struct Passage {
+    path: String,
+    normal: String,
     query: Option<String>,
-    /// Its host, without port.
+    /// Without port.
     host: String,
+    /// How many of the route's filters have let it go on.
+    passed: usize,
+    /// What they want done with the answer, each by its position.
+    returns: Vec<(usize, Return)>,
+    /// What they want the answer's body to go through. Never locked: a mutex may be shared by threads, and what is in it need not be.
+    body: Mutex<Vec<Box<dyn Transform>>>,
+    changes_body: bool,
+    /// Bytes that the body of the request may have, if they say so.
+    pub body_size: Option<u64>,
 }
 
-/// The way in. An answer if a filter gives one.
+/// How far a request came.
+pub enum Step {
+    /// To where its route ends.
+    On,
+    /// No further: this is the answer.
+    Answer(Box<Reply>),
+    /// No further: this failed it, and the answer has these fields.
+    Refused(Failure, HeaderMap),
+    /// A filter wants something that takes time: see [`wait`].
+    Later(Later),
+}
+
+/// What takes time.
+pub enum Later {
+    /// Goes by itself.
+    Time(Duration, Box<Verdict>),
+    /// Is done by a thread.
+    Work(Box<dyn FnOnce() -> Verdict + Send>),
+}
+
+/// The way in.
 ///
 /// # Errors
 /// Only if the head cannot be written again, which is a mistake of ours.
-pub fn way_in(
-    request: &mut RequestHeader,
-    exchange: &mut Exchange,
-) -> pingora::Result<Option<Box<Reply>>> {
+pub fn way_in(request: &mut RequestHeader, exchange: &mut Exchange) -> pingora::Result<Step> {
     let has_filters = exchange
         .route()
         .is_some_and(|route| !route.filters.is_empty());
     if has_filters {
-        exchange.original = Some(Box::new(Original {
-            path: request.uri.path().to_owned(),
+        let path = request.uri.path();
+        exchange.passage = Some(Box::new(Passage {
+            path: path.to_owned(),
+            // It was found by this form, so there is one.
+            normal: normalise(path).unwrap_or_default().into_owned(),
             query: request.uri.query().map(str::to_owned),
             host: receive::host(request).unwrap_or_default().into_owned(),
+            passed: 0,
+            returns: Vec::new(),
+            body: Mutex::default(),
+            changes_body: false,
+            body_size: None,
         }));
     }
-    let exchange = &*exchange;
     fields::change(request, |parts| {
         take_nominated(&mut parts.headers);
         forward::announce(parts, exchange);
-        has_filters.then(|| run(parts, exchange)).flatten()
+        run(parts, exchange, None)
     })
+}
+
+/// Goes on after a filter that wanted something that takes time. In a box: it is a large future, and most requests need none.
+///
+/// # Errors
+/// As [`way_in`].
+pub fn wait<'f>(
+    later: Later,
+    request: &'f mut RequestHeader,
+    exchange: &'f mut Exchange,
+) -> futures_util::future::BoxFuture<'f, pingora::Result<Step>> {
+    Box::pin(async move {
+        let mut later = later;
+        loop {
+            let verdict = match later {
+                Later::Time(span, verdict) => {
+                    tokio::time::sleep(span).await;
+                    *verdict
+                }
+                Later::Work(work) => done(work).await,
+            };
+            match fields::change(request, |parts| run(parts, exchange, Some(verdict)))? {
+                Step::Later(next) => later = next,
+                step => return Ok(step),
+            }
+        }
+    })
+}
+
+/// Does work on a thread of its own. At a time there is as much of it as there are processors, and the rest waits: whoever asks
+/// for a lot of it keeps others from it, but not from everything else.
+async fn done(work: Box<dyn FnOnce() -> Verdict + Send>) -> Verdict {
+    static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
+        let processors = std::thread::available_parallelism();
+        Semaphore::new(processors.map_or(1, usize::from))
+    });
+    let _turn = TURNS.acquire().await;
+    let verdict = tokio::task::spawn_blocking(work).await;
+    verdict.unwrap_or_else(|_| Verdict::Refuse(Failure::Internal, HeaderMap::new()))
 }
 
 /// What `Connection` may say that is left to Pingora: options, fields by which it reads the request, and those for whose names
@@ -91,32 +167,67 @@ fn take_nominated(headers: &mut HeaderMap) {
     }
 }
 
-fn run(parts: &mut Parts, exchange: &Exchange) -> Option<Box<Reply>> {
-    let route = exchange.route()?;
-    with_facts(&parts.method, exchange, |facts| {
+/// Through the filters that are left. `verdict` is what the next one says, if it was asked already.
+fn run(parts: &mut Parts, exchange: &mut Exchange, verdict: Option<Verdict>) -> Step {
+    let Some(mut passage) = exchange.passage.take() else {
+        return Step::On;
+    };
+    let step = through(parts, &mut passage, exchange, verdict);
+    exchange.passage = Some(passage);
+    step
+}
+
+fn through(
+    parts: &mut Parts,
+    passage: &mut Passage,
+    exchange: &Exchange,
+    mut verdict: Option<Verdict>,
+) -> Step {
+    let Some(route) = exchange.route() else {
+        return Step::On;
+    };
+    let (uri, method) = (parts.uri.clone(), parts.method.clone());
+    let (mut passed, mut returns) = (passage.passed, std::mem::take(&mut passage.returns));
+    let asked_for = parts.headers.get(HOST).cloned();
+    let (step, body_size, target) = with_facts(&method, passage, exchange, |facts| {
         let mut request = Request {
             facts,
-            path: Cow::Borrowed(facts.path),
-            query: facts.query.map(Cow::Borrowed),
+            path: Cow::Borrowed(uri.path()),
+            query: uri.query().map(Cow::Borrowed),
             headers: &mut parts.headers,
+            body_size: passage.body_size,
         };
-        let asked_for = request.headers.get(HOST).cloned();
-        for filter in &route.filters {
-            if let Verdict::Respond(reply) = filter.request(&mut request) {
-                return Some(reply);
+        let step = loop {
+            let said = match (verdict.take(), route.filters.get(passed)) {
+                (Some(said), _) => said,
+                (None, Some(spec)) => spec.filter.request(&mut request),
+                (None, None) => break Step::On,
+            };
+            match said {
+                Verdict::Continue => {}
+                Verdict::Then(what) => returns.push((passed, what)),
+                Verdict::Respond(reply) => break Step::Answer(reply),
+                Verdict::Refuse(failure, fields) => break Step::Refused(failure, fields),
+                Verdict::Wait(span, then) => break Step::Later(Later::Time(span, then)),
+                Verdict::Work(work) => break Step::Later(Later::Work(work)),
             }
-        }
-        let is_same = request.path == facts.path && request.query.as_deref() == facts.query;
+            passed += 1;
+        };
+        let is_same = request.path == uri.path() && request.query.as_deref() == uri.query();
         let target = (!is_same).then(|| target(&request.path, request.query.as_deref()));
-        let host = request
-            .headers
-            .get(HOST)
-            .filter(|host| Some(*host) != asked_for.as_ref());
-        if let Some(uri) = rewritten(&parts.uri, target, host) {
-            parts.uri = uri;
-        }
-        None
-    })
+        (step, request.body_size, target)
+    });
+    passage.passed = passed;
+    passage.returns = returns;
+    passage.body_size = body_size;
+    let host = parts
+        .headers
+        .get(HOST)
+        .filter(|host| Some(*host) != asked_for.as_ref());
+    if let Some(uri) = rewritten(&uri, target, host) {
+        parts.uri = uri;
+    }
+    step
 }
 
 fn target(path: &str, query: Option<&str>) -> String {
@@ -143,41 +254,95 @@ fn rewritten(uri: &Uri, target: Option<String>, host: Option<&HeaderValue>) -> O
 }
 
 fn with_facts<T>(
-    method: &http::Method,
+    method: &Method,
+    passage: &Passage,
     exchange: &Exchange,
-    then: impl FnOnce(&Facts<'_>) -> Option<T>,
-) -> Option<T> {
-    let original = exchange.original.as_ref()?;
-    let found = exchange.found?;
-    let table = &exchange.snapshot.table;
-    let normal = normalise(&original.path).ok()?;
+    then: impl FnOnce(&Facts<'_>) -> T,
+) -> T {
     then(&Facts {
         client: exchange.client.as_ref().map(|client| client.ip),
-        host: &original.host,
+        host: &passage.host,
         method,
-        path: &original.path,
-        query: original.query.as_deref(),
+        path: &passage.path,
+        normal: &passage.normal,
+        query: passage.query.as_deref(),
         id: exchange.id(),
         route: exchange.route().map_or("", |route| route.name.as_str()),
-        capture: &|group| table.captures(found, &normal, group),
+        capture: &|group| {
+            let table = &exchange.snapshot.table;
+            table.captures(exchange.found?, &passage.normal, group)
+        },
     })
 }
 
-/// The way out: the route's filters, the last one first.
-pub fn way_out(method: &http::Method, fields: &mut dyn Fields, exchange: &Exchange) {
-    let Some(route) = exchange.route().filter(|route| !route.filters.is_empty()) else {
+/// The way out: the filters that let the request go on, the last one first.
+pub fn way_out(method: &Method, head: &mut ResponseHeader, exchange: &mut Exchange) {
+    let Some(mut passage) = exchange.passage.take() else {
         return;
     };
-    with_facts(method, exchange, |facts| {
-        let mut response = Response {
-            facts,
-            headers: fields,
-        };
-        for filter in route.filters.iter().rev() {
-            filter.response(&mut response);
-        }
-        Some(())
-    });
+    let mut returns = std::mem::take(&mut passage.returns);
+    let mut body = Vec::new();
+    if let Some(route) = exchange.route() {
+        with_facts(method, &passage, exchange, |facts| {
+            let mut response = Response {
+                facts,
+                status: head.status,
+                headers: &mut Answer(head),
+                body: &mut body,
+            };
+            let passed = route.filters.iter().enumerate().take(passage.passed);
+            for (position, spec) in passed.rev() {
+                spec.filter.response(&mut response);
+                while let Some((_, what)) = returns.pop_if(|(of, _)| *of == position) {
+                    what(&mut response);
+                }
+            }
+        });
+    }
+    passage.changes_body = !body.is_empty();
+    passage.body = Mutex::new(body);
+    exchange.passage = Some(passage);
+}
+
+/// The way out of an answer of ours, whose body is at hand; returns what becomes of it.
+pub fn of_ours(
+    method: &Method,
+    head: &mut ResponseHeader,
+    body: Bytes,
+    exchange: &mut Exchange,
+) -> Bytes {
+    way_out(method, head, exchange);
+    let Some(passage) = exchange
+        .passage
+        .as_mut()
+        .filter(|passage| passage.changes_body())
+    else {
+        return body;
+    };
+    let body = passage.change(body, true);
+    // It is a name and a number: there is nothing to refuse.
+    let _ = head.insert_header(CONTENT_LENGTH, body.len());
+    body
+}
+
+impl Passage {
+    /// The path as the client wrote it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether the answer's body goes through something.
+    pub fn changes_body(&self) -> bool {
+        self.changes_body
+    }
+
+    /// A piece of it, the innermost filter first.
+    pub fn change(&mut self, piece: Bytes, is_last: bool) -> Bytes {
+        let body = self.body.get_mut();
+        let body = body.unwrap_or_else(PoisonError::into_inner);
+        let through = |piece, step: &mut Box<dyn Transform>| step.piece(piece, is_last);
+        body.iter_mut().fold(piece, through)
+    }
 }
 
 /// The fields of an answer, each with the spelling of its server.

@@ -1,7 +1,5 @@
 //! Where the route ends in an answer of the proxy's own: its head, and its body unless the client asked for the head alone.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
@@ -15,10 +13,10 @@ use crate::route::path::normalise;
 use crate::snapshot::End;
 
 /// The answer where the route ends, if that is here.
-pub fn reply<'e>(request: &RequestHeader, exchange: &'e Exchange) -> Option<Cow<'e, Reply>> {
+pub fn reply(request: &RequestHeader, exchange: &Exchange) -> Option<Reply> {
     match &exchange.route()?.end {
-        End::Redirect(redirect) => Some(Cow::Owned(elsewhere(redirect, request, exchange))),
-        End::Respond(reply) => Some(Cow::Borrowed(reply)),
+        End::Redirect(redirect) => Some(elsewhere(redirect, request, exchange)),
+        End::Respond(reply) => Some(reply.clone()),
         End::Upstream(_) | End::Split(..) => None,
     }
 }
@@ -30,7 +28,7 @@ pub fn reply<'e>(request: &RequestHeader, exchange: &'e Exchange) -> Option<Cow<
 pub fn written(
     reply: &Reply,
     request: &RequestHeader,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
 ) -> pingora::Result<(Box<ResponseHeader>, Option<Bytes>)> {
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 2))?;
     for (name, value) in &reply.headers {
@@ -43,20 +41,18 @@ pub fn written(
     ) {
         head.insert_header(CONTENT_LENGTH, reply.body.len())?;
     }
-    onward::way_out(&request.method, &mut onward::Answer(&mut head), exchange);
+    let body = onward::of_ours(&request.method, &mut head, reply.body.clone(), exchange);
     if let Some(id) = &exchange.id {
         head.insert_header(REQUEST_ID, id.clone())?;
     }
-    let has_body = request.method != Method::HEAD && !reply.body.is_empty();
-    Ok((Box::new(head), has_body.then(|| reply.body.clone())))
+    let has_body = request.method != Method::HEAD && !body.is_empty();
+    Ok((Box::new(head), has_body.then_some(body)))
 }
 
 /// Filters may have changed the target, but where the client is it knows as it asked.
 fn elsewhere(redirect: &Redirect, request: &RequestHeader, exchange: &Exchange) -> Reply {
-    let path = match &exchange.original {
-        Some(original) => &original.path,
-        None => request.uri.path(),
-    };
+    let path = exchange.original_path();
+    let path = path.unwrap_or(request.uri.path());
     // It was found by this form, so there is one.
     let normal = normalise(path).unwrap_or_default();
     redirect.reply(&Place {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
 
@@ -51,14 +51,15 @@ fn is_late(error: &Error) -> bool {
     })
 }
 
-/// The answer to a request that failed: its head, and its body unless the client asked for the head alone.
+/// The answer to a request that failed, with `fields`: its head, and its body unless the client asked for the head alone.
 ///
 /// # Errors
 /// Only if the head cannot be built, which is a mistake of ours.
 pub fn page(
     failure: Failure,
+    fields: HeaderMap,
     request: &RequestHeader,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
 ) -> pingora::Result<(Box<ResponseHeader>, Option<Bytes>)> {
     let (content_type, body) = if reads_html(request) {
         html(failure, exchange.id())
@@ -72,8 +73,11 @@ pub fn page(
     if let Some(id) = &exchange.id {
         head.insert_header(REQUEST_ID, id.clone())?;
     }
-    onward::way_out(&request.method, &mut onward::Answer(&mut head), exchange);
-    let body = (request.method != Method::HEAD).then(|| Bytes::from(body));
+    for (name, value) in &fields {
+        head.insert_header(name.clone(), value.clone())?;
+    }
+    let body = onward::of_ours(&request.method, &mut head, body.into(), exchange);
+    let body = (request.method != Method::HEAD).then_some(body);
     Ok((Box::new(head), body))
 }
 

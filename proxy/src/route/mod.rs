@@ -14,10 +14,12 @@
 //! |---|---|
 //! | `path` | the normal form of a path |
 //! | `condition` | what a request has to be |
+//! | `matching` | from a `match:` as it was written to conditions |
 //! | `rank` | which of two rules is asked first |
 //! | `paths` | the rules of one host, found by path |
 
 pub mod condition;
+pub mod matching;
 pub mod path;
 mod paths;
 mod rank;

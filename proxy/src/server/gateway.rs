@@ -1,13 +1,13 @@
 //! `ProxyHttp`, as a table of contents: each callback hands over to the stage of that name in `flow/`.
 
-use std::borrow::Cow;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -19,6 +19,7 @@ use super::front::{client, expect_no_other, head_is_complete};
 use super::link::{self, Carries};
 use crate::error::Failure;
 use crate::flow::answer::Asked;
+use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
 use crate::flow::{
     Exchange, answer, finish, forward, onward, receive, reply, respond, retry, select,
@@ -74,7 +75,7 @@ fn is_websocket(request: &RequestHeader) -> bool {
 async fn send_failure(
     failure: Failure,
     session: &mut Session,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
 ) -> Result<bool> {
     // Once a request was routed, Pingora ends the connection of one that failed. So does an unfinished body. And who broke
     // the protocol once may mean something else with what follows.
@@ -83,7 +84,7 @@ async fn send_failure(
     if !is_reusable {
         session.set_keepalive(None);
     }
-    let (head, body) = respond::page(failure, session.req_header(), exchange)?;
+    let (head, body) = respond::page(failure, HeaderMap::new(), session.req_header(), exchange)?;
     deliver(head, body, session).await?;
     Ok(is_reusable)
 }
@@ -133,16 +134,22 @@ impl ProxyHttp for Gateway {
             Ok(()) => {}
             Err(failure) => return Err(give_up(failure, exchange)),
         }
-        let early = onward::way_in(session.req_header_mut(), exchange)?;
+        let step = match onward::way_in(session.req_header_mut(), exchange)? {
+            Step::Later(later) => onward::wait(later, session.req_header_mut(), exchange).await?,
+            step => step,
+        };
         let request = session.req_header();
-        let reply = match early {
-            Some(reply) => Some(Cow::Owned(*reply)),
-            None => reply::reply(request, exchange),
+        let (head, body) = match step {
+            Step::Answer(reply) => reply::written(&reply, request, exchange)?,
+            Step::Refused(failure, fields) => {
+                exchange.failure = Some(failure);
+                respond::page(failure, fields, request, exchange)?
+            }
+            Step::On | Step::Later(_) => match reply::reply(request, exchange) {
+                Some(reply) => reply::written(&reply, request, exchange)?,
+                None => return Ok(false),
+            },
         };
-        let Some(reply) = reply else {
-            return Ok(false);
-        };
-        let (head, body) = reply::written(&reply, request, exchange)?;
         if !session.is_body_done() || self.running.phase() == Phase::Draining {
             session.set_keepalive(None);
         }
@@ -253,6 +260,17 @@ impl ProxyHttp for Gateway {
             method: &request.method,
         };
         answer::answer(response, asked, exchange)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        piece: &mut Option<Bytes>,
+        end: bool,
+        exchange: &mut Box<Exchange>,
+    ) -> Result<Option<Duration>> {
+        answer::change_body(piece, end, exchange);
+        Ok(None)
     }
 
     async fn fail_to_proxy(

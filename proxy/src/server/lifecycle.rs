@@ -18,6 +18,7 @@ use super::signals::{Signals, Wish};
 use super::watch::FileWatch;
 use super::workers::Workers;
 use crate::admin;
+use crate::filter::Catalogue;
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Plan, Running, Shutdown, Snapshot};
 use crate::upstream::Live;
@@ -33,6 +34,8 @@ const LINGER: Duration = Duration::from_millis(500);
 pub struct Settings {
     /// The routing file.
     pub path: PathBuf,
+    /// The filters that it may name.
+    pub filters: Arc<Catalogue>,
     /// Where requests are logged.
     pub access_log: AccessLog,
     /// Threads that serve requests.
@@ -60,7 +63,7 @@ pub enum CannotStart {
 pub async fn run(settings: Settings) -> Result<(), CannotStart> {
     let mut signals = Signals::new()?;
     let watch = FileWatch::new(&settings.path);
-    let plan = reload::read(&settings.path).map_err(CannotStart::File)?;
+    let plan = reload::read(&settings.path, &settings.filters).map_err(CannotStart::File)?;
     let process = Process::start(settings, &plan).await?;
     process.serve(&mut signals, watch).await;
     process.drain(&mut signals).await;
@@ -104,6 +107,7 @@ impl Process {
         running.enter(Phase::Ready);
         let reloader = Arc::new(Reloader {
             path: settings.path,
+            filters: settings.filters,
             running: Arc::clone(&running),
             live,
             listeners: Arc::clone(&listeners),

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::listener::Listeners;
 use crate::config::Report;
+use crate::filter::Catalogue;
 use crate::snapshot::{Plan, Refusal, Running, Snapshot};
 use crate::upstream::Live;
 
@@ -20,6 +21,8 @@ pub(super) const SETTLE: Duration = Duration::from_secs(1);
 /// Takes the file, again and again.
 pub(super) struct Reloader {
     pub(super) path: PathBuf,
+    /// What a file may name.
+    pub(super) filters: Arc<Catalogue>,
     pub(super) running: Arc<Running>,
     pub(super) live: Arc<Live>,
     pub(super) listeners: Arc<Listeners>,
@@ -33,8 +36,8 @@ pub(super) struct Reloader {
 ///
 /// # Errors
 /// Everything that is wrong with it, as it is printed.
-pub(super) fn read(path: &Path) -> Result<Plan, String> {
-    let loaded = Plan::load(path).map_err(|report| report.to_string())?;
+pub(super) fn read(path: &Path, filters: &Catalogue) -> Result<Plan, String> {
+    let loaded = Plan::load(path, filters).map_err(|report| report.to_string())?;
     if !loaded.warnings.is_empty() {
         warn!("{}", Report::new(loaded.source, loaded.warnings));
     }
@@ -61,9 +64,9 @@ impl Reloader {
     }
 
     async fn take(&self) -> Result<u64, String> {
-        let path = self.path.clone();
+        let (path, filters) = (self.path.clone(), Arc::clone(&self.filters));
         // A large file takes a while, and probes, signals and the operator's side go on meanwhile.
-        let reading = tokio::task::spawn_blocking(move || read(&path));
+        let reading = tokio::task::spawn_blocking(move || read(&path, &filters));
         let plan = reading.await.map_err(|error| error.to_string())??;
         let prepared = self
             .listeners

@@ -5,11 +5,11 @@ mod plan;
 mod route;
 mod running;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use self::plan::{ClientTimeouts, Limits, ListenerSpec, Plan, Shutdown};
+pub use self::plan::{ClientTimeouts, FilterSpec, Limits, ListenerSpec, Plan, Shutdown};
 pub use self::route::{End, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
 use crate::route::Table;
@@ -60,6 +60,7 @@ impl Snapshot {
             .iter()
             .map(|spec| Route::new(spec, &upstreams, known.get(spec.name.as_str()).copied()))
             .collect();
+        go_on(&known, routes.iter().flatten());
         Self {
             generation,
             since: SystemTime::now(),
@@ -82,5 +83,19 @@ impl Snapshot {
         };
         // Whoever is not settled by then will be used as far as it is known.
         let _ = tokio::time::timeout(patience, settled).await;
+    }
+}
+
+/// What the filters of the routes until now counted goes on in those that have their names.
+fn go_on<'r>(before: &HashMap<&str, &Route>, routes: impl Iterator<Item = &'r Route>) {
+    let before = before.values().flat_map(|route| &route.filters);
+    let before: HashMap<&str, &FilterSpec> = before.map(|spec| (&*spec.identity, spec)).collect();
+    let mut done = HashSet::new();
+    for spec in routes.flat_map(|route| &route.filters) {
+        if let Some(known) = before.get(&*spec.identity)
+            && done.insert(&*spec.identity)
+        {
+            spec.filter.go_on_from(&*known.filter);
+        }
     }
 }

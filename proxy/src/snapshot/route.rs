@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::plan::{EndSpec, RouteSpec, TargetSpec};
+use super::plan::{EndSpec, FilterSpec, RouteSpec, TargetSpec};
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
 use crate::end::split::Split;
-use crate::filter::Filter;
 use crate::upstream::{Timeouts, Upstream};
 
 /// What happens to the requests that a route takes.
@@ -14,7 +13,7 @@ pub struct Route {
     /// The name in the file.
     pub name: String,
     /// What happens on the way.
-    pub filters: Vec<Arc<dyn Filter>>,
+    pub filters: Vec<FilterSpec>,
     /// Where it ends.
     pub end: End,
     /// Bytes of a request's body, if the route says so.

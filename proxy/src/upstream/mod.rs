@@ -232,6 +232,7 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::component;
 
     fn spec(check: &str) -> Spec {
         let text = format!(
@@ -239,7 +240,13 @@ mod tests {
         );
         let loaded = crate::config::parse("x", &text, &|_| None, |file| {
             let written = file.upstreams.get("a").unwrap();
-            crate::component::build("", health::KINDS, written.health_check.as_ref().unwrap())
+            let written = written.health_check.as_ref().unwrap();
+            component::build(
+                "",
+                health::KINDS,
+                written,
+                &component::Surroundings::default(),
+            )
         })
         .unwrap();
         let second = Duration::from_secs(1);

@@ -1,23 +1,19 @@
 //! From the end of a route as it was written to what is done there.
 
 use std::collections::HashMap;
-use std::io::Read;
-use std::path::Path;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{TargetSpec, override_timeouts};
+use crate::component::Surroundings;
 use crate::config::{self, Diagnostic, Named, Spanned};
 use crate::end::Reply;
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
 use crate::route::path::normalise;
 use crate::upstream::Spec;
-
-/// What an answer of the proxy's own may hold: it is kept in memory.
-const FILE_MAX: u64 = 1 << 20;
 
 /// Where a route ends.
 pub enum EndSpec {
@@ -35,8 +31,7 @@ pub enum EndSpec {
 pub(super) struct Ends<'p> {
     pub(super) upstreams: &'p [Spec],
     pub(super) positions: &'p HashMap<String, usize>,
-    /// Relative files are looked for here.
-    pub(super) folder: &'p Path,
+    pub(super) surroundings: &'p Surroundings,
 }
 
 impl Ends<'_> {
@@ -85,7 +80,10 @@ impl Ends<'_> {
                 } else {
                     ""
                 };
-                (self.file(file)?, format!("{kind}{charset}"))
+                (
+                    self.surroundings.file(file)?.into(),
+                    format!("{kind}{charset}"),
+                )
             }
             (None, None) => (Bytes::new(), String::new()),
         };
@@ -100,29 +98,6 @@ impl Ends<'_> {
             headers,
             body,
         })
-    }
-
-    fn file(&self, written: &Spanned<String>) -> Result<Bytes, Vec<Diagnostic>> {
-        let path = self.folder.join(&written.value);
-        let wrong = |why: String| {
-            let message = format!("cannot answer with the file `{}`", written.value);
-            let problem = Diagnostic::error(message).at(written.span).label(why);
-            vec![problem.note("a relative file is looked for beside the routing file")]
-        };
-        let mut body = Vec::new();
-        // A pipe would be waited for.
-        if path.metadata().is_ok_and(|it| !it.is_file()) {
-            return Err(wrong("it is no regular file".to_owned()));
-        }
-        let read = std::fs::File::open(&path)
-            .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut body));
-        match read {
-            Err(error) => Err(wrong(config::reason(&error))),
-            Ok(length) if length as u64 > FILE_MAX => Err(wrong(
-                "it is larger than 1 MiB; let a server answer with it".to_owned(),
-            )),
-            Ok(_) => Ok(body.into()),
-        }
     }
 }
 

@@ -3,41 +3,82 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::component::{self, unknown_name};
-use crate::config::{self, Component, Diagnostic, Named};
-use crate::filter::{Filter, KINDS};
+use regex::Regex;
+
+use crate::component::{Surroundings, unknown_name};
+use crate::config::{self, Component, Diagnostic, Named, Spanned};
+use crate::filter::{Catalogue, Filter};
+
+/// A filter, and the name by which the next file's is known to be the same.
+#[derive(Clone)]
+pub struct FilterSpec {
+    /// The name in the file; of one without a name, its route, its kind and its number among those of that kind.
+    pub identity: Arc<str>,
+    /// What it does.
+    pub filter: Arc<dyn Filter>,
+}
 
 /// Those that have a name in the file; none where one could not be built.
-pub(super) struct Filters<'f>(HashMap<&'f str, Option<Arc<dyn Filter>>>);
+pub(super) struct Filters<'f> {
+    named: HashMap<&'f str, Option<FilterSpec>>,
+    kinds: &'f Catalogue,
+    surroundings: &'f Surroundings,
+}
 
 impl<'f> Filters<'f> {
-    pub(super) fn new(named: &'f Named<Component>, wrong: &mut Vec<Diagnostic>) -> Self {
-        let mut filters = HashMap::new();
-        for (name, written) in named.iter() {
-            if KINDS.iter().any(|kind| kind.name == name.value) {
+    pub(super) fn new(
+        written: &'f Named<Component>,
+        kinds: &'f Catalogue,
+        surroundings: &'f Surroundings,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut named = HashMap::new();
+        for (name, component) in written.iter() {
+            if kinds.has(name) {
                 wrong.push(
                     Diagnostic::error(format!("`{name}` is a kind of filter"))
                         .at(name.span)
                         .label("give yours another name"),
                 );
             }
-            let built = component::build("filter", KINDS, written);
+            let built = kinds.build(component, surroundings);
             let built = built.map_err(|problems| wrong.extend(problems)).ok();
-            filters.insert(name.value.as_str(), built);
+            let spec = built.map(|filter| FilterSpec {
+                identity: name.value.as_str().into(),
+                filter,
+            });
+            named.insert(name.value.as_str(), spec);
         }
-        Self(filters)
+        Self {
+            named,
+            kinds,
+            surroundings,
+        }
     }
 
     /// What happens on the way of this route.
     pub(super) fn of(
         &self,
+        name: &Spanned<String>,
         route: &config::Route,
-    ) -> Result<Vec<Arc<dyn Filter>>, Vec<Diagnostic>> {
-        let mut filters = Vec::new();
+    ) -> Result<Vec<FilterSpec>, Vec<Diagnostic>> {
+        let mut filters: Vec<FilterSpec> = Vec::new();
         let mut wrong = Vec::new();
         for written in &route.filters {
+            let identity = |number: usize| format!("{name}/{}/{number}", written.name).into();
             match self.one(written) {
-                Ok(filter) => filters.extend(filter),
+                Ok(Some(mut spec)) => {
+                    wrong.extend(without_group(written, &*spec.filter, name, route));
+                    if spec.identity.is_empty() {
+                        let is_taken = |identity: &Arc<str>| {
+                            filters.iter().any(|other| other.identity == *identity)
+                        };
+                        let free = (0..).map(identity).find(|identity| !is_taken(identity));
+                        spec.identity = free.unwrap_or_default();
+                    }
+                    filters.push(spec);
+                }
+                Ok(None) => {}
                 Err(problems) => wrong.extend(problems),
             }
         }
@@ -48,23 +89,69 @@ impl<'f> Filters<'f> {
         }
     }
 
-    fn one(&self, written: &Component) -> Result<Option<Arc<dyn Filter>>, Vec<Diagnostic>> {
+    /// One without a name has no identity yet.
+    fn one(&self, written: &Component) -> Result<Option<FilterSpec>, Vec<Diagnostic>> {
         let name = &written.name;
-        match self.0.get(name.value.as_str()) {
+        match self.named.get(name.value.as_str()) {
             Some(_) if written.has_options() => Err(vec![
                 Diagnostic::error(format!("the filter `{name}` has its options already"))
                     .at(name.span)
                     .label("they are written where it got its name"),
             ]),
-            Some(filter) => Ok(filter.clone()),
-            None if KINDS.iter().any(|kind| kind.name == name.value) => {
-                component::build("filter", KINDS, written).map(Some)
+            Some(spec) => Ok(spec.clone()),
+            None if self.kinds.has(name) => {
+                let filter = self.kinds.build(written, self.surroundings)?;
+                let identity = Arc::default();
+                Ok(Some(FilterSpec { identity, filter }))
             }
             None => {
-                let kinds = || KINDS.iter().map(|kind| kind.name);
-                let known = || self.0.keys().copied().chain(kinds());
+                let mut known: Vec<&str> = self.named.keys().copied().collect();
+                known.extend(self.kinds.names());
+                let known = || known.iter().copied();
                 Err(vec![unknown_name("filter", name, name.span, known)])
             }
         }
+    }
+}
+
+/// What a filter asks of the route's expression that no group of it can give.
+fn without_group(
+    written: &Component,
+    filter: &dyn Filter,
+    name: &Spanned<String>,
+    route: &config::Route,
+) -> Vec<Diagnostic> {
+    let asked = filter.groups();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let mut known = Vec::new();
+    groups(&route.matches, &mut known);
+    let missing = asked.iter().filter(|group| !known.contains(group));
+    missing
+        .map(|group| {
+            let problem = Diagnostic::error(format!(
+                "route `{name}` has no group `{group}` in a `path_regex`"
+            ))
+            .at(written.name.span)
+            .label(format!("asks for `${{path.{group}}}`"));
+            let near = config::nearest::nearest(group, known.iter().map(String::as_str));
+            match near {
+                Some(near) => problem.help(format!("did you mean `${{path.{near}}}`?")),
+                None => problem.help(format!("name the group: `(?P<{group}>...)`")),
+            }
+        })
+        .collect()
+}
+
+fn groups(written: &config::Match, found: &mut Vec<String>) {
+    if let Some(expression) = &written.path_regex
+        && let Ok(expression) = Regex::new(expression)
+    {
+        let names = expression.capture_names().flatten();
+        found.extend(names.map(str::to_owned));
+    }
+    for one in written.any.iter().flatten() {
+        groups(one, found);
     }
 }

@@ -3,7 +3,6 @@
 
 mod ending;
 mod filters;
-mod matching;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,11 +12,12 @@ use std::time::Duration;
 
 pub(super) use self::ending::EndSpec;
 use self::ending::Ends;
+pub use self::filters::FilterSpec;
 use self::filters::Filters;
-use crate::component;
-use crate::config::{self, Diagnostic, File, Loaded, Protocol, Report, Spanned};
-use crate::filter::Filter;
-use crate::route::{Entry, Table};
+use crate::component::{self, Surroundings};
+use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Spanned};
+use crate::filter::Catalogue;
+use crate::route::{Entry, Table, matching};
 use crate::upstream::balance;
 use crate::upstream::health;
 use crate::upstream::{Host, ServerSpec, Spec, Timeouts};
@@ -57,6 +57,7 @@ pub struct Plan {
     pub admin: Option<SocketAddr>,
     /// How the process ends.
     pub shutdown: Shutdown,
+    warnings: Vec<Diagnostic>,
 }
 
 /// A route whose end is known.
@@ -64,7 +65,7 @@ pub struct RouteSpec {
     /// The name in the file.
     pub name: String,
     /// What happens on the way.
-    pub filters: Vec<Arc<dyn Filter>>,
+    pub filters: Vec<FilterSpec>,
     /// Where it ends.
     pub end: EndSpec,
     /// Bytes of a request's body, if the route says so.
@@ -131,26 +132,39 @@ pub struct Shutdown {
 }
 
 impl Plan {
-    /// Reads a file and makes its plan.
+    /// Reads a file and makes its plan, with these filters.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path) -> Result<Loaded<Self>, Report> {
+    pub fn load(path: &Path, filters: &Catalogue) -> Result<Loaded<Self>, Report> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        config::load(path, |file| Self::new(file, folder))
+        config::load(path, |file| Self::new(file, folder, filters)).map(with_warnings)
     }
 
-    /// Makes the plan of a file, beside which in `folder` others lie that it names; of one that is wrong elsewhere, only the errors are of use.
+    /// Reads a text and makes its plan. `name`, `environment` as in [`config::parse`]; files that it names lie in `folder`.
     ///
     /// # Errors
-    /// Everything that the components find wrong with their options.
-    pub fn new(file: &File, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
+    /// Everything that is wrong with it.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        environment: &Lookup<'_>,
+        folder: &Path,
+    ) -> Result<Loaded<Self>, Report> {
+        let filters = Catalogue::default();
+        let make = |file: &File| Self::new(file, folder, &filters);
+        config::parse(name, text, environment, make).map(with_warnings)
+    }
+
+    /// Of a file that is wrong elsewhere, only the errors are of use.
+    fn new(file: &File, folder: &Path, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
+        let surroundings = Surroundings::new(folder);
         let upstreams: Vec<Spec> = file
             .upstreams
             .iter()
             .filter_map(|(name, upstream)| {
-                spec(name, upstream, file)
+                spec(name, upstream, file, &surroundings)
                     .map_err(|problems| wrong.extend(problems))
                     .ok()
             })
@@ -160,18 +174,18 @@ impl Plan {
             .enumerate()
             .map(|(index, spec)| (spec.name.clone(), index))
             .collect();
-        let filters = Filters::new(&file.filters, &mut wrong);
+        let filters = Filters::new(&file.filters, filters, &surroundings, &mut wrong);
         let ends = Ends {
             upstreams: &upstreams,
             positions: &positions,
-            folder,
+            surroundings: &surroundings,
         };
         let mut routes = Vec::new();
         let mut entries = Vec::new();
         for (name, route) in file.routes.iter() {
             let matches = matching::matches(name, &route.matches);
             let end = ends.end(route);
-            let on_the_way = filters.of(route);
+            let on_the_way = filters.of(name, route);
             match (matches, end, on_the_way) {
                 (Ok(matches), Ok(Some(end)), Ok(filters)) => {
                     routes.push(RouteSpec {
@@ -212,19 +226,31 @@ impl Plan {
             admin: file.admin.as_ref().map(|admin| admin.address.value),
             shutdown: shutdown(&file.shutdown),
             upstreams,
+            warnings: surroundings.into_warnings(),
         })
     }
 }
 
-fn spec(name: &str, upstream: &config::Upstream, file: &File) -> Result<Spec, Vec<Diagnostic>> {
+/// Together with those that the components had.
+fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
+    loaded.warnings.append(&mut loaded.made.warnings);
+    loaded
+}
+
+fn spec(
+    name: &str,
+    upstream: &config::Upstream,
+    file: &File,
+    surroundings: &Surroundings,
+) -> Result<Spec, Vec<Diagnostic>> {
     let policy = upstream
         .balance
         .as_ref()
-        .map(|written| component::build("balancing policy", balance::KINDS, written));
+        .map(|written| component::build("balancing policy", balance::KINDS, written, surroundings));
     let check = upstream
         .health_check
         .as_ref()
-        .map(|written| component::build("health check", health::KINDS, written));
+        .map(|written| component::build("health check", health::KINDS, written, surroundings));
     let mut wrong = Vec::new();
     let policy = policy.transpose().unwrap_or_else(|problems| {
         wrong.extend(problems);

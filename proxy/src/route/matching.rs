@@ -5,13 +5,12 @@ use std::collections::HashSet;
 
 use http::Method;
 use http::header::HeaderName;
-use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
+use super::Match;
+use super::condition::{Condition, Host, PathCondition, Test};
+use super::path::normalise;
 use crate::config::{self, Diagnostic, OneOrMany, PATH_MAX, Span, Spanned, ValueMatch};
-use crate::route::Match;
-use crate::route::condition::{Condition, Host, PathCondition, Test};
-use crate::route::path::normalise;
 
 /// What one expression may become, in bytes.
 const EXPRESSION_MAX: usize = 10 << 20;
@@ -23,14 +22,11 @@ const ALTERNATIVES_MAX: usize = 1000;
 ///
 /// # Errors
 /// Everything that is wrong with it. `route` is the name to point at for what concerns all of it.
-pub(super) fn matches(
+pub fn matches(
     route: &Spanned<String>,
     written: &config::Match,
 ) -> Result<Vec<Match>, Vec<Diagnostic>> {
-    let mut reader = Reader {
-        route,
-        wrong: Vec::new(),
-    };
+    let mut reader = Reader::new("route", route);
     let alternatives = reader.alternatives(written);
     if reader.wrong.is_empty() && alternatives.is_empty() {
         reader.wrong.push(
@@ -41,6 +37,31 @@ pub(super) fn matches(
     }
     if reader.wrong.is_empty() {
         Ok(alternatives.into_iter().map(Alternative::finish).collect())
+    } else {
+        Err(reader.wrong)
+    }
+}
+
+/// What was written, as conditions that all must hold. `subject` is what they decide about, by its kind and its name.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn conditions(
+    noun: &'static str,
+    subject: &Spanned<String>,
+    written: &config::Match,
+) -> Result<Vec<Condition>, Vec<Diagnostic>> {
+    let mut reader = Reader::new(noun, subject);
+    let conditions = reader.all(written);
+    if reader.wrong.is_empty() && conditions.is_empty() {
+        reader.wrong.push(
+            Diagnostic::error(format!("no condition in {noun} `{subject}`"))
+                .at(subject.span)
+                .label("it would hold for every request"),
+        );
+    }
+    if reader.wrong.is_empty() {
+        Ok(conditions)
     } else {
         Err(reader.wrong)
     }
@@ -92,11 +113,20 @@ impl Alternative {
 }
 
 struct Reader<'f> {
-    route: &'f Spanned<String>,
+    noun: &'static str,
+    subject: &'f Spanned<String>,
     wrong: Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl<'f> Reader<'f> {
+    fn new(noun: &'static str, subject: &'f Spanned<String>) -> Self {
+        Self {
+            noun,
+            subject,
+            wrong: Vec::new(),
+        }
+    }
+
     fn alternatives(&mut self, written: &config::Match) -> Vec<Alternative> {
         let own = Alternative {
             hosts: hosts(written),
@@ -114,9 +144,12 @@ impl Reader<'_> {
         let rules: usize = both.iter().map(|one| one.hosts.len().max(1)).sum();
         if rules > ALTERNATIVES_MAX {
             self.wrong.push(
-                Diagnostic::error(format!("route `{}` has {rules} alternatives", self.route))
-                    .at(self.route.span)
-                    .label(format!("at most {ALTERNATIVES_MAX}, hosts times `any`")),
+                Diagnostic::error(format!(
+                    "{} `{}` has {rules} alternatives",
+                    self.noun, self.subject
+                ))
+                .at(self.subject.span)
+                .label(format!("at most {ALTERNATIVES_MAX}, hosts times `any`")),
             );
             return Vec::new();
         }
@@ -125,8 +158,8 @@ impl Reader<'_> {
 
     fn never(&mut self, message: &str) {
         self.wrong.push(
-            Diagnostic::error(format!("route `{}` can never match", self.route))
-                .at(self.route.span)
+            Diagnostic::error(format!("{} `{}` can never match", self.noun, self.subject))
+                .at(self.subject.span)
                 .label(message),
         );
     }
@@ -233,7 +266,9 @@ impl Reader<'_> {
             ));
         }
         if let Some(networks) = &written.client {
-            conditions.push(Condition::Client(self.list(networks, Self::network)));
+            conditions.push(Condition::Client(
+                self.list(networks, |_, one| Some(one.get())),
+            ));
         }
         for one in written.not.iter().flatten() {
             let all = self.all(one);
@@ -285,30 +320,6 @@ impl Reader<'_> {
             ValueMatch::Present(false) => Test::Absent,
             ValueMatch::Regex(value) => Test::Pattern(self.expression(value, written.span)?),
         })
-    }
-
-    fn network(&mut self, written: &Spanned<String>) -> Option<IpNet> {
-        let wrong =
-            |message: String, label: &str| Diagnostic::error(message).at(written.span).label(label);
-        if let Ok(address) = written.parse::<std::net::IpAddr>() {
-            return Some(address.into());
-        }
-        match written.parse::<IpNet>() {
-            Ok(network) if network == network.trunc() => Some(network),
-            Ok(network) => {
-                let message = format!("`{}` is not the beginning of its network", written.value);
-                let problem = wrong(message, "bits are set that the length leaves out");
-                self.wrong
-                    .push(problem.help(format!("write `{}`", network.trunc())));
-                None
-            }
-            Err(_) => {
-                let message = format!("`{}` is no address or network", written.value);
-                self.wrong
-                    .push(wrong(message, "such as `10.0.0.0/8` or `fd00::/8`"));
-                None
-            }
-        }
     }
 
     /// Anchored at both ends.

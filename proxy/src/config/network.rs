@@ -1,0 +1,49 @@
+//! Addresses and networks: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::de::{Deserialize, Deserializer};
+
+use super::complaint::Complaint;
+use super::scalar;
+
+/// A network; an address is one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// The library's.
+    #[must_use]
+    pub const fn get(self) -> IpNet {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = Complaint;
+
+    fn from_str(text: &str) -> Result<Self, Complaint> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self(address.into()));
+        }
+        match text.parse::<IpNet>() {
+            Ok(network) if network == network.trunc() => Ok(Self(network)),
+            Ok(network) => {
+                let complaint =
+                    Complaint::new(format!("`{text}` is not the beginning of its network"));
+                Err(complaint
+                    .label("bits are set that the length leaves out")
+                    .help(format!("write `{}`", network.trunc())))
+            }
+            Err(_) => Err(Complaint::new(format!("`{text}` is no address or network"))
+                .label("such as `10.0.0.0/8` or `fd00::/8`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar::parse(deserializer, "an address or a network such as `10.0.0.0/8`")
+    }
+}

@@ -1,0 +1,94 @@
+//! Shares of the requests: `10%`, `0.5%`.
+
+use serde::de::{Deserialize, Deserializer};
+
+use super::complaint::Complaint;
+use super::scalar;
+
+/// A share, in parts of a million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(u32);
+
+/// All of them.
+const WHOLE: u32 = 1_000_000;
+
+impl Share {
+    /// Of whatever there is.
+    pub const ALL: Self = Self(WHOLE);
+
+    /// Whether it takes one for which `draw` was drawn, a number below 1,000,000 any of which is as likely.
+    #[must_use]
+    pub const fn takes(self, draw: u32) -> bool {
+        draw < self.0
+    }
+
+    /// A number for [`Share::takes`].
+    #[must_use]
+    pub const fn whole() -> u32 {
+        WHOLE
+    }
+}
+
+impl std::str::FromStr for Share {
+    type Err = Complaint;
+
+    fn from_str(text: &str) -> Result<Self, Complaint> {
+        let misread = || {
+            Complaint::new(format!("`{text}` is not a share"))
+                .label("expected a share such as `10%` or `0.5%`")
+        };
+        let Some(number) = text.trim().strip_suffix('%') else {
+            let is_number = text.parse::<f64>().is_ok();
+            return Err(if is_number {
+                Complaint::new("a bare number where a share is due")
+                    .label("of what?")
+                    .help(format!("write `{text}%`"))
+            } else {
+                misread()
+            });
+        };
+        let number = number.trim_end();
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+        let are_digits = [whole, decimals]
+            .iter()
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        if whole.is_empty() || !are_digits || decimals.len() > 4 || number.ends_with('.') {
+            return Err(misread().note("at most four decimals"));
+        }
+        let parts: Option<u32> = format!("{whole}{decimals:0<4}").parse().ok();
+        match parts {
+            Some(parts) if parts <= WHOLE => Ok(Self(parts)),
+            _ => Err(Complaint::new(format!("`{text}` is more than all")).label("at most `100%`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar::parse(deserializer, "a share such as `10%`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        for (text, parts) in [
+            ("100%", 1_000_000),
+            ("10 %", 100_000),
+            ("0.5%", 5000),
+            ("0.0001%", 1),
+            ("0%", 0),
+        ] {
+            assert_eq!(text.parse::<Share>().unwrap().0, parts, "{text}");
+        }
+        for text in [
+            "10", "0.1", "101%", "-1%", "%", "1.%", "0.00001%", "x%", "1e1%", "",
+        ] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
+        }
+        assert!(!Share(0).takes(0) && Share::ALL.takes(WHOLE - 1));
+    }
+}

@@ -1,0 +1,220 @@
+//! `basic_auth`: a name and a password (RFC 7617), of users whose passwords are hashed with bcrypt or Argon2.
+//!
+//! ```yaml
+//! filters:
+//!   - basic_auth:
+//!       realm: staging
+//!       users: { anna: "$2y$10$xyDQLCuD/tqoDbAq1O4SaOcsHmWU5QtZc1N93HZCX2RbdxDs9WDgm" }
+//!       user_header: X-User
+//! ```
+//!
+//! `htpasswd -nbB anna PASSWORD` writes such a line, also for a `file` with one user in a line. A hash takes tens of
+//! milliseconds by design: it is computed away from the requests of others, few at a time, and what was right once is
+//! remembered (as a keyed digest, never as a password). Whether a name is known takes as long to find out as whether a
+//! password is right. The server is not sent the password unless `forward` says so.
+
+mod users;
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+
+use self::users::{Hash, Users};
+use super::{Filter, Request, Verdict};
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, Named, Spanned, Text};
+use crate::error::Failure;
+
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "basic_auth",
+    summary: "a name and a password",
+    build,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// What the browser calls the place. Default: `restricted`.
+    realm: Option<Spanned<String>>,
+    /// Names, and the hashes of their passwords.
+    #[serde(default)]
+    users: Named<Spanned<String>, Text>,
+    /// A file beside the routing file with one `name:hash` in a line. It is read when the routing file is.
+    file: Option<Spanned<String>>,
+    /// A field that tells the server who it is. What a client says in it itself is replaced.
+    user_header: Option<Spanned<String>>,
+    /// Whether the server gets name and password too. Default: `false`.
+    #[serde(default)]
+    forward: bool,
+}
+
+struct BasicAuth {
+    users: Arc<Users>,
+    challenge: HeaderValue,
+    user_header: Option<HeaderName>,
+    forward: bool,
+}
+
+fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let written: Written = options.decode()?;
+    let mut wrong = Vec::new();
+    let mut users = Vec::new();
+    for (name, hash) in written.users.iter() {
+        match Hash::read(hash) {
+            Ok(read) => users.push((name.value.clone(), read)),
+            Err(why) => wrong.push(
+                Diagnostic::error(format!("user `{name}` has no hash that can be used"))
+                    .at(hash.span)
+                    .label(why)
+                    .help("write what `htpasswd -nbB NAME PASSWORD` says after the colon"),
+            ),
+        }
+        if name.contains(':') {
+            let problem = Diagnostic::error(format!("`{name}` cannot be a user's name"));
+            let label = "the colon ends it (RFC 7617, section 2)";
+            wrong.push(problem.at(name.span).label(label));
+        }
+    }
+    if let Some(file) = &written.file {
+        users_of(file, &options.file(file)?, &mut users, &mut wrong);
+    }
+    if users.is_empty() && wrong.is_empty() {
+        let problem = Diagnostic::error("a filter that lets nobody in").at(options.span());
+        wrong.push(problem.label("expected `users`, `file` or both"));
+    }
+    let realm = written.realm.as_ref();
+    let quoted = realm.map_or("restricted", |realm| realm.as_str());
+    let quoted = quoted.replace('\\', "\\\\").replace('"', "\\\"");
+    let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
+    let challenge = HeaderValue::try_from(challenge)
+        .ok()
+        .filter(|_| quoted.is_ascii());
+    if let (None, Some(realm)) = (&challenge, realm) {
+        let message = format!("`{}` cannot be a realm", realm.escape_debug());
+        let problem = Diagnostic::error(message).at(realm.span);
+        wrong.push(problem.label("visible ASCII and spaces"));
+    }
+    let user_header = written.user_header.as_ref().and_then(|name| {
+        let read = HeaderName::from_bytes(name.as_bytes());
+        read.map_err(|_| {
+            let message = format!("`{}` cannot be the name of a field", name.value);
+            let problem = Diagnostic::error(message).at(name.span);
+            wrong.push(problem.label("no field has such a name (RFC 9110, section 5.6.2)"));
+        })
+        .ok()
+    });
+    match challenge {
+        Some(challenge) if wrong.is_empty() => Ok(Arc::new(BasicAuth {
+            users: Arc::new(Users::new(users)),
+            challenge,
+            user_header,
+            forward: written.forward,
+        })),
+        _ => Err(wrong),
+    }
+}
+
+/// One in a line; empty lines and those that begin with `#` say nothing.
+fn users_of(
+    file: &Spanned<String>,
+    bytes: &[u8],
+    users: &mut Vec<(String, Hash)>,
+    wrong: &mut Vec<Diagnostic>,
+) {
+    let text = String::from_utf8_lossy(bytes);
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let read = match line.split_once(':') {
+            Some((name, hash)) => Hash::read(hash).map(|hash| (name.to_owned(), hash)),
+            None => Err("expected `name:hash`".to_owned()),
+        };
+        match read {
+            Ok(user) => users.push(user),
+            Err(why) => wrong.push(
+                Diagnostic::error(format!("line {} of `{}`: {why}", number + 1, file.value))
+                    .at(file.span)
+                    .label("in this file"),
+            ),
+        }
+    }
+}
+
+impl BasicAuth {
+    fn refuse(&self) -> Verdict {
+        let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, self.challenge.clone())]);
+        Verdict::Refuse(Failure::Unauthorized, headers)
+    }
+}
+
+/// RFC 7617, section 2.
+fn credentials(value: &HeaderValue) -> Option<(String, String)> {
+    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    Some((name.to_owned(), password.to_owned()))
+}
+
+impl Filter for BasicAuth {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let given = request.headers.get(AUTHORIZATION).and_then(credentials);
+        let Some((name, password)) = given else {
+            return self.refuse();
+        };
+        // Where it turns out to be wrong, this request goes nowhere.
+        if !self.forward {
+            request.headers.remove(AUTHORIZATION);
+        }
+        if let Some(header) = &self.user_header {
+            match HeaderValue::from_str(&name) {
+                Ok(name) => drop(request.headers.insert(header, name)),
+                Err(_) => drop(request.headers.remove(header)),
+            }
+        }
+        if self.users.remembers(&name, &password) {
+            return Verdict::Continue;
+        }
+        let users = Arc::clone(&self.users);
+        let refusal = self.refuse();
+        Verdict::Work(Box::new(move || {
+            if users.verify(&name, &password) {
+                Verdict::Continue
+            } else {
+                refusal
+            }
+        }))
+    }
+
+    fn go_on_from(&self, before: &dyn Filter) {
+        let before: &dyn std::any::Any = before;
+        if let Some(before) = before.downcast_ref::<Self>() {
+            self.users.remember_what(&before.users);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_ends_at_the_first_colon_and_a_password_may_hold_more() {
+        let of = |text: &str| credentials(&HeaderValue::from_str(text).unwrap());
+        let encoded = STANDARD.encode("anna:a:b ü");
+        let anna = Some(("anna".to_owned(), "a:b ü".to_owned()));
+        assert_eq!(of(&format!("Basic {encoded}")), anna);
+        assert_eq!(of(&format!("bAsIc  {encoded}")), anna);
+        for bad in ["Basic", "Basic !!", "Bearer abc", "Basic YW5uYQ==", ""] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

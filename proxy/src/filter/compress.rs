@@ -1,0 +1,256 @@
+//! `compress`: makes answers smaller for clients that can read them so (RFC 9110, sections 8.4 and 12.5.3).
+//!
+//! ```yaml
+//! filters: [ compress ]
+//! filters: [ { compress: { algorithms: [ zstd, gzip ], types: [ "text/*", application/json ], min_size: 4KiB } } ]
+//! ```
+//!
+//! Of what a client likes best the file's first is taken. Left alone are answers that are encoded already, parts of one, those
+//! without a body, those that say `no-transform`, and those of other types. Each piece is sent when it comes. A strong `ETag`
+//! becomes a weak one, for the bytes are others.
+
+mod accept;
+mod encoder;
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, HeaderName,
+};
+use http::{HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+
+use self::accept::Accepted;
+use self::encoder::Encoder;
+use super::fields::{Fields, vary};
+use super::{Filter, Request, Response, Verdict};
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, OneOrMany, Size, Spanned};
+
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "compress",
+    summary: "makes answers smaller for clients that can read them so",
+    build,
+};
+
+/// Types that shrink. What is compressed by itself, as pictures are, only gets larger.
+const TYPES: [&str; 14] = [
+    "text/*",
+    "application/javascript",
+    "application/json",
+    "application/ld+json",
+    "application/manifest+json",
+    "application/problem+json",
+    "application/wasm",
+    "application/xml",
+    "application/xhtml+xml",
+    "application/rss+xml",
+    "application/atom+xml",
+    "font/otf",
+    "font/ttf",
+    "image/svg+xml",
+];
+
+/// Below, the fields that are added take what is saved.
+const SIZE_MIN: u64 = 1024;
+
+/// Digests of the bytes as they were (RFC 9530).
+const DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// What may be used, the best first. Default: `[ zstd, br, gzip ]`.
+    algorithms: Option<OneOrMany<Spanned<Algorithm>>>,
+    /// What shrinks: `application/json`, `text/*`. Default: text, scripts, JSON, XML, SVG and uncompressed fonts.
+    types: Option<OneOrMany<Spanned<String>>>,
+    /// Smaller ones are left alone, if their size is known before. Default: `1KiB`.
+    min_size: Option<Spanned<Size>>,
+}
+
+/// A way to compress, by its name in `Content-Encoding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Algorithm {
+    /// RFC 8878.
+    Zstd,
+    /// RFC 7932.
+    Br,
+    /// RFC 1952.
+    Gzip,
+}
+
+impl Algorithm {
+    const ALL: [Self; 3] = [Self::Zstd, Self::Br, Self::Gzip];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Br => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+struct Compress {
+    algorithms: Vec<Algorithm>,
+    shared: Arc<Settings>,
+}
+
+struct Settings {
+    /// In lower case; those that end with `/` are for all that begins so.
+    types: Vec<String>,
+    min_size: u64,
+}
+
+fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let written: Written = options.decode()?;
+    let algorithms: Vec<Algorithm> = match &written.algorithms {
+        Some(algorithms) => algorithms.iter().map(|algorithm| algorithm.value).collect(),
+        None => Algorithm::ALL.to_vec(),
+    };
+    let mut wrong = Vec::new();
+    let types = match &written.types {
+        None => TYPES.iter().filter_map(|kind| media_type(kind)).collect(),
+        Some(types) => types
+            .iter()
+            .filter_map(|kind| {
+                let read = media_type(kind);
+                if read.is_none() {
+                    let message = format!("`{}` is no media type", kind.value);
+                    let problem = Diagnostic::error(message).at(kind.span);
+                    wrong.push(problem.label("such as `application/json` or `text/*`"));
+                }
+                read
+            })
+            .collect(),
+    };
+    let is_nothing =
+        algorithms.is_empty() || written.types.as_ref().is_some_and(OneOrMany::is_empty);
+    if is_nothing {
+        let problem = Diagnostic::error("a filter that compresses nothing").at(options.span());
+        wrong.push(problem.label("an empty list"));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(Arc::new(Compress {
+        algorithms,
+        shared: Arc::new(Settings {
+            types,
+            min_size: written.min_size.map_or(SIZE_MIN, |size| size.bytes()),
+        }),
+    }))
+}
+
+/// `text/*` becomes `text/`.
+fn media_type(written: &str) -> Option<String> {
+    let (kind, subtype) = written.split_once('/')?;
+    let is_token = |text: &str| HeaderName::from_bytes(text.as_bytes()).is_ok();
+    match subtype {
+        "*" if is_token(kind) => Some(format!("{}/", kind.to_ascii_lowercase())),
+        _ if is_token(kind) && is_token(subtype) && subtype != "*" => {
+            Some(written.to_ascii_lowercase())
+        }
+        _ => None,
+    }
+}
+
+impl Filter for Compress {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let accepted = Accepted::read(request.headers.get_all(ACCEPT_ENCODING));
+        let algorithm = accepted.best(&self.algorithms);
+        let settings = Arc::clone(&self.shared);
+        Verdict::Then(Box::new(move |response| {
+            settings.apply(algorithm, response)
+        }))
+    }
+}
+
+impl Settings {
+    fn apply(&self, algorithm: Option<Algorithm>, response: &mut Response<'_>) {
+        if !self.shrinks(response.status, response.headers) {
+            return;
+        }
+        vary(response.headers, "Accept-Encoding");
+        let Some(algorithm) = algorithm else {
+            return;
+        };
+        // The answer to HEAD says what that to GET would (RFC 9110, section 9.3.2).
+        if response.facts.method != Method::HEAD {
+            let Some(encoder) = Encoder::new(algorithm) else {
+                return;
+            };
+            response.body.push(Box::new(encoder));
+        }
+        let fields = &mut *response.headers;
+        fields.insert(
+            &CONTENT_ENCODING,
+            HeaderValue::from_static(algorithm.name()),
+        );
+        fields.remove(&CONTENT_LENGTH);
+        // A part of these bytes cannot be asked for.
+        fields.remove(&ACCEPT_RANGES);
+        for digest in &DIGESTS {
+            fields.remove(digest);
+        }
+        let strong = fields
+            .get(&ETAG)
+            .filter(|tag| !tag.as_bytes().starts_with(b"W/"));
+        let weak =
+            strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok());
+        if let Some(weak) = weak {
+            fields.insert(&ETAG, weak);
+        }
+    }
+
+    fn shrinks(&self, status: StatusCode, fields: &dyn Fields) -> bool {
+        let has_body = !status.is_informational()
+            && !matches!(
+                status,
+                StatusCode::NO_CONTENT
+                    | StatusCode::RESET_CONTENT
+                    | StatusCode::PARTIAL_CONTENT
+                    | StatusCode::NOT_MODIFIED
+            );
+        let is_free = fields.get(&CONTENT_ENCODING).is_none()
+            && fields.get(&CONTENT_RANGE).is_none()
+            && !fields.all(&CACHE_CONTROL).iter().any(forbids_transforming);
+        let length = fields.get(&CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        has_body
+            && is_free
+            && length.is_none_or(|length| length >= self.min_size)
+            && fields
+                .get(&CONTENT_TYPE)
+                .is_some_and(|kind| self.is_known(kind))
+    }
+
+    fn is_known(&self, kind: &HeaderValue) -> bool {
+        let kind = kind.to_str().unwrap_or_default();
+        let kind = kind
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        self.types.iter().any(|known| {
+            *known == kind || (known.ends_with('/') && kind.starts_with(known.as_str()))
+        })
+    }
+}
+
+/// RFC 9110, section 7.7, and RFC 9111, section 5.2.2.6.
+fn forbids_transforming(cache_control: &HeaderValue) -> bool {
+    let mut words = cache_control
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii);
+    words.any(|word| word.eq_ignore_ascii_case(b"no-transform"))
+}

@@ -1,0 +1,115 @@
+//! `maintenance`: 503 for everybody but the operators.
+//!
+//! ```yaml
+//! filters:
+//!   - maintenance                                             # the usual page, Retry-After: 300
+//!   - maintenance:
+//!       text: "Back at six."                                  # or file: maintenance.html
+//!       retry_after: 1h
+//!       except: { any: [ { client: 10.0.0.0/8 }, { cookie: { operator: "s3cret" } } ] }
+//! ```
+//!
+//! Whoever fulfils `except`, written like a route's `match`, goes on as if nothing were.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+
+use super::{Filter, Request, Verdict};
+use crate::component::{Kind, Options};
+use crate::config::{self, Diagnostic, Match, Spanned};
+use crate::end::Reply;
+use crate::error::Failure;
+use crate::route::condition::Condition;
+use crate::route::matching;
+
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "maintenance",
+    summary: "503 for everybody but the operators",
+    build,
+};
+
+/// A coffee break.
+const RETRY: Duration = Duration::from_secs(300);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// What is answered, in words.
+    text: Option<Spanned<String>>,
+    /// What is answered, as a file beside the routing file.
+    file: Option<Spanned<String>>,
+    /// When clients may ask again. Default: `5m`.
+    retry_after: Option<Spanned<config::Duration>>,
+    /// Who is served all the same.
+    except: Option<Match>,
+}
+
+struct Maintenance {
+    /// The usual one, if the file has none of its own.
+    page: Option<Reply>,
+    headers: HeaderMap,
+    except: Option<Vec<Condition>>,
+}
+
+fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let written: Written = options.decode()?;
+    if let (Some(_), Some(file)) = (&written.text, &written.file) {
+        let problem = Diagnostic::error("an answer with both `text` and `file`").at(file.span);
+        return Err(vec![problem.label("one of them is enough")]);
+    }
+    let except = written.except.as_ref();
+    let subject = Spanned::new("except".to_owned(), options.span());
+    let except = except.map(|except| matching::conditions("the filter's", &subject, except));
+    let retry = written.retry_after.map_or(RETRY, |retry| retry.get());
+    let headers = HeaderMap::from_iter([
+        (RETRY_AFTER, HeaderValue::from(retry.as_secs())),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ]);
+    let page = match (&written.text, &written.file) {
+        (Some(text), _) => Some(page(
+            &headers,
+            "text/plain; charset=utf-8",
+            text.value.clone().into(),
+        )),
+        (None, Some(file)) => {
+            let kind = mime_guess::from_path(&file.value).first_or_octet_stream();
+            Some(page(&headers, kind.as_ref(), options.file(file)?.into()))
+        }
+        (None, None) => None,
+    };
+    Ok(Arc::new(Maintenance {
+        page,
+        headers,
+        except: except.transpose()?,
+    }))
+}
+
+fn page(headers: &HeaderMap, kind: &str, body: Bytes) -> Reply {
+    let mut headers = headers.clone();
+    if let Ok(kind) = HeaderValue::from_str(kind) {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    Reply {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        headers,
+        body,
+    }
+}
+
+impl Filter for Maintenance {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let is_operator = |except: &Vec<Condition>| request.fulfils(except);
+        if self.except.as_ref().is_some_and(is_operator) {
+            return Verdict::Continue;
+        }
+        match &self.page {
+            Some(page) => Verdict::Respond(Box::new(page.clone())),
+            None => Verdict::Refuse(Failure::Maintenance, self.headers.clone()),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `rate_limit`: so many requests, and no more, per client, per value of a field or a cookie, or in all.
+//!
+//! ```yaml
+//! filters:
+//!   - rate_limit: { rate: 100/s }                                 # per client
+//!   - rate_limit: { rate: 30/m, burst: 10, by: { header: X-Api-Key } }
+//!   - rate_limit: { rate: 1000/s, by: route }
+//! ```
+//!
+//! A token bucket: it holds `burst` requests, and `rate` fills it. It is kept as the one moment at which it will be full, which is
+//! the generic cell rate algorithm (ITU-T I.371, annex A). A request above the limit gets 429 with `Retry-After`; every answer
+//! says how it stands in `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10). Addresses of IPv6 count
+//! by their /64, which is one customer's.
+
+mod buckets;
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderName, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+
+use self::buckets::{Buckets, Level};
+use super::{Filter, Request, Response, Verdict};
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, Rate, Spanned};
+use crate::error::Failure;
+use crate::route::condition::cookie;
+
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "rate_limit",
+    summary: "so many requests in a time, and no more",
+    build,
+};
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// About 10 MiB when all are in use.
+const KEYS: u32 = 100_000;
+const KEYS_MAX: u32 = 10_000_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// `100/s`, `30/m`, `1000/h`.
+    rate: Spanned<Rate>,
+    /// How many may come at once. Default: as many as the rate allows in its span.
+    burst: Option<Spanned<u32>>,
+    /// Whose requests are counted together. Default: `client`.
+    by: Option<Spanned<By>>,
+    /// How many of them are remembered; of more, who was not heard of for longest is forgotten. Default: 100000.
+    keys: Option<Spanned<u32>>,
+}
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    /// Those of one address.
+    Client,
+    /// Those with the same value of this field; those without it are one more.
+    Header(Spanned<String>),
+    /// Those with the same value of this cookie; those without it are one more.
+    Cookie(Spanned<String>),
+    /// All that the route takes.
+    Route,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    Client,
+    Header(HeaderName),
+    Cookie(String),
+    Route,
+}
+
+struct RateLimit {
+    key: Key,
+    keys: u32,
+    rate: Rate,
+    burst: u32,
+    policy: HeaderValue,
+    /// Those of the file before, if they still fit.
+    counted: OnceLock<Arc<Counted>>,
+}
+
+struct Counted {
+    buckets: Buckets,
+    /// Nobody can choose keys that fall together.
+    hasher: RandomState,
+    since: Instant,
+}
+
+fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let written: Written = options.decode()?;
+    let mut wrong = Vec::new();
+    let mut bounded = |given: Option<Spanned<u32>>, most: u32, default: u32| {
+        if let Some(given) = given
+            && !(1..=most).contains(&given.value)
+        {
+            let problem = Diagnostic::error(format!("`{}` is out of bounds", given.value));
+            let label = format!("expected 1 to {most}");
+            wrong.push(problem.at(given.span).label(label));
+        }
+        given.map_or(default, |given| given.value)
+    };
+    let rate = written.rate.value;
+    let burst = bounded(written.burst, 10_000_000, rate.count);
+    let keys = bounded(written.keys, KEYS_MAX, KEYS);
+    let key = match written.by.map(|by| by.value) {
+        None | Some(By::Client) => Key::Client,
+        Some(By::Route) => Key::Route,
+        Some(By::Header(name) | By::Cookie(name)) if name.parse::<HeaderName>().is_err() => {
+            let problem = Diagnostic::error(format!("`{}` cannot be a name", name.value));
+            let label = "no field has such a name (RFC 9110, section 5.6.2)";
+            wrong.push(problem.at(name.span).label(label));
+            Key::Route
+        }
+        Some(By::Header(name)) => Key::Header(name.parse().unwrap_or(LIMIT)),
+        Some(By::Cookie(name)) => Key::Cookie(name.value),
+    };
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    // What the bucket holds, and how long it takes to fill.
+    let fills_in = rate.span.as_secs_f64() * f64::from(burst) / f64::from(rate.count);
+    let policy = format!("\"{}\";q={burst};w={}", key.noun(), fills_in.ceil());
+    Ok(Arc::new(RateLimit {
+        key,
+        keys,
+        rate,
+        burst,
+        policy: HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("")),
+        counted: OnceLock::new(),
+    }))
+}
+
+impl Key {
+    const fn noun(&self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Header(_) => "header",
+            Self::Cookie(_) => "cookie",
+            Self::Route => "route",
+        }
+    }
+}
+
+impl RateLimit {
+    fn counted(&self) -> &Arc<Counted> {
+        self.counted.get_or_init(|| {
+            Arc::new(Counted {
+                buckets: Buckets::new(self.rate, self.burst, self.keys),
+                hasher: RandomState::new(),
+                since: Instant::now(),
+            })
+        })
+    }
+
+    fn key_of(&self, request: &Request<'_>, hasher: &RandomState) -> u64 {
+        let mut hash = hasher.build_hasher();
+        match &self.key {
+            Key::Client => request.facts.client.map(customer).hash(&mut hash),
+            Key::Header(name) => {
+                let value = request.headers.get(name);
+                value.map(HeaderValue::as_bytes).hash(&mut hash);
+            }
+            Key::Cookie(name) => cookie(request.headers, name).hash(&mut hash),
+            Key::Route => request.facts.route.hash(&mut hash),
+        }
+        hash.finish()
+    }
+
+    fn say(&self, level: Level, fields: &mut impl FnMut(HeaderName, HeaderValue)) {
+        let left = format!(
+            "\"{}\";r={};t={}",
+            self.key.noun(),
+            level.left,
+            whole_seconds(level.full_in)
+        );
+        fields(POLICY, self.policy.clone());
+        if let Ok(left) = HeaderValue::try_from(left) {
+            fields(LIMIT, left);
+        }
+    }
+}
+
+/// Rounded up: whoever waits that long has waited long enough.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}
+
+/// One customer has a whole /64 of IPv6 addresses (RFC 6177).
+fn customer(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            Ipv6Addr::from_bits(network).into()
+        }
+    }
+}
+
+impl Filter for RateLimit {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let counted = self.counted();
+        let key = self.key_of(request, &counted.hasher);
+        let taken = counted.buckets.take(key, counted.since.elapsed());
+        match taken {
+            Ok(level) => {
+                let mut said = Vec::with_capacity(2);
+                self.say(level, &mut |name, value| said.push((name, value)));
+                Verdict::Then(Box::new(move |response: &mut Response<'_>| {
+                    for (name, value) in said {
+                        response.headers.insert(&name, value);
+                    }
+                }))
+            }
+            Err(refused) => {
+                let mut headers = HeaderMap::new();
+                self.say(refused.level, &mut |name, value| {
+                    headers.insert(name, value);
+                });
+                let seconds = whole_seconds(refused.next_in).max(1);
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+                Verdict::Refuse(Failure::RateLimited, headers)
+            }
+        }
+    }
+
+    fn go_on_from(&self, before: &dyn Filter) {
+        let before: &dyn std::any::Any = before;
+        let Some(before) = before.downcast_ref::<Self>() else {
+            return;
+        };
+        let is_same = before.key == self.key
+            && before.keys == self.keys
+            && before.rate == self.rate
+            && before.burst == self.burst;
+        if is_same {
+            // It is new: nothing was counted yet.
+            let _ = self.counted.set(Arc::clone(before.counted()));
+        }
+    }
+}

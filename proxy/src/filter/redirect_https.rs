@@ -1,0 +1,82 @@
+//! `redirect_https`: sends the client to the same place over HTTPS.
+//!
+//! ```yaml
+//! filters: [ redirect_https ]                              # 308, to port 443
+//! filters: [ { redirect_https: { port: 8443, status: 302 } } ]
+//! ```
+//!
+//! Every listener speaks plain HTTP: whoever comes by one has come without TLS. Where TLS ends in front of the proxy, ask what
+//! that one says instead: `match: { header: { X-Forwarded-Proto: http } }` with a `redirect`.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+
+use super::{Filter, Request, Verdict};
+use crate::component::{Kind, Options};
+use crate::config::{Diagnostic, Spanned};
+use crate::end::redirect::{Place, Redirect};
+use crate::error::Failure;
+
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "redirect_https",
+    summary: "sends the client to the same place over HTTPS",
+    build,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// Where HTTPS is served. Default: 443.
+    port: Option<Spanned<u16>>,
+    /// 301, 302, 303, 307 or 308. Default: 308, which keeps the method.
+    status: Option<Spanned<u16>>,
+}
+
+struct RedirectHttps(Redirect);
+
+fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let written: Written = options.decode()?;
+    let status = written.status.map_or(308, |status| status.value);
+    if let Some(status) = written.status
+        && !matches!(status.value, 301 | 302 | 303 | 307 | 308)
+    {
+        let problem = Diagnostic::error(format!("{} sends nobody elsewhere", status.value));
+        let label = "expected 301, 302, 303, 307 or 308";
+        return Err(vec![problem.at(status.span).label(label)]);
+    }
+    if let Some(port) = written.port
+        && port.value == 0
+    {
+        let problem = Diagnostic::error("there is no port 0").at(port.span);
+        return Err(vec![problem.label("expected 1 to 65535")]);
+    }
+    Ok(Arc::new(RedirectHttps(Redirect {
+        scheme: Some("https".to_owned()),
+        host: None,
+        port: written
+            .port
+            .map(|port| port.value)
+            .filter(|port| *port != 443),
+        path: None,
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT),
+        keep_query: true,
+    })))
+}
+
+impl Filter for RedirectHttps {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let facts = request.facts;
+        if facts.host.is_empty() {
+            // HTTP/1.0 may leave the host out: then there is no such place.
+            return Verdict::Refuse(Failure::BadRequest, HeaderMap::new());
+        }
+        Verdict::Respond(Box::new(self.0.reply(&Place {
+            host: Some(facts.host),
+            path: facts.path,
+            normal: facts.normal,
+            query: facts.query,
+        })))
+    }
+}

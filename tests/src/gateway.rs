@@ -47,6 +47,15 @@ impl Gateway {
 
     /// The same, with a word about the command first: its environment, more arguments.
     pub async fn start_with(routing: &str, adjust: impl FnOnce(&mut Command)) -> Self {
+        Self::start_program("tidegate", routing, adjust).await
+    }
+
+    /// The same, of another program that is one.
+    pub async fn start_program(
+        name: &str,
+        routing: &str,
+        adjust: impl FnOnce(&mut Command),
+    ) -> Self {
         let (address, admin) = (
             free_address(),
             admin_address(routing).unwrap_or_else(free_address),
@@ -54,7 +63,7 @@ impl Gateway {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("tidegate.yaml");
         replace(&file, &completed(routing, address, admin));
-        let mut command = Command::new(program("tidegate"));
+        let mut command = Command::new(program(name));
         command
             .arg("run")
             .arg("-c")

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `/live` | 200 while the process runs |
 //! | `/ready` | 200 while it serves, 503 before and after; JSON either way |
+//! | `/routes` | the routes, and what became of the copies of their requests |
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,7 +18,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tracing::error;
 
-use crate::snapshot::{Phase, Running};
+use crate::snapshot::{Phase, Route, Running};
 use crate::upstream::Upstream;
 
 /// Serves until the process ends.
@@ -30,6 +32,7 @@ fn routes(running: Arc<Running>) -> Router {
     Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready))
+        .route("/routes", get(routes_of))
         .with_state(running)
 }
 
@@ -45,6 +48,57 @@ async fn ready(State(running): State<Arc<Running>>) -> impl IntoResponse {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(readiness))
+}
+
+async fn routes_of(State(running): State<Arc<Running>>) -> impl IntoResponse {
+    let snapshot = running.snapshot();
+    Json(
+        snapshot
+            .routes
+            .iter()
+            .map(RouteState::of)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// One of the answer of `/routes`.
+#[derive(Debug, Serialize)]
+struct RouteState {
+    name: String,
+    mirror: Option<MirrorState>,
+}
+
+/// What became of copies.
+#[derive(Debug, Serialize)]
+struct MirrorState {
+    upstream: String,
+    /// By the class of the status.
+    answered: BTreeMap<&'static str, u64>,
+    /// Nobody answered, or not in time.
+    failed: u64,
+    /// Not sent: the body is larger than `body_size`.
+    too_large: u64,
+    /// Not sent: too many others were under way.
+    busy: u64,
+}
+
+impl RouteState {
+    fn of(route: &Route) -> Self {
+        let mirror = route.mirror.as_ref();
+        Self {
+            name: route.name.clone(),
+            mirror: mirror.map(|mirror| MirrorState {
+                upstream: mirror.upstream().to_owned(),
+                answered: ["1xx", "2xx", "3xx", "4xx", "5xx"]
+                    .into_iter()
+                    .zip(mirror.outcomes.answered())
+                    .collect(),
+                failed: mirror.outcomes.failed(),
+                too_large: mirror.outcomes.too_large(),
+                busy: mirror.outcomes.busy(),
+            }),
+        }
+    }
 }
 
 /// The answer of `/ready`.

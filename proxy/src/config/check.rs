@@ -10,6 +10,8 @@ use super::document::Node;
 use super::file::File;
 use super::spanned::Span;
 
+pub(crate) use self::routes::syntax as match_syntax;
+
 /// All findings about a file that decoded, at least in part. `earlier` are the errors of the parts that did not.
 pub(super) fn check(file: &File, root: &Node, earlier: &[Diagnostic]) -> Vec<Diagnostic> {
     let context = Context {

@@ -15,8 +15,8 @@
 use super::one_or_many::OneOrMany;
 use super::value_match::ValueMatch;
 use super::{
-    Component, FieldName, Named, Network, Redirect, Respond, RouteLimits, Spanned, Split, Sticky,
-    Text, Timeouts,
+    Component, FieldName, Mirror, Named, Network, Redirect, Respond, RouteLimits, Spanned, Split,
+    Sticky, Text, Timeouts,
 };
 
 /// A request with a longer path, in bytes, has no place left for anything else.
@@ -44,6 +44,8 @@ pub struct Route {
     pub redirect: Option<Spanned<Redirect>>,
     /// Ends here: the proxy answers.
     pub respond: Option<Spanned<Respond>>,
+    /// Beside `upstream` or `split`: copies of requests go to another upstream.
+    pub mirror: Option<Spanned<Mirror>>,
     /// How long to wait for servers. A key that is left out is taken from the upstream.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -56,7 +58,9 @@ impl Route {
     /// The upstreams that it names.
     pub fn upstreams(&self) -> impl Iterator<Item = &Spanned<String>> {
         let split = self.split.iter().flat_map(|split| split.iter());
-        self.upstream.iter().chain(split.map(|(arm, _)| arm))
+        let mirror = self.mirror.iter().map(|mirror| &mirror.upstream);
+        let ends = self.upstream.iter().chain(split.map(|(arm, _)| arm));
+        ends.chain(mirror)
     }
 }
 

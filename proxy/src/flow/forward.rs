@@ -4,9 +4,12 @@
 //! What a client says about where it came from is replaced, not believed: whoever reads these headers behind the proxy
 //! takes them for the truth.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{HOST, HeaderName, VIA};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, VIA};
 use http::request::Parts;
 use pingora::http::RequestHeader;
 
@@ -18,6 +21,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const ID: HeaderName = HeaderName::from_static(REQUEST_ID);
+
+/// So much of a body is held back until it is known not to be too large.
+const HELD_MAX: u64 = 1 << 20;
 
 /// As many are added.
 const ADDED: usize = 5;
@@ -96,7 +102,28 @@ pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), 
     exchange.head_sent = true;
     exchange.body_received += piece.map_or(0, |piece| piece.len() as u64);
     match exchange.body_limit() {
-        Some(most) if exchange.body_received > most => Err(Failure::BodyTooLarge),
-        _ => Ok(()),
+        Some(most) if exchange.body_received > most => return Err(Failure::BodyTooLarge),
+        _ => {}
     }
+    if let Some(go) = exchange.held.as_ref()
+        && (exchange.body_ended || exchange.body_received > HELD_MAX)
+    {
+        go.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// If nothing may be sent yet because a filter bounds the body, and the client did not say how long it is: who is told when it
+/// may.
+pub fn held(request: &RequestHeader, exchange: &mut Exchange) -> Option<Arc<AtomicBool>> {
+    let is_bounded = exchange
+        .passage
+        .as_ref()
+        .is_some_and(|passage| passage.body_size.is_some());
+    if !is_bounded || request.headers.contains_key(CONTENT_LENGTH) {
+        return None;
+    }
+    // The next attempt begins with what is there already.
+    let go = exchange.held.get_or_insert_default();
+    Some(Arc::clone(go)).filter(|go| !go.load(Ordering::Acquire))
 }

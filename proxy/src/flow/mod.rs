@@ -12,12 +12,13 @@
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
 //!
-//! `fields` is how they change the fields of a request.
+//! `mirror` copies requests beside all this; `fields` is how the stages change the fields of a request.
 
 pub mod answer;
 pub mod fields;
 pub mod finish;
 pub mod forward;
+pub mod mirror;
 pub mod onward;
 pub mod receive;
 pub mod reply;
@@ -27,6 +28,7 @@ pub mod select;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -72,6 +74,10 @@ pub struct Exchange {
     pub head_sent: bool,
     /// Its body has come to its end.
     pub body_ended: bool,
+    /// What is copied of it, if it is.
+    pub copy: Option<Box<mirror::Copy>>,
+    /// Says whether what was held back may go, if anything was.
+    pub held: Option<Arc<AtomicBool>>,
     /// Bytes of its body so far.
     pub body_received: u64,
     /// Why no server's answer reached the client.
@@ -133,6 +139,8 @@ impl Exchange {
             went_stale: false,
             head_sent: false,
             body_ended: false,
+            copy: None,
+            held: None,
             body_received: 0,
             failure: None,
         }

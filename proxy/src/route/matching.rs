@@ -52,6 +52,7 @@ pub fn conditions(
     written: &config::Match,
 ) -> Result<Vec<Condition>, Vec<Diagnostic>> {
     let mut reader = Reader::new(noun, subject);
+    config::match_syntax(&format!("{noun} `{subject}`"), written, &mut reader.wrong);
     let conditions = reader.all(written);
     if reader.wrong.is_empty() && conditions.is_empty() {
         reader.wrong.push(
@@ -267,7 +268,7 @@ impl<'f> Reader<'f> {
         }
         if let Some(networks) = &written.client {
             conditions.push(Condition::Client(
-                self.list(networks, |_, one| Some(one.get())),
+                networks.iter().map(|one| one.get()).collect(),
             ));
         }
         for one in written.not.iter().flatten() {

@@ -22,7 +22,7 @@ use crate::flow::answer::Asked;
 use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
 use crate::flow::{
-    Exchange, answer, finish, forward, onward, receive, reply, respond, retry, select,
+    Exchange, answer, finish, forward, mirror, onward, receive, reply, respond, retry, select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
@@ -163,12 +163,18 @@ impl ProxyHttp for Gateway {
         exchange: &mut Box<Exchange>,
     ) -> Result<Box<HttpPeer>> {
         // One with a body is none, and would spoil the order that `link` goes by.
-        let carries = if is_websocket(session.req_header()) && session.is_body_empty() {
-            Carries::Handshake
+        let carries = if session.is_body_empty() {
+            match is_websocket(session.req_header()) {
+                true => Carries::Handshake,
+                false => Carries::Request,
+            }
         } else {
-            Carries::Request
+            match forward::held(session.req_header(), exchange) {
+                Some(go) => Carries::Held(go),
+                None => Carries::Request,
+            }
         };
-        let wire = select::select(exchange, carries == Carries::Handshake)
+        let wire = select::select(exchange, matches!(carries, Carries::Handshake))
             .map_err(|failure| give_up(failure, exchange))?;
         match (&exchange.attempt, exchange.target()) {
             (Some(attempt), Some(target)) => {
@@ -197,9 +203,11 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        _exchange: &mut Box<Exchange>,
+        exchange: &mut Box<Exchange>,
     ) -> Result<()> {
-        forward::forward(request, session.req_header().version)
+        forward::forward(request, session.req_header().version)?;
+        mirror::begin(request, session.is_upgrade_req(), exchange);
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -210,7 +218,10 @@ impl ProxyHttp for Gateway {
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         exchange.body_ended = end;
-        forward::count_body(piece.as_ref(), exchange).map_err(|failure| give_up(failure, exchange))
+        forward::count_body(piece.as_ref(), exchange)
+            .map_err(|failure| give_up(failure, exchange))?;
+        mirror::note(piece.as_ref(), end, exchange);
+        Ok(())
     }
 
     fn fail_to_connect(

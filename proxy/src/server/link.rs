@@ -10,12 +10,15 @@
 //! server's 101 wins, the end of the body that is taken after it counts as the end of the tunnel, and the client loses a
 //! connection that was just made. Pingora flushes once after the head and once after the end of the body, and only then may
 //! anything be read. Such a connection serves one handshake: it neither comes from the kept ones nor goes to them.
+//!
+//! And so is a request whose body may turn out to be too large: Pingora writes the head at once, and the server is to hear
+//! nothing of it.
 
 use std::io;
 use std::net::SocketAddr as InetAddress;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -61,10 +64,12 @@ pub(super) fn way(
 }
 
 /// What a connection is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Carries {
     /// A request and its answer; others may follow.
     Request,
+    /// The same, but nothing is sent before this says so.
+    Held(Arc<AtomicBool>),
     /// A handshake, and the tunnel that comes of it.
     Handshake,
 }
@@ -97,7 +102,11 @@ impl L4Connect for Way {
             wire: Some(wire),
             server: Arc::clone(&self.server),
             timeouts: self.timeouts,
-            gate: (self.carries == Carries::Handshake).then(Gate::default),
+            gate: matches!(self.carries, Carries::Handshake).then(Gate::default),
+            held: match &self.carries {
+                Carries::Held(go) => Some(Held::new(go)),
+                Carries::Request | Carries::Handshake => None,
+            },
             is_tunnel: false,
             may_be_kept: false,
         };
@@ -148,6 +157,43 @@ impl Gate {
     }
 }
 
+/// Keeps what is written back until it may go.
+#[derive(Debug)]
+struct Held {
+    go: Arc<AtomicBool>,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Held {
+    fn new(go: &Arc<AtomicBool>) -> Self {
+        Self {
+            go: Arc::clone(go),
+            bytes: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Once it may go, writes it.
+    fn poll_release(
+        &mut self,
+        socket: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(rest) = self
+            .bytes
+            .get(self.written..)
+            .filter(|rest| !rest.is_empty())
+        {
+            match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// A connection while a request has it.
 #[derive(Debug)]
 struct Link {
@@ -156,6 +202,7 @@ struct Link {
     server: Arc<Endpoint>,
     timeouts: Timeouts,
     gate: Option<Gate>,
+    held: Option<Held>,
     /// The answer to a handshake has come: from here on it may be silent for longer.
     is_tunnel: bool,
     /// Pingora is done with it, and the server is silent.
@@ -181,6 +228,24 @@ impl Link {
         self.wire
             .as_deref_mut()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Writes what was held back, if it may go by now; false if it may not.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let Some(mut held) = self.held.take() else {
+            return Poll::Ready(Ok(true));
+        };
+        if !held.go.load(Ordering::Acquire) {
+            self.held = Some(held);
+            return Poll::Ready(Ok(false));
+        }
+        match held.poll_release(&mut self.wire()?.socket, cx) {
+            Poll::Pending => {
+                self.held = Some(held);
+                Poll::Pending
+            }
+            Poll::Ready(released) => Poll::Ready(released.map(|()| true)),
+        }
     }
 
     fn silence(&self) -> Duration {
@@ -231,13 +296,21 @@ impl AsyncWrite for Link {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if !ready!(self.poll_held(cx))?
+            && let Some(held) = &mut self.held
+        {
+            held.bytes.extend_from_slice(buf);
+            self.wire()?.patience.renew();
+            return Poll::Ready(Ok(buf.len()));
+        }
         let wire = self.wire()?;
         wire.patience.renew();
         Pin::new(&mut wire.socket).poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A socket has nothing to flush.
+        ready!(self.poll_held(cx))?;
         if let Some(gate) = &mut self.gate {
             gate.note_flush();
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use self::plan::{ClientTimeouts, FilterSpec, Limits, ListenerSpec, Plan, Shutdown};
-pub use self::route::{End, Route, Target};
+pub use self::route::{End, Mirror, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
 use crate::route::Table;
 use crate::upstream::{Live, Upstream};
@@ -58,7 +58,14 @@ impl Snapshot {
         let routes: Option<Vec<Route>> = plan
             .routes
             .iter()
-            .map(|spec| Route::new(spec, &upstreams, known.get(spec.name.as_str()).copied()))
+            .map(|spec| {
+                Route::new(
+                    spec,
+                    &upstreams,
+                    live,
+                    known.get(spec.name.as_str()).copied(),
+                )
+            })
             .collect();
         go_on(&known, routes.iter().flatten());
         Self {

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+
 use super::plan::{EndSpec, FilterSpec, RouteSpec, TargetSpec};
+use crate::config::Share;
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
 use crate::end::split::Split;
-use crate::upstream::{Timeouts, Upstream};
+use crate::upstream::copies::{Copies, Outcomes};
+use crate::upstream::{Live, Timeouts, Upstream};
 
 /// What happens to the requests that a route takes.
 pub struct Route {
@@ -16,6 +22,8 @@ pub struct Route {
     pub filters: Vec<FilterSpec>,
     /// Where it ends.
     pub end: End,
+    /// Who gets copies.
+    pub mirror: Option<Mirror>,
     /// Bytes of a request's body, if the route says so.
     pub body_size: Option<u64>,
 }
@@ -40,12 +48,46 @@ pub struct Target {
     pub timeouts: Timeouts,
 }
 
+/// Who gets copies of a route's requests.
+pub struct Mirror {
+    target: Target,
+    share: Share,
+    /// Bytes that a body may have to be copied.
+    pub body_size: u64,
+    /// What became of them.
+    pub outcomes: Arc<Outcomes>,
+    copies: Arc<Copies>,
+}
+
+impl Mirror {
+    /// Whether it wants this request: each with the same chance.
+    pub fn takes(&self) -> bool {
+        self.share.takes(fastrand::u32(..Share::whole()))
+    }
+
+    /// Sends a copy.
+    pub fn send(&self, request: Request<Full<Bytes>>) {
+        self.copies.send(
+            request,
+            Arc::clone(&self.target.upstream),
+            self.target.timeouts,
+            Arc::clone(&self.outcomes),
+        );
+    }
+
+    /// The upstream that gets them.
+    pub fn upstream(&self) -> &str {
+        self.target.upstream.name()
+    }
+}
+
 impl Route {
-    /// With the upstreams of the same plan. The turn of a split goes on where that of `before`, the route that had its name,
-    /// stands.
+    /// With the upstreams of the same plan. The turn of a split and what is counted of copies goes on where that of `before`,
+    /// the route that had its name, stands.
     pub(super) fn new(
         spec: &RouteSpec,
         upstreams: &[Arc<Upstream>],
+        live: &Live,
         before: Option<&Self>,
     ) -> Option<Self> {
         let target = |target: &TargetSpec| {
@@ -72,10 +114,23 @@ impl Route {
             EndSpec::Redirect(redirect) => End::Redirect(redirect.clone()),
             EndSpec::Respond(reply) => End::Respond(reply.clone()),
         };
+        let mirror = match &spec.mirror {
+            None => None,
+            Some(mirror) => Some(Mirror {
+                target: target(&mirror.target)?,
+                share: mirror.share,
+                body_size: mirror.body_size,
+                outcomes: before
+                    .and_then(|before| Some(Arc::clone(&before.mirror.as_ref()?.outcomes)))
+                    .unwrap_or_default(),
+                copies: live.copies(),
+            }),
+        };
         Some(Self {
             name: spec.name.clone(),
             filters: spec.filters.clone(),
             end,
+            mirror,
             body_size: spec.body_size,
         })
     }

@@ -6,10 +6,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::Upstream;
+use super::copies::Copies;
 use super::discover::dns::{Name, Resolver};
 use super::endpoint::Load;
 use super::health::{Check, Watch};
@@ -20,6 +23,7 @@ pub struct Live {
     watches: Book<(SocketAddr, String), Watch>,
     names: Book<(String, Duration), Name>,
     resolver: Arc<Resolver>,
+    copies: OnceLock<Arc<Copies>>,
 }
 
 impl Default for Live {
@@ -29,11 +33,18 @@ impl Default for Live {
             watches: Book::default(),
             names: Book::default(),
             resolver: Arc::new(Resolver::from_system()),
+            copies: OnceLock::new(),
         }
     }
 }
 
 impl Live {
+    /// Who sends copies of requests: on the runtime on which it is first asked for.
+    pub fn copies(&self) -> Arc<Copies> {
+        let copies = || Arc::new(Copies::new(Handle::current()));
+        Arc::clone(self.copies.get_or_init(copies))
+    }
+
     /// What is in flight to this address, counted over all upstreams that name it.
     pub fn load(&self, address: SocketAddr) -> Arc<Load> {
         self.loads.get_or(address, || Arc::new(Load::default()))

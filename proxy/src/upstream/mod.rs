@@ -5,12 +5,14 @@
 //! | `endpoint` | one server: its address, its weight, what is in flight to it |
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `kept` | the connections to one server that wait for their next request |
+//! | `copies` | requests that are sent to see what becomes of them |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
 //! | `health/` | who is well: one file per kind of check |
 //! | `discover/` | who is there: one file per source of addresses |
 
 pub mod balance;
+pub mod copies;
 pub mod discover;
 pub mod endpoint;
 pub mod health;

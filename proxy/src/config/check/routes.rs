@@ -10,7 +10,7 @@ use crate::config::address::check_name;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::nearest::{listed, nearest};
 use crate::config::spanned::Spanned;
-use crate::config::{Match, PATH_MAX, Route};
+use crate::config::{Match, OneOrMany, PATH_MAX, Route};
 
 /// Longer lists of names are cut: nobody reads them.
 const NAMES_MAX: usize = 12;
@@ -84,15 +84,33 @@ fn matches(
     written: &Match,
     found: &mut Vec<Diagnostic>,
 ) {
-    path(name, written, found);
+    path(&format!("route `{name}`"), written, found);
     hosts(context, name, written, found);
+    let is_empty = written.client.as_ref().is_some_and(OneOrMany::is_empty);
+    if is_empty && !context.is_wrong_within("routes", name) {
+        found.push(
+            Diagnostic::error(format!("route `{name}` can never match"))
+                .at(name.span)
+                .label("an empty list: nothing is one of none"),
+        );
+    }
     let not = written.not.iter().flatten();
     for inner in not.chain(written.any.iter().flatten()) {
         matches(context, name, inner, found);
     }
 }
 
-fn path(name: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
+/// What is wrong with its paths and hosts, wherever it stands.
+pub(crate) fn syntax(subject: &str, written: &Match, found: &mut Vec<Diagnostic>) {
+    path(subject, written, found);
+    found.extend(written.host.iter().flatten().filter_map(host_syntax));
+    let not = written.not.iter().flatten();
+    for inner in not.chain(written.any.iter().flatten()) {
+        syntax(subject, inner, found);
+    }
+}
+
+fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
     let paths = [
         ("path", &matches.path),
         ("path_prefix", &matches.path_prefix),
@@ -110,7 +128,7 @@ fn path(name: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
     written.sort_by_key(|(_, path)| path.span);
     if let [(first, place), (second, other), ..] = written.as_slice() {
         found.push(
-            Diagnostic::error(format!("route `{name}` has both `{first}` and `{second}`"))
+            Diagnostic::error(format!("{subject} has both `{first}` and `{second}`"))
                 .at(other.span)
                 .label("one of them is enough")
                 .related(place.span, "the other one")

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::{TargetSpec, override_timeouts};
+use super::{COPY_SIZE, MirrorSpec, TargetSpec, override_timeouts};
 use crate::component::Surroundings;
-use crate::config::{self, Diagnostic, Named, Spanned};
+use crate::config::{self, Diagnostic, Named, Share, Spanned};
 use crate::end::Reply;
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
@@ -38,11 +38,17 @@ impl Ends<'_> {
     /// None if the file's check has said why there is none.
     pub(super) fn end(&self, route: &config::Route) -> Result<Option<EndSpec>, Vec<Diagnostic>> {
         if let Some(upstream) = &route.upstream {
-            return Ok(self.target(upstream, route).map(EndSpec::Upstream));
+            return Ok(self
+                .target(upstream, &route.timeouts)
+                .map(EndSpec::Upstream));
         }
         if let Some(split) = &route.split {
             let arm = |(name, share): (&Spanned<String>, &Spanned<u16>)| {
-                Some((self.target(name, route)?, name.value.clone(), share.value))
+                Some((
+                    self.target(name, &route.timeouts)?,
+                    name.value.clone(),
+                    share.value,
+                ))
             };
             let arms: Option<Vec<_>> = split.iter().map(arm).collect();
             let sticky = route.sticky.as_ref().map(|sticky| self::sticky(sticky));
@@ -57,12 +63,21 @@ impl Ends<'_> {
         Ok(reply.map(EndSpec::Respond))
     }
 
-    fn target(&self, name: &str, route: &config::Route) -> Option<TargetSpec> {
+    fn target(&self, name: &str, timeouts: &config::Timeouts) -> Option<TargetSpec> {
         let upstream = *self.positions.get(name)?;
         let spec = self.upstreams.get(upstream)?;
         Some(TargetSpec {
             upstream,
-            timeouts: override_timeouts(&route.timeouts, spec.timeouts),
+            timeouts: override_timeouts(timeouts, spec.timeouts),
+        })
+    }
+
+    pub(super) fn mirror(&self, route: &config::Route) -> Option<MirrorSpec> {
+        let mirror = route.mirror.as_ref()?;
+        Some(MirrorSpec {
+            target: self.target(&mirror.upstream, &config::Timeouts::default())?,
+            share: mirror.share.unwrap_or(Share::ALL),
+            body_size: mirror.body_size.map_or(COPY_SIZE, |size| size.bytes()),
         })
     }
 

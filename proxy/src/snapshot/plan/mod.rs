@@ -15,7 +15,7 @@ use self::ending::Ends;
 pub use self::filters::FilterSpec;
 use self::filters::Filters;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Spanned};
+use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned};
 use crate::filter::Catalogue;
 use crate::route::{Entry, Table, matching};
 use crate::upstream::balance;
@@ -30,6 +30,9 @@ const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 const TUNNEL: Duration = Duration::from_secs(3600);
 const ATTEMPTS: u8 = 3;
 const DNS_REFRESH: Duration = Duration::from_secs(5);
+
+/// Bytes of a body that is copied.
+const COPY_SIZE: u64 = 64 * 1024;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// nginx's `keepalive_timeout`.
@@ -68,8 +71,20 @@ pub struct RouteSpec {
     pub filters: Vec<FilterSpec>,
     /// Where it ends.
     pub end: EndSpec,
+    /// Who gets copies.
+    pub mirror: Option<MirrorSpec>,
     /// Bytes of a request's body, if the route says so.
     pub body_size: Option<u64>,
+}
+
+/// Who gets copies of a route's requests.
+pub struct MirrorSpec {
+    /// Where they go.
+    pub target: TargetSpec,
+    /// How many of the requests.
+    pub share: Share,
+    /// Bytes that a body may have to be copied.
+    pub body_size: u64,
 }
 
 /// An upstream, as a route uses it.
@@ -192,6 +207,7 @@ impl Plan {
                         name: name.value.clone(),
                         filters,
                         end,
+                        mirror: ends.mirror(route),
                         body_size: route.limits.body_size.map(|size| size.bytes()),
                     });
                     entries.push(Entry {

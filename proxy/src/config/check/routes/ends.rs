@@ -6,7 +6,7 @@ use super::{Context, path_syntax};
 use crate::config::address::check_name;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
-use crate::config::{Redirect, Respond, Route, Split};
+use crate::config::{Mirror, Redirect, Respond, Route, Split};
 
 /// The keys of which a route has one.
 const ENDS: &str = "`upstream`, `split`, `redirect` and `respond`";
@@ -15,6 +15,9 @@ const ENDS: &str = "`upstream`, `split`, `redirect` and `respond`";
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
 const WEIGHT_MAX: u16 = 1000;
+
+/// Bytes of a request that is copied.
+const COPY_MAX: u64 = 16 << 20;
 
 pub(super) fn check(
     context: &Context<'_>,
@@ -33,6 +36,9 @@ pub(super) fn check(
                 .at(sticky.span)
                 .label("only a `split` can be"),
         );
+    }
+    if let Some(mirror) = &route.mirror {
+        copies(name, route, mirror, found);
     }
     if let Some(redirect) = &route.redirect {
         target(route, redirect, found);
@@ -75,6 +81,32 @@ fn one(name: &Spanned<String>, route: &Route, is_whole: bool, found: &mut Vec<Di
             .label("one of them is enough")
             .related(*place, "the other one"),
         ),
+    }
+}
+
+fn copies(
+    name: &Spanned<String>,
+    route: &Route,
+    mirror: &Spanned<Mirror>,
+    found: &mut Vec<Diagnostic>,
+) {
+    if route.redirect.is_some() || route.respond.is_some() {
+        found.push(
+            Diagnostic::error(format!("route `{name}` has nothing to copy"))
+                .at(mirror.span)
+                .label("its requests go to no server")
+                .help("a `mirror` stands beside `upstream` or `split`"),
+        );
+    }
+    if let Some(size) = mirror.body_size
+        && size.bytes() > COPY_MAX
+    {
+        found.push(
+            Diagnostic::error(format!("copies of `{}`", size.value))
+                .at(size.span)
+                .label("at most `16MiB`")
+                .note("a body is kept in memory until its copy is sent"),
+        );
     }
 }
 

@@ -1,5 +1,12 @@
 //! `filters:` what happens on the way to where a route ends, and on the way back.
 
+mod access;
+mod compress;
+mod cors;
+mod fault;
+mod limits;
+mod paths;
+
 use tidegate_tests::{Gateway, Message, Origin, Recorder, Wire, all_to};
 
 /// A proxy with one route that has these filters, and its server.
@@ -29,12 +36,24 @@ impl Way {
         Self { gateway, server }
     }
 
-    /// What the server was sent, and what the client.
-    async fn through(&self, request: &str) -> (Message, Message) {
+    /// The answer to a request, whose lines have `|` between them.
+    async fn answer(&self, request: &str) -> Message {
         let mut wire = Wire::connect(self.gateway.address()).await;
         wire.send(format!("{}\r\n\r\n", request.replace('|', "\r\n")))
             .await;
-        let answer = wire.answer().await.expect("an answer");
+        let method = request.split(' ').next().unwrap_or_default();
+        wire.answer_to(method).await.expect("an answer")
+    }
+
+    /// The status of the answer to a GET with these fields.
+    async fn status(&self, fields: &str) -> u16 {
+        let request = format!("GET / HTTP/1.1|Host: h{fields}");
+        self.answer(&request).await.status()
+    }
+
+    /// What the server was sent, and what the client.
+    async fn through(&self, request: &str) -> (Message, Message) {
+        let answer = self.answer(request).await;
         (self.server.seen().pop().expect("a request"), answer)
     }
 
@@ -110,76 +129,6 @@ async fn every_answer_of_a_route_takes_the_way_out() {
     }
 }
 
-#[tokio::test]
-async fn a_prefix_is_taken_off_and_given_back_to_redirects() {
-    let way = Way::start("[ { strip_prefix: /api } ]", "path_prefix: /api").await;
-    for (target, sent) in [
-        ("/api/users?a=b%20c", "/users?a=b%20c"),
-        ("/api", "/"),
-        ("/api/", "/"),
-        ("//api/./x", "/x"),
-        ("/%61pi/%2e/x%2Fy", "/x%2Fy"),
-    ] {
-        assert_eq!(way.target(target).await, sent, "{target}");
-    }
-    let (seen, _) = way.through("GET /api/x HTTP/1.1|Host: h").await;
-    assert_eq!(seen.field("x-forwarded-prefix"), Some("/api"));
-    for (location, back) in [
-        ("/login?x", "/api/login?x"),
-        ("http://h:81/login", "http://h:81/api/login"),
-        ("http://elsewhere/login", "http://elsewhere/login"),
-        ("//elsewhere/login", "//elsewhere/login"),
-        ("login", "login"),
-    ] {
-        let answer =
-            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
-        let filters = "[ { strip_prefix: { prefix: /api, location: true } } ]";
-        let way = Way::answering(filters, "path_prefix: /api", answer.as_bytes()).await;
-        let (_, answer) = way.through("GET /api/x HTTP/1.1|Host: h").await;
-        assert_eq!(answer.field("location"), Some(back));
-    }
-}
-
-#[tokio::test]
-async fn a_path_is_rewritten_and_the_query_stays_unless_it_is_named() {
-    let way = Way::start(
-        "[ { rewrite: { path: \"/people/${path.id}\" } } ]",
-        "path_regex: \"/users/(?P<id>[^/]+)\"",
-    )
-    .await;
-    assert_eq!(way.target("/users/42?a=b").await, "/people/42?a=b");
-    assert_eq!(way.target("/users/%2e%2e%2fx?a").await, "/people/..%2Fx?a");
-    let way = Way::start(
-        "[ { rewrite: { prefix: /v1, to: /v2 } } ]",
-        "path_prefix: /",
-    )
-    .await;
-    assert_eq!(way.target("/v1/x").await, "/v2/x");
-    assert_eq!(way.target("/v1").await, "/v2");
-    assert_eq!(way.target("/v10/x").await, "/v10/x");
-    let regex =
-        "[ { rewrite: { regex: \"/blog/(?P<year>[0-9]{4})/(.*)\", to: \"/archive/$year/$2\" } } ]";
-    let way = Way::start(regex, "path_prefix: /").await;
-    assert_eq!(way.target("/blog/2026/x?y").await, "/archive/2026/x?y");
-    assert_eq!(way.target("/blog/26/x").await, "/blog/26/x");
-    let way = Way::start(
-        "[ { rewrite: { query: \"via=${route}\" } } ]",
-        "path_prefix: /",
-    )
-    .await;
-    assert_eq!(way.target("/x//y?a=b").await, "/x//y?via=way");
-    let line = way.gateway.log_line("/x//y").await;
-    assert_eq!(line["status"], 200, "the log has the path as it came");
-}
-
-#[tokio::test]
-async fn a_server_is_asked_for_another_host_and_told_the_first_one() {
-    let way = Way::start("[ { set_host: \"api.internal:8080\" } ]", "path_prefix: /").await;
-    let (seen, _) = way.through("GET / HTTP/1.1|Host: a.example.com").await;
-    assert_eq!(seen.all("host"), ["api.internal:8080"]);
-    assert_eq!(seen.field("x-forwarded-host"), Some("a.example.com"));
-}
-
 /// What a filter says cannot be taken away by naming it in `Connection`.
 #[tokio::test]
 async fn a_client_cannot_strip_what_a_filter_sets() {
@@ -226,4 +175,37 @@ async fn a_filter_with_a_name_is_used_by_name() {
     assert_eq!(gateway.get("/").await.headers()["x-mark"], "one");
     gateway.reload(&routing("two")).await;
     assert_eq!(gateway.get("/").await.headers()["x-mark"], "two");
+}
+
+/// `proxy/examples/custom_filter.rs`: as short as it promises to be, and its options are read like any other's.
+#[tokio::test]
+async fn a_program_of_ones_own_has_filters_of_its_own() {
+    let source = tidegate_tests::repository().join("proxy/examples/custom_filter.rs");
+    let source = std::fs::read_to_string(source).expect("the example");
+    assert!(source.lines().count() < 60);
+    let program = "examples/custom_filter";
+    let routing = "routes:\n  all: { filters: [ { bouncer: { agents: [ badbot ], text: \"Out.\" } } ], respond: { text: in } }\n";
+    let gateway = Gateway::start_program(program, routing, |_| ()).await;
+    for (agent, status, text) in [("curl", 200, "in"), ("a badbot/2", 403, "Out.")] {
+        let mut wire = Wire::connect(gateway.address()).await;
+        wire.send(format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: {agent}\r\n\r\n"
+        ))
+        .await;
+        let answer = wire.answer().await.expect("an answer");
+        assert_eq!((answer.status(), answer.text().as_str()), (status, text));
+    }
+    let file = gateway.file();
+    let text = std::fs::read_to_string(file).expect("the routing file");
+    std::fs::write(file, text.replace("agents", "agent")).expect("an edit");
+    let checked = std::process::Command::new(tidegate_tests::program(program))
+        .args(["check", "-c"])
+        .arg(file)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    for word in ["unknown key `agent` in `bouncer`", "did you mean `agents`?"] {
+        assert!(said.contains(word), "{said}");
+    }
 }

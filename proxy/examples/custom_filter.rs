@@ -1,0 +1,50 @@
+//! A Tidegate with a filter of one's own: `cargo run -p tidegate --example custom_filter -- run -c FILE`.
+//!
+//! ```yaml
+//! filters: [ { bouncer: { agents: [ badbot, scraper ], text: "Not in these shoes." } } ]
+//! ```
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use tidegate::component::Kind;
+use tidegate::end::Reply;
+use tidegate::filter::{Catalogue, Filter, Request, Verdict};
+
+const KIND: Kind<Arc<dyn Filter>> = Kind {
+    name: "bouncer",
+    summary: "turns away programs by what they call themselves",
+    build: |options| Ok(Arc::new(options.decode::<Bouncer>()?)),
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bouncer {
+    /// Parts of their names.
+    agents: Vec<String>,
+    /// What they are told.
+    text: String,
+}
+
+impl Filter for Bouncer {
+    fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let agent = request.headers.get(USER_AGENT);
+        let agent = agent.map_or(&b""[..], |agent| agent.as_bytes());
+        let agent = String::from_utf8_lossy(agent);
+        if !self.agents.iter().any(|known| agent.contains(known)) {
+            return Verdict::Continue;
+        }
+        Verdict::Respond(Box::new(Reply {
+            status: StatusCode::FORBIDDEN,
+            headers: HeaderMap::new(),
+            body: self.text.clone().into(),
+        }))
+    }
+}
+
+fn main() -> ExitCode {
+    tidegate::cli::main(Catalogue::default().with(KIND))
+}

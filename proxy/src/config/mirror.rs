@@ -1,0 +1,22 @@
+//! `mirror:` a share of a route's requests is copied to another upstream, whose answers nobody gets.
+//!
+//! ```yaml
+//! routes:
+//!   api: { match: { path_prefix: /api }, upstream: api, mirror: { upstream: frontend, share: 10%, body_size: 64KiB } }
+//! ```
+
+use serde::Deserialize;
+
+use super::{Share, Size, Spanned};
+
+/// Who gets the copies, and of what.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mirror {
+    /// The upstream that gets them.
+    pub upstream: Spanned<String>,
+    /// How many of the requests. Default: all.
+    pub share: Option<Share>,
+    /// A request with a larger body is not copied. Default: `64KiB`, at most `16MiB`.
+    pub body_size: Option<Spanned<Size>>,
+}

@@ -1,0 +1,90 @@
+//! Beside the stages: a share of the requests of a route is copied to another upstream. The copy is what the first server was
+//! sent, and leaves when the last piece of the body has come; whatever becomes of it, nobody waits for it.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Uri};
+use http_body_util::Full;
+use pingora::http::RequestHeader;
+
+use super::Exchange;
+use crate::snapshot::Mirror;
+
+/// A request that is being copied.
+pub struct Copy {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Vec<Bytes>,
+    size: u64,
+}
+
+/// Begins a copy of what the server is sent, if this request is one to be copied. Again for every attempt: the body is sent
+/// again, too.
+pub fn begin(request: &RequestHeader, is_upgrade: bool, exchange: &mut Exchange) {
+    let is_first = exchange.attempts <= 1;
+    let Some(mirror) = exchange.route().and_then(|route| route.mirror.as_ref()) else {
+        return;
+    };
+    let is_chosen = is_first && !is_upgrade && mirror.takes();
+    if !is_chosen && exchange.copy.is_none() {
+        return;
+    }
+    let mut headers = request.headers.clone();
+    for hop in [
+        CONNECTION,
+        CONTENT_LENGTH,
+        EXPECT,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(hop);
+    }
+    exchange.copy = Some(Box::new(Copy {
+        method: request.method.clone(),
+        uri: request.uri.clone(),
+        headers,
+        body: Vec::new(),
+        size: 0,
+    }));
+}
+
+/// Notes a piece of the body, and sends the copy with the last one.
+pub fn note(piece: Option<&Bytes>, is_last: bool, exchange: &mut Exchange) {
+    let Some(mut copy) = exchange.copy.take() else {
+        return;
+    };
+    let Some(mirror) = exchange.route().and_then(|route| route.mirror.as_ref()) else {
+        return;
+    };
+    if let Some(piece) = piece {
+        copy.size += piece.len() as u64;
+        copy.body.push(piece.clone());
+    }
+    if copy.size > mirror.body_size {
+        mirror.outcomes.note_too_large();
+    } else if is_last {
+        send(*copy, mirror);
+    } else {
+        exchange.copy = Some(copy);
+    }
+}
+
+fn send(copy: Copy, mirror: &Mirror) {
+    let body = match copy.body.as_slice() {
+        [] => Bytes::new(),
+        [whole] => whole.clone(),
+        pieces => {
+            let mut body = BytesMut::new();
+            for piece in pieces {
+                body.extend_from_slice(piece);
+            }
+            body.freeze()
+        }
+    };
+    let (mut parts, ()): (Parts, ()) = Request::new(()).into_parts();
+    (parts.method, parts.uri, parts.headers) = (copy.method, copy.uri, copy.headers);
+    mirror.send(Request::from_parts(parts, Full::new(body)));
+}

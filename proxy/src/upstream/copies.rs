@@ -1,0 +1,136 @@
+//! Copies of requests: sent, counted and forgotten. They run where no request of a client does, and there are so many at a
+//! time and no more, so whoever gets them can be as slow as it likes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{Authority, Parts, Scheme};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::balance::Tried;
+use super::{Timeouts, Upstream};
+
+/// At a time, over all routes. With a body of the largest size each they take 4 GiB; usually it is far less.
+const AT_A_TIME: usize = 256;
+
+/// So much of an answer is read, so that the connection can be kept.
+const ANSWER_MAX: usize = 1 << 20;
+
+/// Sends them.
+pub struct Copies {
+    runtime: Handle,
+    client: Client<HttpConnector, Full<Bytes>>,
+    places: Arc<Semaphore>,
+}
+
+/// What became of a route's copies.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// By the first digit of the status, from 1.
+    answered: [AtomicU64; 5],
+    failed: AtomicU64,
+    too_large: AtomicU64,
+    busy: AtomicU64,
+}
+
+impl Outcomes {
+    /// Answers by the first digit of their status, from 1.
+    pub fn answered(&self) -> [u64; 5] {
+        self.answered
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Nobody answered, or not in time.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Not sent: the body was larger than the file says.
+    pub fn too_large(&self) -> u64 {
+        self.too_large.load(Ordering::Relaxed)
+    }
+
+    /// Not sent: too many others were under way.
+    pub fn busy(&self) -> u64 {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// One was not sent because of its size.
+    pub fn note_too_large(&self) {
+        self.too_large.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note(&self, status: Option<StatusCode>) {
+        let class = status.map(|status| usize::from(status.as_u16() / 100));
+        let count = class.and_then(|class| self.answered.get(class.checked_sub(1)?));
+        count
+            .unwrap_or(&self.failed)
+            .fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Copies {
+    /// They run here.
+    pub fn new(runtime: Handle) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(AT_A_TIME)
+            .build(HttpConnector::new());
+        Self {
+            runtime,
+            client,
+            places: Arc::new(Semaphore::new(AT_A_TIME)),
+        }
+    }
+
+    /// Sends one, and notes what becomes of it.
+    pub fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        upstream: Arc<Upstream>,
+        timeouts: Timeouts,
+        outcomes: Arc<Outcomes>,
+    ) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            outcomes.busy.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let client = self.client.clone();
+        // Whole: nobody waits for a piece of it.
+        let patience: Duration = timeouts.connect + timeouts.read;
+        self.runtime.spawn(async move {
+            let pool = upstream.pool();
+            let server = pool.pick(&Tried::default()).ok().map(Arc::clone);
+            drop(pool);
+            let status = async {
+                let server = server?;
+                let _in_flight = server.enter();
+                let authority: Authority = server.address().to_string().parse().ok()?;
+                let mut parts = Parts::default();
+                parts.scheme = Some(Scheme::HTTP);
+                parts.authority = Some(authority);
+                parts.path_and_query = request.uri().path_and_query().cloned();
+                *request.uri_mut() = Uri::from_parts(parts).ok()?;
+                let answered = async {
+                    let answer = client.request(request).await.ok()?;
+                    let status = answer.status();
+                    // What is larger costs a connection and nothing else.
+                    let _ = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+                    Some(status)
+                };
+                tokio::time::timeout(patience, answered).await.ok()?
+            };
+            outcomes.note(status.await);
+            drop(place);
+        });
+    }
+}

@@ -16,11 +16,39 @@ pub struct Named {
 impl Named {
     /// With these upstreams and this section of routes.
     pub async fn start(names: &[&str], routes: &str) -> Self {
-        let (mut servers, mut upstreams) = (Vec::new(), "upstreams:\n".to_owned());
-        for name in names {
+        Self::with(names, routes, async |name| {
             let length = name.len();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
-            let server = Origin::answering(answer.as_bytes()).await;
+            Origin::answering(answer.as_bytes()).await
+        })
+        .await
+    }
+
+    /// With this section of routes, and servers that answer with the head of the request that they got.
+    pub async fn echoing(routes: &str) -> Self {
+        let names = upstreams_of(routes);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let echo = async |_: &str| {
+            Origin::start(|mut connection| async move {
+                while let Some(head) = connection.read_head().await {
+                    let length = head.len();
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{head}"
+                    );
+                    if !connection.write(answer.as_bytes()).await {
+                        break;
+                    }
+                }
+            })
+            .await
+        };
+        Self::with(&names, routes, echo).await
+    }
+
+    async fn with(names: &[&str], routes: &str, server: impl AsyncFn(&str) -> Origin) -> Self {
+        let (mut servers, mut upstreams) = (Vec::new(), "upstreams:\n".to_owned());
+        for name in names {
+            let server = server(name).await;
             upstreams += &format!("  {name}: {{ servers: [ \"{}\" ] }}\n", server.address());
             servers.push(server);
         }

@@ -81,9 +81,9 @@ fn keys() -> BTreeSet<String> {
                 continue;
             };
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap();
-            if of_components && text.contains("name: \"") {
+            if of_components {
                 let named = keys_in(&text, Some(stem));
-                if named.is_empty() {
+                if named.is_empty() && text.contains("name: \"") {
                     keys.insert(stem.to_owned());
                 }
                 keys.extend(named);

@@ -4,7 +4,7 @@
 //! filters:
 //!   - basic_auth:
 //!       realm: staging
-//!       users: { anna: "$2y$10$xyDQLCuD/tqoDbAq1O4SaOcsHmWU5QtZc1N93HZCX2RbdxDs9WDgm" }
+//!       users: { anna: "$2y$10$eFEuUEw5Z9XPI.azcT4Xv.kCtYhRiFGi/xlEhHi2/x3H1byCSSiQW" }
 //!       user_header: X-User
 //! ```
 //!
@@ -80,7 +80,10 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         }
     }
     if let Some(file) = &written.file {
-        users_of(file, &options.file(file)?, &mut users, &mut wrong);
+        match options.file(file) {
+            Ok(bytes) => users_of(file, &bytes, &mut users, &mut wrong),
+            Err(problems) => wrong.extend(problems),
+        }
     }
     if users.is_empty() && wrong.is_empty() {
         let problem = Diagnostic::error("a filter that lets nobody in").at(options.span());

@@ -39,18 +39,22 @@ struct RedirectHttps(Redirect);
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
     let status = written.status.map_or(308, |status| status.value);
+    let mut wrong = Vec::new();
     if let Some(status) = written.status
         && !matches!(status.value, 301 | 302 | 303 | 307 | 308)
     {
         let problem = Diagnostic::error(format!("{} sends nobody elsewhere", status.value));
         let label = "expected 301, 302, 303, 307 or 308";
-        return Err(vec![problem.at(status.span).label(label)]);
+        wrong.push(problem.at(status.span).label(label));
     }
     if let Some(port) = written.port
         && port.value == 0
     {
         let problem = Diagnostic::error("there is no port 0").at(port.span);
-        return Err(vec![problem.label("expected 1 to 65535")]);
+        wrong.push(problem.label("expected 1 to 65535"));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
     }
     Ok(Arc::new(RedirectHttps(Redirect {
         scheme: Some("https".to_owned()),

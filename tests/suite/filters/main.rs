@@ -7,7 +7,7 @@ mod fault;
 mod limits;
 mod paths;
 
-use tidegate_tests::{Gateway, Message, Origin, Recorder, Wire, all_to};
+use tidegate_tests::{Gateway, Message, Named, Origin, Recorder, Wire, all_to, examples};
 
 /// A proxy with one route that has these filters, and its server.
 struct Way {
@@ -207,5 +207,25 @@ async fn a_program_of_ones_own_has_filters_of_its_own() {
     assert_eq!(checked.status.code(), Some(1), "{said}");
     for word in ["unknown key `agent` in `bouncer`", "did you mean `agents`?"] {
         assert!(said.contains(word), "{said}");
+    }
+}
+
+/// A status, and what stands in the answer: a field, or a part of its body.
+#[tokio::test]
+async fn the_page_says_what_happens() {
+    let examples = examples("filters.md");
+    assert!(examples.len() >= 12, "{} examples", examples.len());
+    for (routes, asked) in examples {
+        let named = Named::echoing(&routes).await;
+        for (request, expected) in asked {
+            let answer = named.answer(&request).await;
+            let (status, part) = expected.split_once(' ').unwrap_or((&expected, ""));
+            assert_eq!(answer.status().to_string(), status, "{request}");
+            let fields = answer.fields.iter();
+            let fields = fields.map(|(name, value)| format!("{name}: {value}\n"));
+            let whole: String = fields.chain([answer.text()]).collect();
+            let is_in = whole.to_lowercase().contains(&part.to_lowercase());
+            assert!(is_in, "{request}: {part} is not in\n{whole}");
+        }
     }
 }

@@ -4,12 +4,13 @@
 //! # The life of a request
 //!
 //! A client connects to a [`server`] listener. When the head of its request is complete, [`flow`] takes over: the
-//! [`snapshot`] of this moment is pinned, [`route`] says which route takes the request, its [`upstream`] says which server
-//! answers; what is sent to either side is put in order on the way; and whatever became of it, [`observe`] gets a line.
+//! [`snapshot`] of this moment is pinned, [`route`] says which route takes the request, its [`filter`]s
+//! have their say, its [`upstream`] says which server answers; what is sent to either side is put in order on the way; and
+//! whatever became of it, [`observe`] gets a line.
 //!
 //! The modules in reading order: [`config`] (what was written), [`component`] (how anything pluggable is named), then
-//! [`route`], [`upstream`], [`snapshot`], [`flow`], [`server`], and beside them [`admin`], [`observe`], [`error`] and
-//! [`cli`]; [`patience`] is how anybody is waited for.
+//! [`route`], [`filter`], [`end`], [`upstream`], [`snapshot`], [`flow`], [`server`], and beside them [`admin`], [`observe`],
+//! [`error`] and [`cli`]; [`patience`] is how anybody is waited for.
 
 #![cfg_attr(
     test,

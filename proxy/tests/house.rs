@@ -14,10 +14,10 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("observe", &[]),
     ("patience", &[]),
-    ("route", &[]),
+    ("route", &["config"]),
     ("turns", &[]),
     ("end", &["route", "turns"]),
-    ("filter", &["component", "config", "end", "route"]),
+    ("filter", &["component", "config", "end", "error", "route"]),
     ("component", &["config"]),
     ("upstream", &["component", "config", "patience", "turns"]),
     (
@@ -34,10 +34,14 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (
         "server",
         &[
-            "admin", "config", "error", "flow", "observe", "patience", "snapshot", "upstream",
+            "admin", "config", "error", "filter", "flow", "observe", "patience", "snapshot",
+            "upstream",
         ],
     ),
-    ("cli", &["config", "observe", "server", "snapshot"]),
+    (
+        "cli",
+        &["config", "filter", "observe", "server", "snapshot"],
+    ),
 ];
 
 /// Above this a file has more than one subject.

@@ -120,6 +120,32 @@ fn every_test_that_is_named_here_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+/// In a page of `docs/`, in the README, or in a file of `conf/`; the tests that load those see that the examples hold.
+#[test]
+fn every_key_stands_in_an_example() {
+    let mut shown = std::fs::read_to_string(repository().join("README.md")).unwrap_or_default();
+    for folder in ["docs", "conf", "conf/examples"] {
+        for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
+            shown += &std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+        }
+    }
+    let keys = keys();
+    let missing: Vec<&String> = keys
+        .iter()
+        .filter(|key| {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let is_shown = |before: &str| shown.contains(&format!("{before}{name}:"));
+            // One without options may stand alone.
+            let is_named = !key.contains('.') && shown.contains(name);
+            !is_named && ![" ", "{", "\n", "`"].into_iter().any(is_shown)
+        })
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "show {missing:?} in docs/ or conf/examples/"
+    );
+}
+
 /// A suite is a file, or a folder of them.
 fn text_of(suite: &str) -> String {
     let place = repository().join("tests/suite").join(suite);

@@ -98,7 +98,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         .iter()
         .filter_map(|origin| {
             Origin::read(origin)
-                .map_err(|problem| wrong.push(problem))
+                .map_err(|problems| wrong.extend(problems))
                 .ok()
         })
         .collect();
@@ -177,15 +177,14 @@ fn list(
 }
 
 impl Origin {
-    fn read(written: &Spanned<String>) -> Result<Self, Diagnostic> {
+    fn read(written: &Spanned<String>) -> Result<Self, Vec<Diagnostic>> {
         let text = written.value.as_str();
         if text == "*" {
             return Ok(Self::Any);
         }
         let wrong = |label: &str| {
-            Diagnostic::error(format!("`{text}` is no origin"))
-                .at(written.span)
-                .label(label)
+            let problem = Diagnostic::error(format!("`{text}` is no origin"));
+            vec![problem.at(written.span).label(label)]
         };
         let Some((scheme, host)) = text.split_once("://") else {
             return Err(wrong(

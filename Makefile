@@ -4,10 +4,10 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test compose lint docs deps bench bench-deps guard
+.PHONY: help demo demo-check test compose lint docs deps bench bench-deps bench-filters bench-build-time guard
 
 help: ## what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 demo: deps ## two APIs, the front-end and the proxy on http://127.0.0.1:8080; Ctrl-C stops them
 	@scripts/demo.sh
@@ -44,3 +44,11 @@ bench-deps: ## what the load lab needs: peers, clients, charts
 guard: deps ## instructions per request, against bench/guard/instructions.txt (UPDATE=1 changes the figure)
 	cargo build --release --locked -p tidegate
 	@python3 bench/guard/guard.py $(if $(UPDATE),--update)
+
+bench-filters: deps ## instructions that each filter adds to a request, into bench/results/filters.md
+	cargo build --release --locked -p tidegate
+	@python3 bench/guard/filters.py
+
+bench-build-time: deps ## how long 10,000 routes take to become a table (BUILDS=21)
+	@bench/build.sh time
+	@$(or $(CARGO_TARGET_DIR),target)/release/tidegate-build-time $(BUILDS)

@@ -6,6 +6,7 @@ one: their difference has no start and no end of the process in it. Compared wit
 """
 
 import argparse
+import dataclasses
 import os
 import re
 import shutil
@@ -33,15 +34,28 @@ REQUEST = (b"GET /api/hello?from=guard HTTP/1.1\r\nHost: www.example.com\r\n"
            b"Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark\r\n\r\n")
 ANSWER = (b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Sat, 21 Nov 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n"
           b"Content-Length: 13\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n\r\nhello, world\n")
+NOT_EXPECTED = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
 # Without health checks: how many fall into a run is a matter of time, not of work.
 ROUTING = """\
 listeners: {{ web: {{ address: "127.0.0.1:{port}" }} }}
 upstreams:
   api: {{ servers: [ "127.0.0.1:{first}", "127.0.0.1:{second}" ] }}
 routes:
-  api:  {{ match: {{ path_prefix: /api }}, upstream: api }}
+  api:  {{ match: {{ path_prefix: /api }}, filters: [{filters}], upstream: api }}
   site: {{ match: {{ path_prefix: / }}, upstream: api }}
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is asked and answered, and what has to come of it, in lower case: nothing else is worth a figure."""
+
+    request: bytes = REQUEST
+    answer: bytes = ANSWER
+    filters: str = ""  # of the route, as they are written
+    status: int = 200
+    forwarded: bytes = b""  # is in the head that the server gets
+    returned: bytes = b""  # is in the head that the client gets
 
 
 class Failed(Exception):
@@ -59,7 +73,8 @@ def main() -> int:
             if shutil.which(needed) is None:
                 raise Failed(f"{needed} is missing (make bench-deps installs valgrind, make guard builds the proxy)")
         if options.profile:
-            count(program, LONG, ["--tool=callgrind", f"--callgrind-out-file={options.profile}"])
+            say(LONG)
+            count(program, LONG, tool=["--tool=callgrind", f"--callgrind-out-file={options.profile}"])
             print(f"guard: callgrind_annotate {options.profile}")
             return 0
         if options.update:
@@ -73,19 +88,26 @@ def main() -> int:
 
 def per_request(program: Path) -> int:
     """Instructions, start and end left out."""
-    short, long = (count(program, requests) for requests in (SHORT, LONG))
+    counted = []
+    for requests in (SHORT, LONG):
+        say(requests)
+        counted.append(count(program, requests))
+    short, long = counted
     return round((long - short) / (LONG - SHORT))
 
 
-def count(program: Path, requests: int, tool: list[str] | None = None) -> int:
-    """Instructions that the proxy executes from its start to its end."""
+def say(requests: int) -> None:
     print(f"guard: {requests:,} requests under valgrind", file=sys.stderr, flush=True)
+
+
+def count(program: Path, requests: int, case: Case = Case(), tool: list[str] | None = None) -> int:
+    """Instructions that the proxy executes from its start to its end."""
     with tempfile.TemporaryDirectory(prefix="tidegate-guard-") as directory:
-        servers = [serve(), serve()]
+        servers = [serve(case), serve(case)]
         port = free_port()
         routing = Path(directory, "tidegate.yaml")
         first, second = (server.getsockname()[1] for server in servers)
-        routing.write_text(ROUTING.format(port=port, first=first, second=second))
+        routing.write_text(ROUTING.format(port=port, first=first, second=second, filters=case.filters))
         said = Path(directory, "valgrind")
         counter = tool or ["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={directory}/out"]
         command = ["valgrind", *counter, f"--log-file={said}",
@@ -95,7 +117,7 @@ def count(program: Path, requests: int, tool: list[str] | None = None) -> int:
             proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                      start_new_session=True)
         try:
-            ask(connected(port, proxy, log), requests)
+            ask(connected(port, proxy, log), requests, case)
             proxy.terminate()
             proxy.wait(END_WITHIN)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -119,7 +141,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def serve() -> socket.socket:
+def serve(case: Case) -> socket.socket:
     """A server that gives the same answer to every request, until its socket is closed."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
 
@@ -129,21 +151,22 @@ def serve() -> socket.socket:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            threading.Thread(target=answer, args=(connection, case), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     return listener
 
 
-def answer(connection: socket.socket) -> None:
+def answer(connection: socket.socket, case: Case) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     got = b""
     try:
         while piece := connection.recv(65536):
             got += piece
             while (end := got.find(b"\r\n\r\n")) >= 0:
+                as_expected = case.forwarded in got[:end].lower()
                 got = got[end + 4:]
-                connection.sendall(ANSWER)
+                connection.sendall(case.answer if as_expected else NOT_EXPECTED)
     except OSError:
         pass
 
@@ -160,19 +183,27 @@ def connected(port: int, proxy: subprocess.Popen, log: Path) -> socket.socket:
     raise Failed(f"the proxy does not listen:\n{log.read_text()[-2000:]}")
 
 
-def ask(connection: socket.socket, requests: int) -> None:
+def ask(connection: socket.socket, requests: int, case: Case) -> None:
     """One after the other, so that the same work is done in the same order each time."""
     for number in range(requests):
-        connection.sendall(REQUEST)
+        connection.sendall(case.request)
         got = b""
-        while not got.endswith(b"hello, world\n"):
+        while not is_whole(got):
             piece = connection.recv(65536)
             if not piece:
                 raise Failed(f"the proxy hung up after {number} requests")
             got += piece
-        if not got.startswith(b"HTTP/1.1 200"):
-            raise Failed(f"request {number} was answered with {got.splitlines()[0]!r}")
+        head = got.partition(b"\r\n\r\n")[0]
+        if not head.startswith(b"HTTP/1.1 %d" % case.status) or case.returned not in head.lower():
+            raise Failed(f"request {number} was answered with {head.decode(errors='replace')}")
     connection.close()
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether nothing of it is missing, if nothing follows it."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(end) and (len(body) == int(length[1]) if length else body.endswith(b"0\r\n\r\n"))
 
 
 def compare(program: Path) -> int:

@@ -1,8 +1,9 @@
 //! `compress`: makes answers smaller for clients that can read them so (RFC 9110, sections 8.4 and 12.5.3).
 //!
 //! ```yaml
-//! filters: [ compress ]
-//! filters: [ { compress: { algorithms: [ zstd, gzip ], types: [ "text/*", application/json ], min_size: 4KiB } } ]
+//! filters:
+//!   - compress
+//!   - compress: { algorithms: [ zstd, gzip ], types: [ "text/*", application/json ], min_size: 4KiB }
 //! ```
 //!
 //! Of what a client likes best the file's first is taken. Left alone are answers that are encoded already, parts of one, those
@@ -184,7 +185,7 @@ impl Settings {
         };
         // The answer to HEAD says what that to GET would (RFC 9110, section 9.3.2).
         if response.facts.method != Method::HEAD {
-            let Some(encoder) = Encoder::new(algorithm) else {
+            let Some(encoder) = Encoder::new(algorithm, length(response.headers)) else {
                 return;
             };
             response.body.push(Box::new(encoder));
@@ -222,11 +223,9 @@ impl Settings {
         let is_free = fields.get(&CONTENT_ENCODING).is_none()
             && fields.get(&CONTENT_RANGE).is_none()
             && !fields.all(&CACHE_CONTROL).iter().any(forbids_transforming);
-        let length = fields.get(&CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         has_body
             && is_free
-            && length.is_none_or(|length| length >= self.min_size)
+            && length(fields).is_none_or(|length| length >= self.min_size.max(1))
             && fields
                 .get(&CONTENT_TYPE)
                 .is_some_and(|kind| self.is_known(kind))
@@ -244,6 +243,11 @@ impl Settings {
             *known == kind || (known.ends_with('/') && kind.starts_with(known.as_str()))
         })
     }
+}
+
+/// If it is known before.
+fn length(fields: &dyn Fields) -> Option<u64> {
+    fields.get(&CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// RFC 9110, section 7.7, and RFC 9111, section 5.2.2.6.

@@ -1,8 +1,9 @@
 //! `redirect_https`: sends the client to the same place over HTTPS.
 //!
 //! ```yaml
-//! filters: [ redirect_https ]                              # 308, to port 443
-//! filters: [ { redirect_https: { port: 8443, status: 302 } } ]
+//! filters:
+//!   - redirect_https                                  # 308, to port 443
+//!   - redirect_https: { port: 8443, status: 302 }
 //! ```
 //!
 //! Every listener speaks plain HTTP: whoever comes by one has come without TLS. Where TLS ends in front of the proxy, ask what

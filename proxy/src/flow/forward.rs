@@ -94,6 +94,22 @@ fn to_origin_form(request: &mut RequestHeader) -> pingora::Result<()> {
     request.set_raw_path(path.as_bytes())
 }
 
+/// What is announced can be refused before a byte of it is sent; what is not announced is counted as it comes.
+///
+/// # Errors
+/// The body is larger than the limit.
+pub fn check_length(request: &RequestHeader, exchange: &Exchange) -> Result<(), Failure> {
+    let Some(most) = exchange.body_limit() else {
+        return Ok(());
+    };
+    let length = request.headers.get(CONTENT_LENGTH);
+    let announced = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match announced {
+        Some(length) if length > most => Err(Failure::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
 /// Counts a piece of the body. The first one comes, empty if there is no body, once the head is written.
 ///
 /// # Errors

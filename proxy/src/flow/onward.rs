@@ -13,13 +13,12 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use pingora::http::{RequestHeader, ResponseHeader};
 use tokio::sync::Semaphore;
 
-use super::{Exchange, fields, forward, receive};
+use super::{Exchange, fields, forward};
 use crate::end::Reply;
 use crate::error::Failure;
 use crate::filter::facts::Facts;
 use crate::filter::fields::Fields;
 use crate::filter::{Request, Response, Return, Transform, Verdict};
-use crate::route::path::normalise;
 
 /// A request on the way through filters: what they need to know of it, and what they asked for.
 pub struct Passage {
@@ -64,24 +63,6 @@ pub enum Later {
 /// # Errors
 /// Only if the head cannot be written again, which is a mistake of ours.
 pub fn way_in(request: &mut RequestHeader, exchange: &mut Exchange) -> pingora::Result<Step> {
-    let has_filters = exchange
-        .route()
-        .is_some_and(|route| !route.filters.is_empty());
-    if has_filters {
-        let path = request.uri.path();
-        exchange.passage = Some(Box::new(Passage {
-            path: path.to_owned(),
-            // It was found by this form, so there is one.
-            normal: normalise(path).unwrap_or_default().into_owned(),
-            query: request.uri.query().map(str::to_owned),
-            host: receive::host(request).unwrap_or_default().into_owned(),
-            passed: 0,
-            returns: Vec::new(),
-            body: Mutex::default(),
-            changes_body: false,
-            body_size: None,
-        }));
-    }
     fields::change(request, |parts| {
         take_nominated(&mut parts.headers);
         forward::announce(parts, exchange);
@@ -326,6 +307,21 @@ pub fn of_ours(
 }
 
 impl Passage {
+    /// Before the first filter. `normal` is its path in the normal form, `host` its host without port.
+    pub fn new(request: &RequestHeader, normal: String, host: String) -> Self {
+        Self {
+            path: request.uri.path().to_owned(),
+            normal,
+            query: request.uri.query().map(str::to_owned),
+            host,
+            passed: 0,
+            returns: Vec::new(),
+            body: Mutex::default(),
+            changes_body: false,
+            body_size: None,
+        }
+    }
+
     /// The path as the client wrote it.
     pub fn path(&self) -> &str {
         &self.path

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Exchange;
 use super::forward::CLAIMS;
+use super::onward::Passage;
 use crate::error::Failure;
 use crate::route::condition::Request;
 use crate::route::path::normalise;
@@ -50,14 +51,16 @@ pub fn receive(
         client: exchange.client.as_ref().map(|client| client.ip),
     });
     exchange.found = found;
-    check_length(fields.length, exchange.body_limit())?;
     let route = exchange.route().ok_or(Failure::NoRoute)?;
+    let passage = (!route.filters.is_empty())
+        .then(|| Box::new(Passage::new(request, path.into_owned(), host.into_owned())));
     if let End::Split(_, split) = &route.end {
         let client = exchange.client.as_ref().map(|client| client.ip);
         let choice = split.choose(&request.headers, client);
         exchange.arm = choice.arm;
         exchange.cookie = choice.cookie;
     }
+    exchange.passage = passage;
     Ok(())
 }
 
@@ -124,15 +127,6 @@ fn fields_size(request: &RequestHeader) -> u64 {
         .iter()
         .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + H2_FIELD_OVERHEAD);
     fields.sum::<u64>() + request.raw_path().len() as u64
-}
-
-/// What is announced can be refused before a byte of it is sent; what is not announced is counted as it comes.
-fn check_length(length: Option<&HeaderValue>, most: Option<u64>) -> Result<(), Failure> {
-    let announced = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    match (announced, most) {
-        (Some(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
-        _ => Ok(()),
-    }
 }
 
 /// What Pingora lets through although two readers may see two different ends of the body: a length that is repeated, a

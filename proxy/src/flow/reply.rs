@@ -1,5 +1,7 @@
 //! Where the route ends in an answer of the proxy's own: its head, and its body unless the client asked for the head alone.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
@@ -13,10 +15,10 @@ use crate::route::path::normalise;
 use crate::snapshot::End;
 
 /// The answer where the route ends, if that is here.
-pub fn reply(request: &RequestHeader, exchange: &Exchange) -> Option<Reply> {
+pub fn reply(request: &RequestHeader, exchange: &Exchange) -> Option<Arc<Reply>> {
     match &exchange.route()?.end {
-        End::Redirect(redirect) => Some(elsewhere(redirect, request, exchange)),
-        End::Respond(reply) => Some(reply.clone()),
+        End::Redirect(redirect) => Some(Arc::new(elsewhere(redirect, request, exchange))),
+        End::Respond(reply) => Some(Arc::clone(reply)),
         End::Upstream(_) | End::Split(..) => None,
     }
 }

@@ -145,10 +145,14 @@ impl ProxyHttp for Gateway {
                 exchange.failure = Some(failure);
                 respond::page(failure, fields, request, exchange)?
             }
-            Step::On | Step::Later(_) => match reply::reply(request, exchange) {
-                Some(reply) => reply::written(&reply, request, exchange)?,
-                None => return Ok(false),
-            },
+            Step::On | Step::Later(_) => {
+                forward::check_length(request, exchange)
+                    .map_err(|failure| give_up(failure, exchange))?;
+                match reply::reply(request, exchange) {
+                    Some(reply) => reply::written(&reply, request, exchange)?,
+                    None => return Ok(false),
+                }
+            }
         };
         if !session.is_body_done() || self.running.phase() == Phase::Draining {
             session.set_keepalive(None);

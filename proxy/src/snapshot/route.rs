@@ -37,7 +37,7 @@ pub enum End {
     /// The client is sent elsewhere.
     Redirect(Redirect),
     /// The proxy answers.
-    Respond(Reply),
+    Respond(Arc<Reply>),
 }
 
 /// An upstream, as a route uses it.
@@ -112,7 +112,7 @@ impl Route {
                 End::Split(targets?, Split::new(&shares, sticky.clone(), turn))
             }
             EndSpec::Redirect(redirect) => End::Redirect(redirect.clone()),
-            EndSpec::Respond(reply) => End::Respond(reply.clone()),
+            EndSpec::Respond(reply) => End::Respond(Arc::clone(reply)),
         };
         let mirror = match &spec.mirror {
             None => None,

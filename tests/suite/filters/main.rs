@@ -116,13 +116,22 @@ async fn every_answer_of_a_route_takes_the_way_out() {
         "upstreams:\n  gone: { servers: [ \"127.0.0.1:1\" ] }\nfilters:\n  mark: { response_headers: { set: { X-Mark: \"${route}\" } } }\nroutes:\n  \
          down: { match: { path: /down }, filters: [ mark ], upstream: gone }\n  \
          here: { match: { path: /here }, filters: [ mark ], respond: { text: here } }\n  \
-         there: { match: { path: /there }, filters: [ mark ], redirect: { path: / } }\n",
+         there: { match: { path: /there }, filters: [ mark ], redirect: { path: / } }\n  \
+         big: { match: { path: /big }, filters: [ mark ], upstream: gone, limits: { body_size: 1B } }\n",
     )
     .await;
-    for (path, status) in [("/down", 502), ("/here", 200), ("/there", 302)] {
+    for (path, status) in [
+        ("/down", 502),
+        ("/here", 200),
+        ("/there", 302),
+        ("/big", 413),
+    ] {
         let mut wire = Wire::connect(gateway.address()).await;
-        wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"))
-            .await;
+        let length = if path == "/big" { 2 } else { 0 };
+        wire.send(format!(
+            "PUT {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n"
+        ))
+        .await;
         let answer = wire.answer().await.expect("an answer");
         assert_eq!(answer.status(), status, "{path}");
         assert_eq!(answer.field("x-mark"), path.strip_prefix('/'));

@@ -1,6 +1,7 @@
 //! From the end of a route as it was written to what is done there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
@@ -24,7 +25,7 @@ pub enum EndSpec {
     /// The client is sent elsewhere.
     Redirect(Redirect),
     /// The proxy answers.
-    Respond(Reply),
+    Respond(Arc<Reply>),
 }
 
 /// What the ends of all routes need to know.
@@ -60,7 +61,7 @@ impl Ends<'_> {
         }
         let respond = route.respond.as_ref();
         let reply = respond.map(|respond| self.reply(respond)).transpose()?;
-        Ok(reply.map(EndSpec::Respond))
+        Ok(reply.map(|reply| EndSpec::Respond(Arc::new(reply))))
     }
 
     fn target(&self, name: &str, timeouts: &config::Timeouts) -> Option<TargetSpec> {

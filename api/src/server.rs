@@ -47,6 +47,11 @@ pub fn run(cli: &Cli) -> Result<(), ServeError> {
 }
 
 async fn serve_until_signal(cli: &Cli) -> Result<(), ServeError> {
+    // Before anybody hears of it: who stops it at once would otherwise kill it.
+    let signals = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let listener = bind(cli.listen).await?;
     let drain = Drain::new();
     let instance = Instance::new(cli.name.clone(), drain.clone());
@@ -54,8 +59,8 @@ async fn serve_until_signal(cli: &Cli) -> Result<(), ServeError> {
     tokio::spawn(leave_on_signal(
         drain,
         cli.drain_delay,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
+        signals.0,
+        signals.1,
     ));
     serve(listener, instance).await?;
     tracing::info!("stopped");

@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! filters:
-//!   - rewrite: { path: "/people/${path.id}" }                          # the whole path
+//!   - rewrite: { path: "/by/${client.ip}" }                            # the whole path
 //!   - rewrite: { prefix: /v1, to: /v2, location: true }                # its beginning; Location: /v2/x comes back as /v1/x
 //!   - rewrite: { regex: "/blog/(?P<year>[0-9]{4})/(.*)", to: "/archive/$year/$2" }
 //!   - rewrite: { query: "source=${route}" }                            # the path stays

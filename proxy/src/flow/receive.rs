@@ -8,7 +8,7 @@ use pingora::http::RequestHeader;
 use uuid::Uuid;
 
 use super::Exchange;
-use super::forward::CLAIMS;
+use super::forward::{CLAIMS, check_length};
 use super::onward::Passage;
 use crate::error::Failure;
 use crate::route::condition::Request;
@@ -51,7 +51,10 @@ pub fn receive(
         client: exchange.client.as_ref().map(|client| client.ip),
     });
     exchange.found = found;
-    let route = exchange.route().ok_or(Failure::NoRoute)?;
+    let Some(route) = exchange.route() else {
+        check_length(request, exchange)?;
+        return Err(Failure::NoRoute);
+    };
     let passage = (!route.filters.is_empty())
         .then(|| Box::new(Passage::new(request, path.into_owned(), host.into_owned())));
     if let End::Split(_, split) = &route.end {

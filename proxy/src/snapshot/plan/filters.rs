@@ -21,6 +21,8 @@ pub struct FilterSpec {
 /// Those that have a name in the file; none where one could not be built.
 pub(super) struct Filters<'f> {
     named: HashMap<&'f str, Option<FilterSpec>>,
+    /// In the order of the file.
+    names: Vec<&'f str>,
     kinds: &'f Catalogue,
     surroundings: &'f Surroundings,
 }
@@ -51,6 +53,10 @@ impl<'f> Filters<'f> {
         }
         Self {
             named,
+            names: written
+                .iter()
+                .map(|(name, _)| name.value.as_str())
+                .collect(),
             kinds,
             surroundings,
         }
@@ -105,7 +111,7 @@ impl<'f> Filters<'f> {
                 Ok(Some(FilterSpec { identity, filter }))
             }
             None => {
-                let mut known: Vec<&str> = self.named.keys().copied().collect();
+                let mut known: Vec<&str> = self.names.clone();
                 known.extend(self.kinds.names());
                 let known = || known.iter().copied();
                 Err(vec![unknown_name("filter", name, name.span, known)])

@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test compose lint docs deps bench bench-deps guard
+.PHONY: help demo demo-check test compose lint docs deps bench bench-deps guard fuzz
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -24,6 +24,7 @@ compose: deps ## the stack in real containers: build, scale, break, edit (needs 
 
 lint: deps ## formatting, clippy, scripts and the dependency tree, as far as the tools for them are there
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --workspace --test stack --locked -- -D warnings
 	@scripts/lint-optional.sh
@@ -44,3 +45,6 @@ bench-deps: ## what the load lab needs: peers, clients, charts
 guard: deps ## instructions per request, against bench/guard/instructions.txt (UPDATE=1 changes the figure)
 	cargo build --release --locked -p tidegate
 	@python3 bench/guard/guard.py $(if $(UPDATE),--update)
+
+fuzz: deps ## inputs that nobody thought of, SECONDS=30 for each target in fuzz/targets
+	@scripts/fuzz.sh $(or $(SECONDS),30)

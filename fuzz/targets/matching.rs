@@ -122,10 +122,11 @@ fn path(bytes: &mut Unstructured<'_>) -> Result<String> {
 }
 
 fn path_condition(bytes: &mut Unstructured<'_>) -> Result<PathCondition> {
-    Ok(match bytes.int_in_range(0..=3)? {
-        0 => PathCondition::Any,
-        1 => PathCondition::Exact(path(bytes)?),
-        2 => PathCondition::Prefix(path(bytes)?.trim_end_matches('/').to_owned()),
+    // Many that take anything, so that what else is asked for decides; few patterns, which are slow to make.
+    Ok(match bytes.int_in_range(0..=7)? {
+        0..=2 => PathCondition::Any,
+        3..=4 => PathCondition::Exact(path(bytes)?),
+        5..=6 => PathCondition::Prefix(path(bytes)?.trim_end_matches('/').to_owned()),
         _ => PathCondition::Pattern(bytes.choose(&PATTERNS)?.clone()),
     })
 }
@@ -174,7 +175,11 @@ fn entries(bytes: &mut Unstructured<'_>) -> Result<Vec<Entry>> {
             priority: *bytes.choose(&[0, 0, 0, 1, -1])?,
             matches: list(bytes, 1..=2, |bytes| {
                 Ok(Match {
-                    hosts: hosts(bytes, 0)?,
+                    hosts: if bytes.ratio(1, 2)? {
+                        hosts(bytes, 1)?
+                    } else {
+                        Vec::new()
+                    },
                     path: path_condition(bytes)?,
                     conditions: conditions(bytes, 0, 0)?,
                 })

@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test compose lint docs deps bench bench-deps bench-filters bench-build-time guard
+.PHONY: help demo demo-check test compose lint docs deps bench bench-deps bench-filters bench-build-time guard fuzz
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -24,6 +24,7 @@ compose: deps ## the stack in real containers: build, scale, break, edit (needs 
 
 lint: deps ## formatting, clippy, scripts and the dependency tree, as far as the tools for them are there
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --workspace --test stack --locked -- -D warnings
 	@scripts/lint-optional.sh
@@ -52,3 +53,6 @@ bench-filters: deps ## instructions that each filter adds to a request, into ben
 bench-build-time: deps ## how long 10,000 routes take to become a table (BUILDS=21)
 	@bench/build.sh time
 	@$(or $(CARGO_TARGET_DIR),target)/release/tidegate-build-time $(BUILDS)
+
+fuzz: deps ## inputs that nobody thought of, SECONDS=30 for each target in fuzz/targets
+	@scripts/fuzz.sh $(or $(SECONDS),30)

@@ -2,6 +2,8 @@
 # Sees to what a build needs besides this repository: Rust, a C compiler and cmake (Pingora compresses with zlib-ng,
 # the allocator is jemalloc; both are C). Installs the C side where it may (root on Debian or Ubuntu), and otherwise
 # says what to install. Quick and silent where everything is there.
+#
+# deps.sh c++: a C++ compiler as well, in which libFuzzer is written.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,12 +31,18 @@ fi
 # --- The C side ------------------------------------------------------------------------------------------------------
 # With its headers: a compiler without them is found on many slim machines.
 has_compiler() { printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | cc -x c -o /dev/null - 2>/dev/null; }
+has_cxx_compiler() { printf '#include <vector>\nint main() { return 0; }\n' | c++ -x c++ -o /dev/null - 2>/dev/null; }
 
 missing=()
 debian=()
+fedora=(gcc glibc-devel make cmake)
 has_compiler || { missing+=("a C compiler"); debian+=(gcc libc6-dev); }
 command -v cmake >/dev/null || { missing+=(cmake); debian+=(cmake); }
 command -v make >/dev/null || { missing+=(make); debian+=(make); }
+if [ "${1:-}" = c++ ]; then
+  fedora+=(gcc-c++)
+  has_cxx_compiler || { missing+=("a C++ compiler"); debian+=(g++); }
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 list=$(printf ', %s' "${missing[@]}")
@@ -48,6 +56,6 @@ if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
 fi
 say "Install it, then try again:"
 say "    Debian, Ubuntu    sudo apt-get install ${debian[*]}"
-say "    Fedora            sudo dnf install gcc glibc-devel make cmake"
+say "    Fedora            sudo dnf install ${fedora[*]}"
 say "    macOS             xcode-select --install && brew install cmake"
 exit 1

@@ -166,7 +166,7 @@ fn features_see_no_session_and_no_socket() {
 
 #[test]
 fn every_file_says_what_it_is_and_has_one_subject() {
-    for folder in ["proxy", "api", "frontend", "service", "tests"] {
+    for folder in ["proxy", "api", "frontend", "service", "tests", "fuzz"] {
         for (file, text) in sources(folder) {
             assert!(text.starts_with("//!"), "{file} does not open with `//!`");
             let lines = text.lines().count();

@@ -170,7 +170,8 @@ impl Host {
         is_within.then(|| narrow.clone())
     }
 
-    pub(super) fn holds(&self, host: &str) -> bool {
+    /// Whether it is this host.
+    pub fn holds(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == host,
             Self::Below(below) => host.len() > below.len() && host.ends_with(below.as_str()),

@@ -187,10 +187,10 @@ impl Table {
     }
 }
 
-/// `a.b.c` has the suffixes `.b.c` and `.c`, the longest first.
+/// `a.b.c` has the suffixes `.b.c` and `.c`, the longest first. `.b.c` is not below itself.
 fn suffixes(host: &str, longest: usize) -> impl Iterator<Item = &str> {
     host.match_indices('.')
-        .filter(move |(dot, _)| host.len() - dot <= longest)
+        .filter(move |(dot, _)| *dot > 0 && host.len() - dot <= longest)
         .filter_map(|(dot, _)| host.get(dot..))
 }
 

@@ -14,7 +14,7 @@ pub enum NotAPath {
     /// `/a/../../b`
     #[error("it leads above the root")]
     AboveRoot,
-    /// `%` without two hexadecimal digits after it, or `%00`.
+    /// `%` without two hexadecimal digits after it, `%00`, or the character that it stands for.
     #[error("`%` stands for itself only as `%25`")]
     BadEscape,
 }
@@ -82,6 +82,9 @@ fn is_normal(path: &[u8]) -> bool {
 
 /// Each character the one way in which it is spelled in the normal form.
 fn respell(path: &str) -> Result<String, NotAPath> {
+    if path.contains('\0') {
+        return Err(NotAPath::BadEscape);
+    }
     let mut spelled = String::with_capacity(path.len());
     let mut pieces = path.split('%');
     let plain = |piece| utf8_percent_encode(piece, NOT_IN_PATH);
@@ -146,7 +149,16 @@ mod tests {
         for path in ["/..", "/a/../..", "/%2e%2e/a", "//..", "/./../a"] {
             assert_eq!(normalise(path), Err(NotAPath::AboveRoot), "{path}");
         }
-        for path in ["/%", "/%4", "/%zz", "/a%+1", "/%00", "/%e\u{e9}"] {
+        for path in [
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a%+1",
+            "/%00",
+            "/\0",
+            "/%61\0",
+            "/%e\u{e9}",
+        ] {
             assert_eq!(normalise(path), Err(NotAPath::BadEscape), "{path}");
         }
     }

@@ -207,6 +207,8 @@ fn the_more_specific_host_wins_if_it_takes_the_request() {
             ("x.b.example.com/", &[], Some(2)),
             ("example.com/only/x", &[], Some(3)),
             ("example.com/", &[], Some(0)),
+            (".example.com/", &[], Some(0)),
+            (".b.example.com/", &[], Some(1)),
             ("/", &[], Some(0)),
         ],
     );

@@ -210,3 +210,23 @@ impl Random {
         usize::try_from(self.0 % bound as u64).unwrap()
     }
 }
+
+/// Each anchor keeps a copy of what it stands for, those within others again: a megabyte became gigabytes.
+#[test]
+fn anchors_within_anchors_are_bounded() {
+    let open: String = (0..60).map(|number| format!("&a{number} [")).collect();
+    let text = format!("k: {open}{}{}", "x,".repeat(100_000), "]".repeat(60));
+    let report = parse("anchors.yaml", &text, &most, as_written).unwrap_err();
+    let said = report.to_string();
+    assert!(said.contains("more than 500000 values"), "{said}");
+}
+
+/// A tag that is not spelled as it is understood was looked for in all of the text above it, each time.
+#[test]
+fn tags_are_not_looked_for_far_away() {
+    let text = format!("k: [{}]", "!%61 x,".repeat(200_000));
+    let start = std::time::Instant::now();
+    assert!(parse("tags.yaml", &text, &most, as_written).is_err());
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(30), "{took:?}");
+}

@@ -14,11 +14,15 @@ use crate::config::spanned::Span;
 /// A file is not larger than this: 10,000 routes take about 1 MiB.
 pub(in crate::config) const BYTES_MAX: usize = 16 << 20;
 
-/// A file has no more nodes than this, counting what aliases stand for each time. It bounds memory and time.
+/// A file has no more nodes than this, counting what aliases stand for each time, and what anchors keep for them likewise. It
+/// bounds memory and time.
 const NODES_MAX: usize = 500_000;
 
 /// Lists and maps are not nested deeper than this; it bounds the stack.
 const DEPTH_MAX: usize = 64;
+
+/// A tag stands so near before what has it; one that is spelled in another way is not looked for any further.
+const TAG_WITHIN: usize = 1024;
 
 /// What stops the reading: the tree is of no use after it.
 type Fatal = Box<Diagnostic>;
@@ -56,7 +60,19 @@ struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     anchors: HashMap<usize, Anchor>,
     nodes: usize,
+    /// Those that anchors keep a copy of: one within another is kept twice.
+    kept: usize,
     diagnostics: Vec<Diagnostic>,
+}
+
+fn too_many(span: Span) -> Fatal {
+    let message =
+        format!("the file has more than {NODES_MAX} values, counting what aliases stand for");
+    Box::new(
+        Diagnostic::error(message)
+            .at(span)
+            .label("no further than here"),
+    )
 }
 
 impl<'t> Reader<'t> {
@@ -69,6 +85,7 @@ impl<'t> Reader<'t> {
             parser,
             anchors: HashMap::new(),
             nodes: 0,
+            kept: 0,
             diagnostics: Vec::new(),
         }
     }
@@ -120,8 +137,13 @@ impl<'t> Reader<'t> {
             }
         };
         if id != 0 {
+            let nodes = self.nodes - before + 1;
+            self.kept += nodes;
+            if self.kept > NODES_MAX {
+                return Err(too_many(node.span));
+            }
             let anchor = Anchor {
-                nodes: self.nodes - before + 1,
+                nodes,
                 height: height(&node),
                 node: node.clone(),
             };
@@ -132,10 +154,12 @@ impl<'t> Reader<'t> {
 
     /// Where a tag was written: the parser gives only the place of what has it.
     fn before(&self, span: Span, tag: &str) -> Span {
-        let before = self.text.get(..span.start).unwrap_or_default();
-        before
-            .rfind(tag)
-            .map_or(span, |start| Span::new(start, start + tag.len()))
+        let from = span.start.saturating_sub(TAG_WITHIN);
+        let from = self.text.floor_char_boundary(from);
+        let before = self.text.get(from..span.start).unwrap_or_default();
+        before.rfind(tag).map_or(span, |start| {
+            Span::new(from + start, from + start + tag.len())
+        })
     }
 
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
@@ -160,14 +184,7 @@ impl<'t> Reader<'t> {
             ));
         }
         if self.nodes > NODES_MAX {
-            let message = format!(
-                "the file has more than {NODES_MAX} values, counting what aliases stand for"
-            );
-            return Err(Box::new(
-                Diagnostic::error(message)
-                    .at(span)
-                    .label("no further than here"),
-            ));
+            return Err(too_many(span));
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ pub enum Failure {
     AccessDenied,
     /// More than its share was asked for.
     RateLimited,
+    /// There is more to do than can be done.
+    Overloaded,
     /// The operator took the service down for a while.
     Maintenance,
     /// The client left before the answer was complete.
@@ -142,6 +144,12 @@ impl Failure {
                 429,
                 Client,
                 "Too much was asked in a short time. Please try again later.",
+            ),
+            Self::Overloaded => (
+                "overloaded",
+                503,
+                Proxy,
+                "Too many ask at the same time. Please try again soon.",
             ),
             Self::Maintenance => (
                 "maintenance",

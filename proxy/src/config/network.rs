@@ -25,9 +25,14 @@ impl std::str::FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
         if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self(address.into()));
+            return Ok(Self(address.to_canonical().into()));
         }
         match text.parse::<IpNet>() {
+            Ok(IpNet::V6(network)) if network.addr().to_ipv4_mapped().is_some() => {
+                Err(Complaint::new(format!("`{text}` holds nobody"))
+                    .label("an IPv4 client is known by its IPv4 address")
+                    .help("write the IPv4 network"))
+            }
             Ok(network) if network == network.trunc() => Ok(Self(network)),
             Ok(network) => {
                 let complaint =

@@ -11,7 +11,7 @@
 //! `htpasswd -nbB anna PASSWORD` writes such a line, also for a `file` with one user in a line. A hash takes tens of
 //! milliseconds by design: it is computed away from the requests of others, few at a time, and what was right once is
 //! remembered (as a keyed digest, never as a password). Whether a name is known takes as long to find out as whether a
-//! password is right. The server is not sent the password unless `forward` says so.
+//! password is right, if all hashes cost the same. The server is not sent the password unless `forward` says so.
 
 mod users;
 
@@ -24,7 +24,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use self::users::{Hash, Users};
-use super::{Filter, Request, Verdict};
+use super::{Filter, Request, Verdict, fields};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Named, Spanned, Text};
 use crate::error::Failure;
@@ -101,15 +101,19 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         let problem = Diagnostic::error(message).at(realm.span);
         wrong.push(problem.label("visible ASCII and spaces"));
     }
-    let user_header = written.user_header.as_ref().and_then(|name| {
-        let read = HeaderName::from_bytes(name.as_bytes());
-        read.map_err(|_| {
-            let message = format!("`{}` cannot be the name of a field", name.value);
-            let problem = Diagnostic::error(message).at(name.span);
-            wrong.push(problem.label("no field has such a name (RFC 9110, section 5.6.2)"));
-        })
-        .ok()
+    let user_header = written.user_header.as_ref();
+    let user_header = user_header.and_then(|name| {
+        let read = fields::name(name);
+        read.map_err(|problem| wrong.push(*problem)).ok()
     });
+    let unsaid = users
+        .iter()
+        .find(|(name, _)| HeaderValue::from_str(name).is_err());
+    if let (Some((name, _)), Some(header)) = (unsaid, &written.user_header) {
+        let message = format!("user `{}` cannot be told to a server", name.escape_debug());
+        let problem = Diagnostic::error(message).at(header.span);
+        wrong.push(problem.label("a field holds visible ASCII only"));
+    }
     match challenge {
         Some(challenge) if wrong.is_empty() => Ok(Arc::new(BasicAuth {
             users: Arc::new(Users::new(users)),
@@ -174,8 +178,10 @@ impl Filter for BasicAuth {
             return self.refuse();
         };
         // Where it turns out to be wrong, this request goes nowhere.
-        if !self.forward {
-            request.headers.remove(AUTHORIZATION);
+        let authorization = request.headers.remove(AUTHORIZATION);
+        if let Some(authorization) = authorization.filter(|_| self.forward) {
+            // The one that counts.
+            request.headers.insert(AUTHORIZATION, authorization);
         }
         if let Some(header) = &self.user_header {
             match HeaderValue::from_str(&name) {
@@ -189,7 +195,8 @@ impl Filter for BasicAuth {
         let users = Arc::clone(&self.users);
         let refusal = self.refuse();
         Verdict::Work(Box::new(move || {
-            if users.verify(&name, &password) {
+            // Another request may have found out meanwhile.
+            if users.remembers(&name, &password) || users.verify(&name, &password) {
                 Verdict::Continue
             } else {
                 refusal

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! One that announces its length is refused before a server hears of it. One that does not is held back until it is whole,
-//! as far as 1 MiB of it can be: up to a limit of 1 MiB no server sees a byte of a body that is too large. Of a larger limit the
+//! as far as 64 KiB of it can be: up to that limit no server sees a byte of a body that is too large. Of a larger limit the
 //! rest goes on as it comes, and the connection to the server ends in the middle when it turns out to be too much.
 
 use std::sync::Arc;

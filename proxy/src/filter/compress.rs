@@ -176,6 +176,9 @@ impl Filter for Compress {
 
 impl Settings {
     fn apply(&self, algorithm: Option<Algorithm>, response: &mut Response<'_>) {
+        if response.status == StatusCode::NOT_MODIFIED {
+            return self.not_modified(algorithm, response.headers);
+        }
         if !self.shrinks(response.status, response.headers) {
             return;
         }
@@ -201,13 +204,18 @@ impl Settings {
         for digest in &DIGESTS {
             fields.remove(digest);
         }
-        let strong = fields
-            .get(&ETAG)
-            .filter(|tag| !tag.as_bytes().starts_with(b"W/"));
-        let weak =
-            strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok());
-        if let Some(weak) = weak {
-            fields.insert(&ETAG, weak);
+        weaken(fields);
+    }
+
+    /// Says what the whole answer would (RFC 9110, section 15.4.5), as far as that is known without it.
+    fn not_modified(&self, algorithm: Option<Algorithm>, fields: &mut dyn Fields) {
+        let kind = fields.get(&CONTENT_TYPE);
+        if kind.is_some_and(|kind| !self.is_known(kind)) {
+            return;
+        }
+        vary(fields, "Accept-Encoding");
+        if algorithm.is_some() {
+            weaken(fields);
         }
     }
 
@@ -242,6 +250,16 @@ impl Settings {
         self.types.iter().any(|known| {
             *known == kind || (known.ends_with('/') && kind.starts_with(known.as_str()))
         })
+    }
+}
+
+/// The bytes are others, though they mean the same (RFC 9110, section 8.8.1).
+fn weaken(fields: &mut dyn Fields) {
+    let tag = fields.get(&ETAG).map(HeaderValue::as_bytes);
+    let strong = tag.filter(|tag| !tag.starts_with(b"W/"));
+    let weak = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag].concat()).ok());
+    if let Some(weak) = weak {
+        fields.insert(&ETAG, weak);
     }
 }
 

@@ -197,8 +197,26 @@ impl Origin {
             ));
         }
         let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+        let is_scheme = scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        if !is_scheme || scheme.is_empty() {
+            return Err(wrong(
+                "an origin begins with its scheme: `https://app.example.com`",
+            ));
+        }
+        let usual = match scheme.as_str() {
+            "https" => ":443",
+            "http" => ":80",
+            _ => "none",
+        };
+        if host.ends_with(usual) {
+            return Err(wrong(
+                "browsers leave the usual port out, and it has to be left out here",
+            ));
+        }
         match host.strip_prefix('*') {
-            Some(below) if below.starts_with('.') && !below.contains('*') => {
+            Some(below) if below.starts_with('.') && below.len() > 1 && !below.contains('*') => {
                 Ok(Self::Below(format!("{scheme}://"), below.to_owned()))
             }
             _ if host.contains('*') => Err(wrong(

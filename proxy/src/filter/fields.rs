@@ -174,6 +174,26 @@ impl Changes {
     }
 }
 
+/// The name of a field that the file may change.
+pub(super) fn name(written: &Spanned<String>) -> Result<HeaderName, Box<Diagnostic>> {
+    let problem = |message: String, label: &str| {
+        Err(Box::new(
+            Diagnostic::error(message).at(written.span).label(label),
+        ))
+    };
+    match HeaderName::from_bytes(written.as_bytes()) {
+        Ok(name) if NOT_THE_FILES.contains(&name.as_str()) => problem(
+            format!("`{}` is not the file's to change", written.value),
+            "it frames the message, or concerns one connection",
+        ),
+        Ok(name) => Ok(name),
+        Err(_) => problem(
+            format!("`{}` cannot be the name of a field", written.value),
+            "no field has such a name (RFC 9110, section 5.6.2)",
+        ),
+    }
+}
+
 #[derive(Default)]
 struct Reader {
     changes: Vec<Change>,
@@ -182,27 +202,8 @@ struct Reader {
 
 impl Reader {
     fn name(&mut self, written: &Spanned<String>) -> Option<HeaderName> {
-        let problem =
-            |message: String, label: &str| Diagnostic::error(message).at(written.span).label(label);
-        match HeaderName::from_bytes(written.as_bytes()) {
-            Ok(name) if NOT_THE_FILES.contains(&name.as_str()) => {
-                let message = format!("`{}` is not the file's to change", written.value);
-                self.wrong.push(problem(
-                    message,
-                    "it frames the message, or concerns one connection",
-                ));
-                None
-            }
-            Ok(name) => Some(name),
-            Err(_) => {
-                let message = format!("`{}` cannot be the name of a field", written.value);
-                self.wrong.push(problem(
-                    message,
-                    "no field has such a name (RFC 9110, section 5.6.2)",
-                ));
-                None
-            }
-        }
+        let read = name(written);
+        read.map_err(|problem| self.wrong.push(*problem)).ok()
     }
 
     fn value(&mut self, written: &Spanned<String>) -> Option<Template> {

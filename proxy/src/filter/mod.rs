@@ -165,7 +165,7 @@ pub struct Request<'r> {
     /// The fields that are sent on.
     pub headers: &'r mut HeaderMap,
     /// Bytes that its body may have, if that is bounded here. The server is sent none of a body whose length is not known
-    /// before it is known not to be too large, as far as that can be kept in memory.
+    /// before it is known not to be too large, as far as that is kept in memory.
     pub body_size: Option<u64>,
 }
 

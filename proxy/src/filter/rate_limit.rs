@@ -216,7 +216,8 @@ impl Filter for RateLimit {
                 self.say(level, &mut |name, value| said.push((name, value)));
                 Verdict::Then(Box::new(move |response: &mut Response<'_>| {
                     for (name, value) in said {
-                        response.headers.insert(&name, value);
+                        // Beside those of another limit: both are lists.
+                        response.headers.append(&name, value);
                     }
                 }))
             }

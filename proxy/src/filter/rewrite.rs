@@ -12,16 +12,17 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::LOCATION;
+use http::HeaderMap;
+use http::uri::PathAndQuery;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::strip_prefix::{below, path_of, prefix};
-use super::template::Template;
-use super::{Filter, Request, Response, Verdict};
+use super::strip_prefix::{below, give_back, prefix};
+use super::template::{Template, UrlPart};
+use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Spanned};
+use crate::error::Failure;
 use crate::route::path::normalise;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
@@ -67,9 +68,16 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         vec![Diagnostic::error(message).at(options.span()).label(label)]
     };
     let path = match (&written.path, &written.prefix, &written.regex, &written.to) {
-        (Some(path), None, None, None) => NewPath::Whole(Template::new(path)?),
+        (Some(path), None, None, None) => {
+            let template = Template::new(path)?;
+            written_path(&template.sample(), path)?;
+            NewPath::Whole(template)
+        }
         (None, Some(from), None, Some(to)) => NewPath::Prefix(prefix(from)?, prefix(to)?),
-        (None, None, Some(from), Some(to)) => NewPath::Pattern(pattern(from)?, to.value.clone()),
+        (None, None, Some(from), Some(to)) => {
+            written_path(to, to)?;
+            NewPath::Pattern(pattern(from)?, to.value.clone())
+        }
         (None, None, None, None) if written.query.is_some() => NewPath::Same,
         (None, None, None, None) => {
             return Err(wrong(
@@ -91,6 +99,9 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         ));
     }
     let query = written.query.as_ref().map(Template::new).transpose()?;
+    if let (Some(query), Some(written)) = (&query, &written.query) {
+        written_query(&query.sample(), written)?;
+    }
     Ok(Arc::new(Rewrite {
         path,
         query,
@@ -110,42 +121,95 @@ fn pattern(written: &Spanned<String>) -> Result<Regex, Vec<Diagnostic>> {
     })
 }
 
+/// What is written has to be a part of a URL, whatever the values are.
+fn written_path(path: &str, written: &Spanned<String>) -> Result<(), Vec<Diagnostic>> {
+    let wrong = |why: &str| {
+        let message = format!("`{}` cannot be a path", written.value);
+        let problem = Diagnostic::error(message).at(written.span).label(why);
+        Err(vec![problem])
+    };
+    // A value may stand at the beginning.
+    if !written.starts_with(['/', '$']) {
+        return wrong("a path begins with `/`");
+    }
+    if path.contains(['?', '#']) {
+        return wrong("what follows the `?` goes into `query`");
+    }
+    let path = format!("/{}", path.trim_start_matches('/'));
+    if PathAndQuery::try_from(path.as_str()).is_err() || normalise(&path).is_err() {
+        return wrong("characters that have to be percent-encoded (RFC 3986, section 3.3)");
+    }
+    Ok(())
+}
+
+fn written_query(query: &str, written: &Spanned<String>) -> Result<(), Vec<Diagnostic>> {
+    let is_query = PathAndQuery::try_from(format!("/?{query}")).is_ok() && !query.contains('#');
+    if is_query {
+        return Ok(());
+    }
+    let message = format!("`{}` cannot be a query", written.value);
+    let label = "characters that have to be percent-encoded (RFC 3986, section 3.4)";
+    Err(vec![
+        Diagnostic::error(message).at(written.span).label(label),
+    ])
+}
+
+/// What a client asks for cannot be made into a path.
+struct NoPath;
+
 impl Rewrite {
-    fn path(&self, request: &Request<'_>) -> Option<String> {
+    /// None if it stays.
+    fn path(&self, request: &Request<'_>) -> Result<Option<String>, NoPath> {
+        let normal = || normalise(&request.path).map_err(|_| NoPath);
         let path = match &self.path {
-            NewPath::Same => return None,
-            NewPath::Whole(template) => template.value(request.facts).into_owned(),
-            NewPath::Prefix(from, to) => {
-                let normal = normalise(&request.path).ok()?;
-                format!("{to}{}", below(&normal, from)?)
-            }
-            NewPath::Pattern(pattern, to) => {
-                let normal = normalise(&request.path).ok()?;
-                let captures = pattern.captures(&normal)?;
-                let mut path = String::new();
-                captures.expand(to, &mut path);
-                path
-            }
+            NewPath::Same => return Ok(None),
+            NewPath::Whole(template) => template.part_of_url(UrlPart::Path, request.facts),
+            NewPath::Prefix(from, to) => match below(&normal()?, from) {
+                Some(rest) => format!("{to}{rest}"),
+                None => return Ok(None),
+            },
+            NewPath::Pattern(pattern, to) => match pattern.captures(&normal()?) {
+                Some(captures) => {
+                    let mut path = String::new();
+                    captures.expand(to, &mut path);
+                    path
+                }
+                None => return Ok(None),
+            },
         };
-        // Whatever a client put into a group, it stays a path.
         let path = if path.starts_with('/') {
             path
         } else {
             format!("/{path}")
         };
-        normalise(&path).ok().map(std::borrow::Cow::into_owned)
+        // A group that holds `..` would lead out of where the file says.
+        let climbs = |segment: &str| matches!(segment, "." | "..");
+        if path.split('/').any(climbs) {
+            return Err(NoPath);
+        }
+        let path = normalise(&path).map_err(|_| NoPath)?;
+        Ok(Some(path.into_owned()))
     }
 }
 
 impl Filter for Rewrite {
     fn request(&self, request: &mut Request<'_>) -> Verdict {
-        if let Some(path) = self.path(request) {
-            request.path = path.into();
-        }
+        let before = match self.path(request) {
+            Ok(Some(path)) => Some(std::mem::replace(&mut request.path, path.into())),
+            Ok(None) => None,
+            Err(NoPath) => return Verdict::Refuse(Failure::BadRequest, HeaderMap::new()),
+        };
         if let Some(query) = &self.query {
-            request.query = Some(query.value(request.facts).into_owned().into());
+            let query = query.part_of_url(UrlPart::Query, request.facts);
+            request.query = Some(query.into());
         }
-        Verdict::Continue
+        match (&self.path, before) {
+            (NewPath::Prefix(from, to), Some(_)) if self.location => {
+                let (from, to) = (from.clone(), to.clone());
+                Verdict::Then(Box::new(move |response| give_back(&from, &to, response)))
+            }
+            _ => Verdict::Continue,
+        }
     }
 
     fn groups(&self) -> Vec<String> {
@@ -158,26 +222,5 @@ impl Filter for Rewrite {
             .flat_map(Template::groups)
             .map(str::to_owned)
             .collect()
-    }
-
-    fn response(&self, response: &mut Response<'_>) {
-        let NewPath::Prefix(from, to) = &self.path else {
-            return;
-        };
-        if !self.location {
-            return;
-        }
-        let location = response
-            .headers
-            .get(&LOCATION)
-            .and_then(|value| value.to_str().ok());
-        let back = location.and_then(|location| {
-            let at = path_of(location, response.facts.host)?;
-            let (origin, path) = location.split_at(at);
-            Some(format!("{origin}{from}{}", below(path, to)?))
-        });
-        if let Some(Ok(back)) = back.map(|back| HeaderValue::from_str(&back)) {
-            response.headers.insert(&LOCATION, back);
-        }
     }
 }

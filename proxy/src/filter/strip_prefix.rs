@@ -69,32 +69,39 @@ impl Filter for StripPrefix {
         let Ok(normal) = normalise(&request.path) else {
             return Verdict::Continue;
         };
-        if let Some(rest) = below(&normal, &self.prefix) {
-            let rest = if rest.is_empty() { "/" } else { rest }.to_owned();
-            request.path = rest.into();
-            if let Ok(prefix) = HeaderValue::from_str(&self.prefix) {
-                request.headers.insert(FORWARDED_PREFIX, prefix);
-            }
+        let Some(rest) = below(&normal, &self.prefix) else {
+            return Verdict::Continue;
+        };
+        let rest = if rest.is_empty() { "/" } else { rest }.to_owned();
+        request.path = rest.into();
+        if let Ok(prefix) = HeaderValue::from_str(&self.prefix) {
+            request.headers.insert(FORWARDED_PREFIX, prefix);
         }
-        Verdict::Continue
-    }
-
-    fn response(&self, response: &mut Response<'_>) {
         if !self.location {
-            return;
+            return Verdict::Continue;
         }
-        let location = response
-            .headers
-            .get(&LOCATION)
-            .and_then(|value| value.to_str().ok());
-        let back = location.and_then(|location| {
-            let at = path_of(location, response.facts.host)?;
-            let (origin, path) = location.split_at(at);
-            Some(format!("{origin}{}{path}", self.prefix))
-        });
-        if let Some(Ok(back)) = back.map(|back| HeaderValue::from_str(&back)) {
-            response.headers.insert(&LOCATION, back);
+        let prefix = self.prefix.clone();
+        Verdict::Then(Box::new(move |response| give_back(&prefix, "", response)))
+    }
+}
+
+/// A redirect to a path below `to` on this host leads below `from` instead; one that does already was meant so.
+pub(super) fn give_back(from: &str, to: &str, response: &mut Response<'_>) {
+    let location = response.headers.get(&LOCATION);
+    let back = location.and_then(|location| {
+        let location = location.to_str().ok()?;
+        let at = path_of(location, response.facts.host)?;
+        let (origin, rest) = location.split_at(at);
+        let path = rest.split(['?', '#']).next().unwrap_or_default();
+        if below(path, from).is_some() {
+            return None;
         }
+        below(path, to)?;
+        let rest = rest.get(to.len()..)?;
+        HeaderValue::from_str(&format!("{origin}{from}{rest}")).ok()
+    });
+    if let Some(back) = back {
+        response.headers.insert(&LOCATION, back);
     }
 }
 

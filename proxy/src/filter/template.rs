@@ -3,9 +3,29 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
+};
+
 use super::facts::{Facts, Name};
 use crate::component::unknown_name;
 use crate::config::{Diagnostic, Spanned};
+
+/// Where in a URL a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrlPart {
+    /// Before the `?`.
+    Path,
+    /// Behind it.
+    Query,
+}
+
+/// All but what RFC 3986, section 2.3, calls unreserved.
+const OTHER_THAN_PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A value that may depend on the request.
 #[derive(Debug, Clone)]
@@ -55,6 +75,38 @@ impl Template {
             Piece::Value(Name::Capture(group)) => Some(group.as_str()),
             _ => None,
         })
+    }
+
+    /// The value for this request, as a part of a URL: what a client put into it ends no segment, no parameter and no query.
+    pub fn part_of_url(&self, part: UrlPart, facts: &Facts<'_>) -> String {
+        let pieces = self.pieces.iter().map(|piece| match (piece, part) {
+            (Piece::Text(text), _) => text.into(),
+            // They are such parts already.
+            (Piece::Value(name @ (Name::Path | Name::Capture(_))), UrlPart::Path) => {
+                name.value(facts)
+            }
+            (Piece::Value(name @ Name::Query), UrlPart::Query) => name.value(facts),
+            (Piece::Value(name @ (Name::Path | Name::Capture(_))), UrlPart::Query) => {
+                let value = name.value(facts);
+                let plain: Cow<'_, [u8]> = percent_decode_str(&value).into();
+                percent_encode(&plain, OTHER_THAN_PLAIN).to_string().into()
+            }
+            (Piece::Value(name), _) => {
+                let value = name.value(facts);
+                let encoded = utf8_percent_encode(&value, OTHER_THAN_PLAIN);
+                Cow::Owned(encoded.to_string())
+            }
+        });
+        pieces.collect()
+    }
+
+    /// What is written, with something plain in place of each value.
+    pub fn sample(&self) -> String {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Value(_) => "x",
+        });
+        pieces.collect()
     }
 
     /// The value for this request.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, VIA};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, VIA};
 use http::request::Parts;
 use pingora::http::RequestHeader;
 
@@ -23,19 +23,20 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const ID: HeaderName = HeaderName::from_static(REQUEST_ID);
 
 /// So much of a body is held back until it is known not to be too large.
-const HELD_MAX: u64 = 1 << 20;
+const HELD_MAX: u64 = 64 * 1024;
 
 /// As many are added.
 const ADDED: usize = 5;
 
 /// What a client may say about where it came from. We say it in the first three; the others mean the same to some servers.
-pub const CLAIMS: [&str; 6] = [
+pub const CLAIMS: [&str; 7] = [
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-forwarded-host",
     "forwarded",
     "x-real-ip",
     "x-forwarded-port",
+    "x-forwarded-prefix",
 ];
 
 /// Our name in `Via` (RFC 9110, section 7.6.3).
@@ -136,7 +137,9 @@ pub fn held(request: &RequestHeader, exchange: &mut Exchange) -> Option<Arc<Atom
         .passage
         .as_ref()
         .is_some_and(|passage| passage.body_size.is_some());
-    if !is_bounded || request.headers.contains_key(CONTENT_LENGTH) {
+    // A client that waits for leave waits for the server's.
+    let is_asked = request.headers.contains_key(EXPECT);
+    if !is_bounded || is_asked || request.headers.contains_key(CONTENT_LENGTH) {
         return None;
     }
     // The next attempt begins with what is there already.

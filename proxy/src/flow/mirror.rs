@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use pingora::http::RequestHeader;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Exchange;
 use crate::snapshot::Mirror;
@@ -16,21 +17,28 @@ pub struct Copy {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Vec<Bytes>,
-    size: u64,
+    body: BytesMut,
+    place: OwnedSemaphorePermit,
 }
 
 /// Begins a copy of what the server is sent, if this request is one to be copied. Again for every attempt: the body is sent
 /// again, too.
 pub fn begin(request: &RequestHeader, is_upgrade: bool, exchange: &mut Exchange) {
     let is_first = exchange.attempts <= 1;
+    let earlier = exchange.copy.take();
     let Some(mirror) = exchange.route().and_then(|route| route.mirror.as_ref()) else {
         return;
     };
-    let is_chosen = is_first && !is_upgrade && mirror.takes();
-    if !is_chosen && exchange.copy.is_none() {
-        return;
-    }
+    let place = match earlier {
+        Some(earlier) => Some(earlier.place),
+        None if !is_first || is_upgrade || !mirror.takes() => return,
+        None if announced(request) > mirror.body_size => {
+            mirror.outcomes.note_too_large();
+            return;
+        }
+        None => mirror.place(),
+    };
+    let Some(place) = place else { return };
     let mut headers = request.headers.clone();
     for hop in [
         CONNECTION,
@@ -46,8 +54,8 @@ pub fn begin(request: &RequestHeader, is_upgrade: bool, exchange: &mut Exchange)
         method: request.method.clone(),
         uri: request.uri.clone(),
         headers,
-        body: Vec::new(),
-        size: 0,
+        body: BytesMut::new(),
+        place,
     }));
 }
 
@@ -60,10 +68,9 @@ pub fn note(piece: Option<&Bytes>, is_last: bool, exchange: &mut Exchange) {
         return;
     };
     if let Some(piece) = piece {
-        copy.size += piece.len() as u64;
-        copy.body.push(piece.clone());
+        copy.body.extend_from_slice(piece);
     }
-    if copy.size > mirror.body_size {
+    if copy.body.len() as u64 > mirror.body_size {
         mirror.outcomes.note_too_large();
     } else if is_last {
         send(*copy, mirror);
@@ -72,19 +79,16 @@ pub fn note(piece: Option<&Bytes>, is_last: bool, exchange: &mut Exchange) {
     }
 }
 
+/// The length that the request says it has.
+fn announced(request: &RequestHeader) -> u64 {
+    let length = request.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
+}
+
 fn send(copy: Copy, mirror: &Mirror) {
-    let body = match copy.body.as_slice() {
-        [] => Bytes::new(),
-        [whole] => whole.clone(),
-        pieces => {
-            let mut body = BytesMut::new();
-            for piece in pieces {
-                body.extend_from_slice(piece);
-            }
-            body.freeze()
-        }
-    };
     let (mut parts, ()): (Parts, ()) = Request::new(()).into_parts();
     (parts.method, parts.uri, parts.headers) = (copy.method, copy.uri, copy.headers);
-    mirror.send(Request::from_parts(parts, Full::new(body)));
+    let body = Full::new(copy.body.freeze());
+    mirror.send(copy.place, Request::from_parts(parts, body));
 }

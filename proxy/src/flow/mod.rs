@@ -28,7 +28,7 @@ pub mod select;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -158,6 +158,12 @@ impl Exchange {
             End::Split(targets, _) => targets.get(self.arm),
             End::Redirect(_) | End::Respond(_) => None,
         }
+    }
+
+    /// Nothing of it has left for the server: it is held back.
+    pub fn is_held(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|go| !go.load(Ordering::Acquire))
     }
 
     /// Its path as the client wrote it, if filters may have changed it.

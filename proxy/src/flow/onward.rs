@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, RETRY_AFTER};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, Uri};
@@ -70,6 +70,9 @@ pub fn way_in(request: &mut RequestHeader, exchange: &mut Exchange) -> pingora::
     })
 }
 
+/// Work that waits or is being done, over all requests.
+const WAITING_MAX: usize = 64;
+
 /// Goes on after a filter that wanted something that takes time. In a box: it is a large future, and most requests need none.
 ///
 /// # Errors
@@ -97,13 +100,18 @@ pub fn wait<'f>(
     })
 }
 
-/// Does work on a thread of its own. At a time there is as much of it as there are processors, and the rest waits: whoever asks
-/// for a lot of it keeps others from it, but not from everything else.
+/// Does work on a thread of its own: at a time on half of the processors, so that the other half goes on with everything else.
+/// So much waits for its turn; whoever comes then is told to come back.
 async fn done(work: Box<dyn FnOnce() -> Verdict + Send>) -> Verdict {
     static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
-        let processors = std::thread::available_parallelism();
-        Semaphore::new(processors.map_or(1, usize::from))
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Semaphore::new(processors.div_ceil(2))
     });
+    static PLACES: Semaphore = Semaphore::const_new(WAITING_MAX);
+    let Ok(_place) = PLACES.try_acquire() else {
+        let soon = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("5"))]);
+        return Verdict::Refuse(Failure::Overloaded, soon);
+    };
     let _turn = TURNS.acquire().await;
     let verdict = tokio::task::spawn_blocking(work).await;
     verdict.unwrap_or_else(|_| Verdict::Refuse(Failure::Internal, HeaderMap::new()))
@@ -205,8 +213,13 @@ fn through(
         .headers
         .get(HOST)
         .filter(|host| Some(*host) != asked_for.as_ref());
-    if let Some(uri) = rewritten(&uri, target, host) {
-        parts.uri = uri;
+    if target.is_none() && host.is_none() {
+        return step;
+    }
+    match rewritten(&uri, target, host) {
+        Some(uri) => parts.uri = uri,
+        // Sent on as it came, it would go where the file does not want it.
+        None => return Step::Refused(Failure::BadRequest, HeaderMap::new()),
     }
     step
 }
@@ -218,12 +231,9 @@ fn target(path: &str, query: Option<&str>) -> String {
     }
 }
 
-/// None if nothing changes. A host stands in the target only of a request over HTTP/2, and of one that names a whole URL.
+/// None if that is no target. A host stands in the target only of a request over HTTP/2, and of one that names a whole URL.
 fn rewritten(uri: &Uri, target: Option<String>, host: Option<&HeaderValue>) -> Option<Uri> {
     let host = host.filter(|_| uri.authority().is_some());
-    if target.is_none() && host.is_none() {
-        return None;
-    }
     let mut parts = uri.clone().into_parts();
     if let Some(target) = target {
         parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);

@@ -46,7 +46,7 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         && sent.unanswered
         && sent.body_kept
         && has_attempts_left(exchange)
-        && may_repeat(error.etype(), sent.idempotent, exchange.head_sent);
+        && (exchange.is_held() || may_repeat(error.etype(), sent.idempotent, exchange.head_sent));
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
     let reused = exchange
         .attempt

@@ -178,7 +178,8 @@ impl ProxyHttp for Gateway {
                 None => Carries::Request,
             }
         };
-        let wire = select::select(exchange, matches!(carries, Carries::Handshake))
+        // What is held back for a while would find a kept connection closed.
+        let wire = select::select(exchange, !matches!(carries, Carries::Request))
             .map_err(|failure| give_up(failure, exchange))?;
         match (&exchange.attempt, exchange.target()) {
             (Some(attempt), Some(target)) => {
@@ -216,12 +217,16 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         piece: &mut Option<Bytes>,
         end: bool,
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         exchange.body_ended = end;
+        if session.was_upgraded() {
+            // What goes through a tunnel is no body.
+            return Ok(());
+        }
         forward::count_body(piece.as_ref(), exchange)
             .map_err(|failure| give_up(failure, exchange))?;
         mirror::note(piece.as_ref(), end, exchange);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::plan::{EndSpec, FilterSpec, RouteSpec, TargetSpec};
 use crate::config::Share;
@@ -65,9 +66,15 @@ impl Mirror {
         self.share.takes(fastrand::u32(..Share::whole()))
     }
 
-    /// Sends a copy.
-    pub fn send(&self, request: Request<Full<Bytes>>) {
+    /// A place for a copy, if there is one.
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.copies.place(&self.outcomes)
+    }
+
+    /// Sends a copy in its place.
+    pub fn send(&self, place: OwnedSemaphorePermit, request: Request<Full<Bytes>>) {
         self.copies.send(
+            place,
             request,
             Arc::clone(&self.target.upstream),
             self.target.timeouts,

@@ -13,12 +13,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::balance::Tried;
 use super::{Timeouts, Upstream};
 
-/// At a time, over all routes. With a body of the largest size each they take 4 GiB; usually it is far less.
+/// At a time, over all routes, from the first byte of their body that is kept. With the largest body each they take 4 GiB.
 const AT_A_TIME: usize = 256;
 
 /// So much of an answer is read, so that the connection can be kept.
@@ -92,18 +92,24 @@ impl Copies {
         }
     }
 
-    /// Sends one, and notes what becomes of it.
+    /// A place for one more; none, which is noted, if there are too many.
+    pub fn place(&self, outcomes: &Outcomes) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if place.is_none() {
+            outcomes.busy.fetch_add(1, Ordering::Relaxed);
+        }
+        place
+    }
+
+    /// Sends one in its place, and notes what becomes of it.
     pub fn send(
         &self,
+        place: OwnedSemaphorePermit,
         mut request: Request<Full<Bytes>>,
         upstream: Arc<Upstream>,
         timeouts: Timeouts,
         outcomes: Arc<Outcomes>,
     ) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            outcomes.busy.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
         let client = self.client.clone();
         // Whole: nobody waits for a piece of it.
         let patience: Duration = timeouts.connect + timeouts.read;

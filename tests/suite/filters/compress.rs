@@ -271,3 +271,20 @@ async fn over_http2_it_is_the_same() {
         .unwrap();
     assert_eq!(plain, text());
 }
+
+/// A cache has to find the answer that it keeps.
+#[tokio::test]
+async fn an_answer_that_nothing_changed_says_what_the_whole_one_would() {
+    let server = b"HTTP/1.1 304 Not Modified\r\nETag: \"one\"\r\n\r\n";
+    let way = Way::answering("[ compress ]", "path_prefix: /", server).await;
+    for (accept, tag) in [("gzip", "W/\"one\""), ("identity", "\"one\"")] {
+        let answer = way
+            .answer(&format!(
+                "GET / HTTP/1.1|Host: h|Accept-Encoding: {accept}|If-None-Match: W/\"one\""
+            ))
+            .await;
+        assert_eq!(answer.status(), 304);
+        assert_eq!(answer.field("etag"), Some(tag));
+        assert_eq!(answer.field("vary"), Some("Accept-Encoding"));
+    }
+}

@@ -95,3 +95,69 @@ async fn plain_http_is_sent_to_the_same_place_over_https() {
     let way = Way::start("[ redirect_https ]", "path_prefix: /").await;
     assert_eq!(way.answer("GET / HTTP/1.0").await.status(), 400);
 }
+
+/// What a client puts into a value stays a value: of a segment, of a parameter.
+#[tokio::test]
+async fn a_value_breaks_out_of_nothing() {
+    let way = Way::start(
+        "[ { rewrite: { path: /look, query: \"id=${path.id}&by=${request.id}\" } } ]",
+        "path_regex: \"/u/(?P<id>.+)\"",
+    )
+    .await;
+    let (seen, _) = way
+        .through("GET /u/1&role=admin%2B%23/x HTTP/1.1|Host: h|X-Request-Id: <a>&b=c")
+        .await;
+    assert_eq!(
+        seen.word(1),
+        "/look?id=1%26role%3Dadmin%2B%23%2Fx&by=%3Ca%3E%26b%3Dc"
+    );
+    let way = Way::start(
+        "[ { rewrite: { path: \"/by/${request.id}/x\" } } ]",
+        "path_prefix: /",
+    )
+    .await;
+    let by = |id: &str| format!("GET / HTTP/1.1|Host: h|X-Request-Id: {id}");
+    let (seen, _) = way.through(&by("../admin?x")).await;
+    assert_eq!(seen.word(1), "/by/..%2Fadmin%3Fx/x");
+    assert_eq!(way.answer(&by("..")).await.status(), 400);
+    let way = Way::start(
+        "[ { rewrite: { regex: \"/files/(.*)\\\\.json\", to: \"/data/$1/meta\" } } ]",
+        "path_prefix: /",
+    )
+    .await;
+    assert_eq!(way.target("/files/a.json").await, "/data/a/meta");
+    let climbing = way.answer("GET /files/...json HTTP/1.1|Host: h").await;
+    assert_eq!(climbing.status(), 400);
+    assert_eq!(way.server.seen().len(), 1);
+}
+
+/// Only what was taken off is given back, and only once.
+#[tokio::test]
+async fn a_redirect_that_knows_the_prefix_is_left_alone() {
+    for (target, location, back) in [
+        ("/api/x", "/api/login", "/api/login"),
+        ("/api/x", "/apiary", "/api/apiary"),
+        ("/other", "/login", "/login"),
+    ] {
+        let answer =
+            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        for filters in [
+            "[ { strip_prefix: { prefix: /api, location: true } } ]",
+            "[ { rewrite: { prefix: /api, to: /, location: true } } ]",
+        ] {
+            let way = Way::answering(filters, "path_prefix: /", answer.as_bytes()).await;
+            let answer = way.answer(&format!("GET {target} HTTP/1.1|Host: h")).await;
+            assert_eq!(answer.field("location"), Some(back), "{target} {filters}");
+        }
+    }
+}
+
+/// Whatever a client says about it.
+#[tokio::test]
+async fn only_a_filter_says_which_prefix_was_taken_off() {
+    let way = Way::start("[ { strip_prefix: /api } ]", "path_prefix: /").await;
+    let (seen, _) = way
+        .through("GET /x HTTP/1.1|Host: h|X-Forwarded-Prefix: //evil.example")
+        .await;
+    assert_eq!(seen.field("x-forwarded-prefix"), None);
+}

@@ -4,14 +4,18 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params};
 use blake2::{Blake2s256, Digest};
 use lru::LruCache;
 
 /// bcrypt doubles its time with each step of its cost: this one takes some seconds.
 const COST_MAX: u32 = 16;
+
+/// Of Argon2: KiB, and passes over them.
+const MEMORY_MAX: u32 = 256 * 1024;
+const PASSES_MAX: u32 = 16;
 
 /// So many users are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -45,11 +49,25 @@ impl Hash {
         }
         if written.starts_with("$argon2") {
             return match PasswordHash::new(written) {
-                Ok(_) => Ok(Self::Argon2(written.to_owned())),
+                Ok(hash) => argon2_cost(&hash).map(|_| Self::Argon2(written.to_owned())),
                 Err(error) => Err(format!("no Argon2 hash: {error}")),
             };
         }
         Err("expected bcrypt (`$2y$...`) or Argon2 (`$argon2id$...`)".to_owned())
+    }
+
+    /// About how long it takes, in microseconds.
+    fn cost(&self) -> u64 {
+        match self {
+            Self::Bcrypt(hash) => {
+                let parts = hash.parse::<bcrypt::HashParts>();
+                parts.map_or(0, |parts| 60 << parts.get_cost().min(COST_MAX))
+            }
+            Self::Argon2(hash) => PasswordHash::new(hash)
+                .ok()
+                .and_then(|hash| argon2_cost(&hash).ok())
+                .unwrap_or(0),
+        }
     }
 
     fn text(&self) -> &str {
@@ -71,17 +89,37 @@ impl Hash {
     }
 }
 
+/// KiB times passes, which is about as many microseconds.
+fn argon2_cost(hash: &PasswordHash) -> Result<u64, String> {
+    let unread = |what: &str| format!("no Argon2 hash: {what}");
+    Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| unread("no such variant"))?;
+    let params = Params::try_from(hash).map_err(|error| unread(&error.to_string()))?;
+    if hash.salt.is_none() || hash.hash.is_none() {
+        return Err(unread("it has no salt, or no hash"));
+    }
+    if params.m_cost() > MEMORY_MAX || params.t_cost() > PASSES_MAX {
+        return Err(format!(
+            "it takes too much, at most m={MEMORY_MAX} and t={PASSES_MAX}"
+        ));
+    }
+    Ok(u64::from(params.m_cost()) * u64::from(params.t_cost()))
+}
+
 /// Who may come in.
 pub(super) struct Users {
     hashes: HashMap<String, Hash>,
+    /// For names that nobody has: the one that takes longest.
+    slowest: Option<Hash>,
     right: Mutex<LruCache<Mark, ()>>,
 }
 
 impl Users {
     /// Of two with the same name the last one counts.
     pub(super) fn new(users: Vec<(String, Hash)>) -> Self {
+        let hashes: HashMap<String, Hash> = users.into_iter().collect();
         Self {
-            hashes: users.into_iter().collect(),
+            slowest: hashes.values().max_by_key(|hash| hash.cost()).cloned(),
+            hashes,
             right: Mutex::new(LruCache::new(REMEMBERED)),
         }
     }
@@ -98,7 +136,7 @@ impl Users {
     /// Whether it is right. Takes its time, also for a name that nobody has.
     pub(super) fn verify(&self, name: &str, password: &str) -> bool {
         let Some(hash) = self.hashes.get(name) else {
-            if let Some(other) = self.hashes.values().next() {
+            if let Some(other) = &self.slowest {
                 let _ = other.fits(password);
             }
             return false;

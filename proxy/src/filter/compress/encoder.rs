@@ -23,6 +23,10 @@ const BROTLI_BUFFER: usize = 4096;
 const ZSTD_LEVEL: i32 = 3;
 const ZSTD_WINDOW: u32 = 21;
 const ZSTD_WINDOW_MIN: u32 = 10;
+/// Of a body without an announced end, which may be a stream that stays open for hours, as may ten thousand others.
+const ZSTD_WINDOW_OPEN: u32 = 17;
+/// A longer one needs no larger window.
+const LENGTH_MAX: u64 = 1 << 30;
 
 /// Compresses into memory, from where each piece takes what there is.
 pub(super) enum Encoder {
@@ -39,7 +43,7 @@ impl Encoder {
         Some(match algorithm {
             Algorithm::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL))),
             Algorithm::Br => {
-                let fits = |length: u64| length.next_power_of_two().ilog2();
+                let fits = |length: u64| length.min(LENGTH_MAX).next_power_of_two().ilog2();
                 let window = length.map_or(BROTLI_WINDOW, fits);
                 let window = window.clamp(BROTLI_WINDOW_MIN, BROTLI_WINDOW);
                 let parameters = BrotliEncoderParams {
@@ -54,12 +58,10 @@ impl Encoder {
             Algorithm::Zstd => {
                 let mut writer = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL).ok()?;
                 // A server may break its word: then the library refuses to end, so it is told of sizes only as a hint.
-                if let Some(length) = length {
-                    let window = length.next_power_of_two().ilog2();
-                    writer
-                        .window_log(window.clamp(ZSTD_WINDOW_MIN, ZSTD_WINDOW))
-                        .ok()?;
-                }
+                let fits = |length: u64| length.min(LENGTH_MAX).next_power_of_two().ilog2();
+                let window = length.map_or(ZSTD_WINDOW_OPEN, fits);
+                let window = window.clamp(ZSTD_WINDOW_MIN, ZSTD_WINDOW);
+                writer.window_log(window).ok()?;
                 Self::Zstd(writer)
             }
         })
@@ -147,7 +149,7 @@ mod tests {
     fn a_server_may_send_another_length_than_it_said() {
         let text = "tide and gate ".repeat(10_000);
         for algorithm in Algorithm::ALL {
-            for said in [1, 1_000, 140_000, 1_000_000_000] {
+            for said in [1, 1_000, 140_000, 1_000_000_000, u64::MAX] {
                 let mut encoder = Encoder::new(algorithm, Some(said)).unwrap();
                 let sent = encoder.piece(text.clone().into(), true);
                 assert_eq!(

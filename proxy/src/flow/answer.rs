@@ -70,6 +70,8 @@ pub fn answer(
         // How long it becomes nobody knows yet.
         response.remove_header(&CONTENT_LENGTH);
         if asked.version > Version::HTTP_10 {
+            // Whatever its server speaks: HTTP/1.0 has no chunks.
+            response.set_version(Version::HTTP_11);
             response.insert_header(TRANSFER_ENCODING, "chunked")?;
         }
     }

@@ -288,3 +288,20 @@ async fn an_answer_that_nothing_changed_says_what_the_whole_one_would() {
         assert_eq!(answer.field("vary"), Some("Accept-Encoding"));
     }
 }
+
+/// HTTP/1.0 has no chunks, and a client that reads by the book would take them for the body.
+#[tokio::test]
+async fn what_an_old_server_says_is_framed_as_the_client_knows_it() {
+    let body = text();
+    let head = format!(
+        "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n{PLAIN}\r\n",
+        body.len()
+    );
+    let way = Way::answering("[ compress ]", "path_prefix: /", (head + &body).as_bytes()).await;
+    let answer = way
+        .answer("GET / HTTP/1.1|Host: h|Accept-Encoding: gzip")
+        .await;
+    assert_eq!(answer.word(0), "HTTP/1.1");
+    assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+    assert_eq!(decoded(&answer), body);
+}

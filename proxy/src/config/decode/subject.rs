@@ -79,10 +79,13 @@ impl<'n> Where<'n> {
     }
 
     pub(super) fn of(&self) -> String {
-        match self.key.and_then(Node::text) {
-            Some(key) => format!(" for `{}`", shortened(key)),
-            None => String::new(),
-        }
+        // A choice with options is a key itself: what it is for is the one above.
+        let above = self.above.rsplit('.').next().filter(|key| !key.is_empty());
+        let key = match self.at_key {
+            true => above,
+            false => self.key.and_then(Node::text),
+        };
+        key.map_or_else(String::new, |key| format!(" for `{}`", shortened(key)))
     }
 
     pub(super) fn parent(&self) -> String {

@@ -21,6 +21,7 @@ use super::strip_prefix::{below, give_back, prefix};
 use super::template::{Template, UrlPart};
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
+use crate::config::nearest::nearest;
 use crate::config::{Diagnostic, Spanned};
 use crate::error::Failure;
 use crate::route::path::normalise;
@@ -75,8 +76,10 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         }
         (None, Some(from), None, Some(to)) => NewPath::Prefix(prefix(from)?, prefix(to)?),
         (None, None, Some(from), Some(to)) => {
+            let pattern = pattern(from)?;
             written_path(to, to)?;
-            NewPath::Pattern(pattern(from)?, to.value.clone())
+            groups_are_known(to, &pattern)?;
+            NewPath::Pattern(pattern, to.value.clone())
         }
         (None, None, None, None) if written.query.is_some() => NewPath::Same,
         (None, None, None, None) => {
@@ -119,6 +122,29 @@ fn pattern(written: &Spanned<String>) -> Result<Regex, Vec<Diagnostic>> {
                 .label(sentence.trim_start_matches("error: ")),
         ]
     })
+}
+
+/// The library takes `$nmae` for nothing, and `$1x` for a group of that name.
+fn groups_are_known(to: &Spanned<String>, pattern: &Regex) -> Result<(), Vec<Diagnostic>> {
+    let named: Vec<&str> = pattern.capture_names().flatten().collect();
+    let is_known = |name: &str| match name.parse::<usize>() {
+        Ok(number) => number < pattern.captures_len(),
+        Err(_) => named.contains(&name),
+    };
+    let mut references = to.split('$').skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        end.and_then(|end| rest.get(..end)).unwrap_or(rest)
+    });
+    let unknown = references.find(|name| !name.is_empty() && !is_known(name));
+    match unknown {
+        None => Ok(()),
+        Some(name) => Err(vec![
+            Diagnostic::error(format!("`${name}` is no group of the expression"))
+                .at(to.span)
+                .label("would be nothing")
+                .did_you_mean(nearest(name, named.iter().copied())),
+        ]),
+    }
 }
 
 /// What is written has to be a part of a URL, whatever the values are.

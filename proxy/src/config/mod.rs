@@ -62,6 +62,7 @@ pub use network::Network;
 pub use one_or_many::OneOrMany;
 pub use rate::Rate;
 pub use redirect::Redirect;
+pub(crate) use redirect::sends_nobody;
 pub use respond::Respond;
 pub use retry::Retry;
 pub(crate) use route::PATH_MAX;

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use super::Spanned;
+use super::{Diagnostic, Spanned};
 
 /// Where to. What is left out stays as the client wrote it.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,4 +29,15 @@ pub struct Redirect {
     pub status: Option<Spanned<u16>>,
     /// Whether the query goes with it. Default: `true`.
     pub keep_query: Option<bool>,
+}
+
+/// What is wrong with a status that sends no client elsewhere (RFC 9110, section 15.4).
+pub(crate) fn sends_nobody(status: Spanned<u16>) -> Option<Diagnostic> {
+    let sends = matches!(status.value, 301 | 302 | 303 | 307 | 308);
+    let problem = Diagnostic::error(format!("{} sends nobody elsewhere", status.value));
+    (!sends).then(|| {
+        problem
+            .at(status.span)
+            .label("expected 301, 302, 303, 307 or 308")
+    })
 }

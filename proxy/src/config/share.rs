@@ -16,16 +16,14 @@ impl Share {
     /// Of whatever there is.
     pub const ALL: Self = Self(WHOLE);
 
-    /// Whether it takes one for which `draw` was drawn, a number below 1,000,000 any of which is as likely.
+    /// Whether it takes this one: each has the same chance.
     #[must_use]
-    pub const fn takes(self, draw: u32) -> bool {
-        draw < self.0
+    pub fn takes_one(self) -> bool {
+        self.takes(fastrand::u32(..WHOLE))
     }
 
-    /// A number for [`Share::takes`].
-    #[must_use]
-    pub const fn whole() -> u32 {
-        WHOLE
+    const fn takes(self, draw: u32) -> bool {
+        draw < self.0
     }
 }
 

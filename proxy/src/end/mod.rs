@@ -10,7 +10,22 @@ pub mod redirect;
 pub mod split;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+/// The `Content-Type` of a text that stands in the file.
+pub const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The `Content-Type` of a file, by its name.
+pub fn content_type(file: &str) -> HeaderValue {
+    let kind = mime_guess::from_path(file).first_or_octet_stream();
+    let charset = if kind.type_() == "text" {
+        "; charset=utf-8"
+    } else {
+        ""
+    };
+    let octets = || HeaderValue::from_static("application/octet-stream");
+    HeaderValue::try_from(format!("{kind}{charset}")).unwrap_or_else(|_| octets())
+}
 
 /// An answer of the proxy's own.
 #[derive(Debug, Clone)]

@@ -14,13 +14,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::{self, Diagnostic, Match, Moment, Share, Spanned};
-use crate::end::Reply;
+use crate::end::{PLAIN_TEXT, Reply};
 use crate::route::condition::Condition;
 use crate::route::matching;
 
@@ -108,7 +108,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
 
 impl Filter for Fault {
     fn request(&self, request: &mut Request<'_>) -> Verdict {
-        let is_chosen = self.share.takes(fastrand::u32(..Share::whole()));
+        let is_chosen = self.share.takes_one();
         if !is_chosen || SystemTime::now() >= self.until || !request.fulfils(&self.when) {
             return Verdict::Continue;
         }
@@ -124,10 +124,9 @@ impl Filter for Fault {
 }
 
 fn aborted(status: StatusCode) -> Reply {
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
     Reply {
         status,
-        headers: HeaderMap::from_iter([(CONTENT_TYPE, text)]),
+        headers: HeaderMap::from_iter([(CONTENT_TYPE, PLAIN_TEXT)]),
         body: Bytes::from_static(b"This failure was asked for (filter `fault`).\n"),
     }
 }

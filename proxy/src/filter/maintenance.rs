@@ -22,7 +22,7 @@ use serde::Deserialize;
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::{self, Diagnostic, Match, Spanned};
-use crate::end::Reply;
+use crate::end::{PLAIN_TEXT, Reply, content_type};
 use crate::error::Failure;
 use crate::route::condition::Condition;
 use crate::route::matching;
@@ -71,14 +71,10 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ]);
     let page = match (&written.text, &written.file) {
-        (Some(text), _) => Some(page(
-            &headers,
-            "text/plain; charset=utf-8",
-            text.value.clone().into(),
-        )),
+        (Some(text), _) => Some(page(&headers, PLAIN_TEXT, text.value.clone().into())),
         (None, Some(file)) => {
-            let kind = mime_guess::from_path(&file.value).first_or_octet_stream();
-            Some(page(&headers, kind.as_ref(), options.file(file)?.into()))
+            let body = options.file(file)?;
+            Some(page(&headers, content_type(file), body.into()))
         }
         (None, None) => None,
     };
@@ -89,11 +85,9 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     }))
 }
 
-fn page(headers: &HeaderMap, kind: &str, body: Bytes) -> Reply {
+fn page(headers: &HeaderMap, kind: HeaderValue, body: Bytes) -> Reply {
     let mut headers = headers.clone();
-    if let Ok(kind) = HeaderValue::from_str(kind) {
-        headers.insert(CONTENT_TYPE, kind);
-    }
+    headers.insert(CONTENT_TYPE, kind);
     Reply {
         status: StatusCode::SERVICE_UNAVAILABLE,
         headers,

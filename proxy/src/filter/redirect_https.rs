@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Spanned};
+use crate::config::{Diagnostic, Spanned, sends_nobody};
 use crate::end::redirect::{Place, Redirect};
 use crate::error::Failure;
 
@@ -40,14 +40,8 @@ struct RedirectHttps(Redirect);
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
     let status = written.status.map_or(308, |status| status.value);
-    let mut wrong = Vec::new();
-    if let Some(status) = written.status
-        && !matches!(status.value, 301 | 302 | 303 | 307 | 308)
-    {
-        let problem = Diagnostic::error(format!("{} sends nobody elsewhere", status.value));
-        let label = "expected 301, 302, 303, 307 or 308";
-        wrong.push(problem.at(status.span).label(label));
-    }
+    let problem = written.status.and_then(sends_nobody);
+    let mut wrong: Vec<Diagnostic> = problem.into_iter().collect();
     if let Some(port) = written.port
         && port.value == 0
     {

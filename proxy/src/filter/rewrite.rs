@@ -24,6 +24,7 @@ use crate::component::{Kind, Options};
 use crate::config::nearest::nearest;
 use crate::config::{Diagnostic, Spanned};
 use crate::error::Failure;
+use crate::route::matching::expression;
 use crate::route::path::normalise;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
@@ -76,7 +77,7 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         }
         (None, Some(from), None, Some(to)) => NewPath::Prefix(prefix(from)?, prefix(to)?),
         (None, None, Some(from), Some(to)) => {
-            let pattern = pattern(from)?;
+            let pattern = expression(from, from.span).map_err(|problem| vec![*problem])?;
             written_path(to, to)?;
             groups_are_known(to, &pattern)?;
             NewPath::Pattern(pattern, to.value.clone())
@@ -110,18 +111,6 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         query,
         location: written.location,
     }))
-}
-
-fn pattern(written: &Spanned<String>) -> Result<Regex, Vec<Diagnostic>> {
-    Regex::new(&format!("^(?:{})$", written.value)).map_err(|error| {
-        let text = error.to_string();
-        let sentence = text.lines().last().unwrap_or_default();
-        vec![
-            Diagnostic::error(format!("`{}` is no regular expression", written.value))
-                .at(written.span)
-                .label(sentence.trim_start_matches("error: ")),
-        ]
-    })
 }
 
 /// The library takes `$nmae` for nothing, and `$1x` for a group of that name.

@@ -323,27 +323,30 @@ impl<'f> Reader<'f> {
         })
     }
 
-    /// Anchored at both ends.
     fn expression(&mut self, written: &str, span: Span) -> Option<Regex> {
-        let fine = RegexBuilder::new(written)
-            .size_limit(EXPRESSION_MAX)
-            .build();
-        let anchored = fine.and_then(|_| {
-            let anchored = format!("^(?:{written})$");
-            RegexBuilder::new(&anchored)
-                .size_limit(EXPRESSION_MAX)
-                // A value with an escaped end of line is a value like any.
-                .dot_matches_new_line(true)
-                .build()
-        });
-        match anchored {
-            Ok(expression) => Some(expression),
-            Err(error) => {
-                self.wrong.push(no_expression(written, &error).at(span));
-                None
-            }
-        }
+        expression(written, span)
+            .map_err(|problem| self.wrong.push(*problem))
+            .ok()
     }
+}
+
+/// An expression for the whole of something: anchored at both ends.
+///
+/// # Errors
+/// It is none, or becomes too large.
+pub fn expression(written: &str, span: Span) -> Result<Regex, Box<Diagnostic>> {
+    let fine = RegexBuilder::new(written)
+        .size_limit(EXPRESSION_MAX)
+        .build();
+    let anchored = fine.and_then(|_| {
+        let anchored = format!("^(?:{written})$");
+        RegexBuilder::new(&anchored)
+            .size_limit(EXPRESSION_MAX)
+            // A value with an escaped end of line is a value like any.
+            .dot_matches_new_line(true)
+            .build()
+    });
+    anchored.map_err(|error| Box::new(no_expression(written, &error).at(span)))
 }
 
 fn no_expression(written: &str, error: &regex::Error) -> Diagnostic {

@@ -63,7 +63,7 @@ pub struct Mirror {
 impl Mirror {
     /// Whether it wants this request: each with the same chance.
     pub fn takes(&self) -> bool {
-        self.share.takes(fastrand::u32(..Share::whole()))
+        self.share.takes_one()
     }
 
     /// A place for a copy, if there is one.

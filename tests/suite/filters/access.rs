@@ -62,7 +62,7 @@ async fn a_page_for_the_maintenance_lies_beside_the_routing_file() {
         .await;
     let answer = gateway.get("/").await;
     assert_eq!(answer.status(), 503);
-    assert_eq!(answer.headers()["content-type"], "text/html");
+    assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
     assert_eq!(answer.text().await.unwrap(), "<p>down</p>");
 }
 

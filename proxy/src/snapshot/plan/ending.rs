@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::{COPY_SIZE, MirrorSpec, TargetSpec, override_timeouts};
 use crate::component::Surroundings;
 use crate::config::{self, Diagnostic, Named, Share, Spanned};
-use crate::end::Reply;
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
+use crate::end::{PLAIN_TEXT, Reply, content_type};
 use crate::route::path::normalise;
 use crate::upstream::Spec;
 
@@ -85,27 +85,14 @@ impl Ends<'_> {
     fn reply(&self, written: &config::Respond) -> Result<Reply, Vec<Diagnostic>> {
         let mut headers = fields(&written.headers)?;
         let (body, content_type) = match (&written.text, &written.file) {
-            (Some(text), _) => {
-                let text = Bytes::from(text.value.clone());
-                (text, "text/plain; charset=utf-8".to_owned())
-            }
+            (Some(text), _) => (Bytes::from(text.value.clone()), Some(PLAIN_TEXT)),
             (None, Some(file)) => {
-                let kind = mime_guess::from_path(&file.value).first_or_octet_stream();
-                let charset = if kind.type_() == "text" {
-                    "; charset=utf-8"
-                } else {
-                    ""
-                };
-                (
-                    self.surroundings.file(file)?.into(),
-                    format!("{kind}{charset}"),
-                )
+                let body = self.surroundings.file(file)?;
+                (body.into(), Some(content_type(file)))
             }
-            (None, None) => (Bytes::new(), String::new()),
+            (None, None) => (Bytes::new(), None),
         };
-        if let Ok(content_type) = HeaderValue::try_from(content_type)
-            && !content_type.is_empty()
-        {
+        if let Some(content_type) = content_type {
             headers.entry(CONTENT_TYPE).or_insert(content_type);
         }
         let status = written.status.map_or(200, |status| status.value);

@@ -6,13 +6,10 @@ use super::{Context, path_syntax};
 use crate::config::address::check_name;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
-use crate::config::{Mirror, Redirect, Respond, Route, Split};
+use crate::config::{Mirror, Redirect, Respond, Route, Split, sends_nobody};
 
 /// The keys of which a route has one.
 const ENDS: &str = "`upstream`, `split`, `redirect` and `respond`";
-
-/// The statuses that send a client elsewhere (RFC 9110, section 15.4).
-const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
 const WEIGHT_MAX: u16 = 1000;
 
@@ -129,6 +126,7 @@ fn shares(name: &Spanned<String>, split: &Split, is_whole: bool, found: &mut Vec
 }
 
 fn target(route: &Route, redirect: &Spanned<Redirect>, found: &mut Vec<Diagnostic>) {
+    found.extend(redirect.status.and_then(sends_nobody));
     let mut wrong = |span: Span, message: String, label: &str| {
         found.push(Diagnostic::error(message).at(span).label(label));
     };
@@ -150,12 +148,6 @@ fn target(route: &Route, redirect: &Spanned<Redirect>, found: &mut Vec<Diagnosti
     {
         let message = format!("`{}` is no scheme that is served here", scheme.value);
         wrong(scheme.span, message, "expected `http` or `https`");
-    }
-    if let Some(status) = redirect.status
-        && !REDIRECTS.contains(&status.value)
-    {
-        let message = format!("{} sends nobody elsewhere", status.value);
-        wrong(status.span, message, "expected 301, 302, 303, 307 or 308");
     }
     if let (Some(_), Some(prefix)) = (&redirect.path, &redirect.prefix) {
         let message = "a redirect with both `path` and `prefix`".to_owned();

@@ -36,5 +36,6 @@ pub mod patience;
 pub mod route;
 pub mod server;
 pub mod snapshot;
+pub mod trial;
 pub mod turns;
 pub mod upstream;

@@ -4,6 +4,16 @@
 //! `a a a a a b c`. It is computed once for a set; taking a turn is one atomic addition, and over each full turn the shares
 //! are exact. Memory: two bytes per unit of weight after the weights are divided by their greatest common divisor.
 
+/// What a decision is made for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A request of a client's: what it takes, a turn or a place, is taken.
+    #[default]
+    Serve,
+    /// A request that is only asked about: as it would be now, and nothing is taken.
+    Ask,
+}
+
 /// Positions in the order of their turns. In each step every one gains its weight, the richest is next and pays the sum of
 /// all weights.
 pub fn smooth_order(weights: &[u16]) -> Box<[u16]> {

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a room, and the rooms that it knows besides itself. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("config", &[]),
     ("error", &[]),
     ("observe", &[]),
@@ -17,7 +17,10 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("route", &["config"]),
     ("turns", &[]),
     ("end", &["route", "turns"]),
-    ("filter", &["component", "config", "end", "error", "route"]),
+    (
+        "filter",
+        &["component", "config", "end", "error", "route", "turns"],
+    ),
     ("component", &["config"]),
     ("upstream", &["component", "config", "patience", "turns"]),
     (
@@ -27,20 +30,28 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (
         "flow",
         &[
-            "end", "error", "filter", "observe", "route", "snapshot", "upstream",
+            "end", "error", "filter", "observe", "route", "snapshot", "turns", "upstream",
         ],
     ),
-    ("admin", &["snapshot", "upstream"]),
+    (
+        "trial",
+        &[
+            "config", "error", "filter", "flow", "route", "snapshot", "turns", "upstream",
+        ],
+    ),
+    ("admin", &["snapshot", "trial", "upstream"]),
     (
         "server",
         &[
             "admin", "config", "error", "filter", "flow", "observe", "patience", "snapshot",
-            "upstream",
+            "trial", "upstream",
         ],
     ),
     (
         "cli",
-        &["config", "filter", "observe", "server", "snapshot"],
+        &[
+            "admin", "config", "filter", "observe", "server", "snapshot", "trial",
+        ],
     ),
 ];
 

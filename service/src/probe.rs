@@ -47,7 +47,7 @@ pub fn check(listen: SocketAddr, path: &str) -> Result<(), Unhealthy> {
 }
 
 /// "All addresses" is where one listens, not where one connects.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

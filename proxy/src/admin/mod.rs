@@ -4,17 +4,20 @@
 //! |---|---|
 //! | `/live` | 200 while the process runs |
 //! | `/ready` | 200 while it serves, 503 before and after; JSON either way |
+//! | `POST /explain` | what would become of a request now, and why |
 //! | `/routes` | the routes, and what became of the copies of their requests |
+
+mod explain;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tracing::error;
 
@@ -33,7 +36,27 @@ fn routes(running: Arc<Running>) -> Router {
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/routes", get(routes_of))
+        .route("/explain", post(explain::answer))
         .with_state(running)
+}
+
+/// Why something could not be done.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// In words.
+    pub error: String,
+}
+
+impl Problem {
+    fn new(why: impl std::fmt::Display) -> Self {
+        Self {
+            error: why.to_string(),
+        }
+    }
+
+    fn with(self, status: StatusCode) -> Response {
+        (status, Json(self)).into_response()
+    }
 }
 
 async fn live() -> &'static str {

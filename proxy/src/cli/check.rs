@@ -1,19 +1,28 @@
-//! `tidegate check`: says what is wrong with a file, or that nothing is. Findings go to stderr, the verdict on a good file
-//! to stdout.
+//! `tidegate check`: says what is wrong with a file, which of its tests fail, or that nothing is wrong. Findings go to stderr,
+//! the verdict on a good file to stdout.
 
-use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{Colour, File, counted};
+use super::{colour, runtime};
+use crate::config::counted;
 use crate::filter::Catalogue;
-use crate::snapshot::Plan;
+use crate::trial::{self, Proven};
 
 pub(super) fn check(path: &Path, filters: &Catalogue) -> ExitCode {
-    match Plan::load(path, filters) {
-        Ok(loaded) => {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tidegate: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let _inside = runtime.enter();
+    match trial::load(path, filters) {
+        Ok(proven) => {
+            let loaded = &proven.loaded;
             eprint!("{}", loaded.source.render(&loaded.warnings, colour()));
-            println!("{}: ok ({})", path.display(), summary(&loaded.file));
+            println!("{}: ok ({})", path.display(), summary(&proven));
             ExitCode::SUCCESS
         }
         Err(report) => {
@@ -24,21 +33,19 @@ pub(super) fn check(path: &Path, filters: &Catalogue) -> ExitCode {
     }
 }
 
-/// Colour where somebody sees it and did not ask for none (<https://no-color.org>).
-fn colour() -> Colour {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if stderr().is_terminal() && !unwanted {
-        Colour::Always
-    } else {
-        Colour::Never
-    }
-}
-
-fn summary(file: &File) -> String {
+fn summary(proven: &Proven) -> String {
+    let file = &proven.loaded.file;
     let counts = [
         (file.listeners.len(), "listener"),
         (file.upstreams.len(), "upstream"),
         (file.routes.len(), "route"),
     ];
-    counts.map(|(count, noun)| counted(count, noun)).join(", ")
+    let mut counts: Vec<String> = counts
+        .iter()
+        .map(|(count, noun)| counted(*count, noun))
+        .collect();
+    if proven.tests > 0 {
+        counts.push(format!("{} passed", counted(proven.tests, "test")));
+    }
+    counts.join(", ")
 }

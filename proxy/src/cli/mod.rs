@@ -1,16 +1,21 @@
 //! The command line: one command per file.
 
 mod check;
+mod explain;
 mod health;
+mod instance;
 mod run;
 
+use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use self::health::HealthOptions;
+use self::explain::ExplainOptions;
+use self::instance::InstanceOptions;
 use self::run::RunOptions;
+use crate::config::Colour;
 use crate::filter::Catalogue;
 
 /// A programmable load balancer: one YAML file, checked, explained, swapped in whole.
@@ -34,8 +39,10 @@ enum Command {
     Run(RunOptions),
     /// Say everything that is wrong with the file and where; exit 1 if anything is
     Check(FileOption),
+    /// Say which route takes a request and why, what its filters change and who could answer
+    Explain(ExplainOptions),
     /// Exit 0 if the local instance is ready, for container health checks
-    Health(HealthOptions),
+    Health(InstanceOptions),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +66,31 @@ pub fn main(filters: Catalogue) -> ExitCode {
         None => run::run(line.run, filters),
         Some(Command::Run(options)) => run::run(options, filters),
         Some(Command::Check(file)) => check::check(&file.config, &filters),
+        Some(Command::Explain(options)) => explain::explain(&options, &filters),
         Some(Command::Health(options)) => health::health(&options),
     }
+}
+
+/// Whom the output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+/// Colour where somebody sees it and did not ask for none (<https://no-color.org>).
+fn colour() -> Colour {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stderr().is_terminal() && !unwanted {
+        Colour::Always
+    } else {
+        Colour::Never
+    }
+}
+
+/// For commands that need one for a moment.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }

@@ -3,6 +3,7 @@
 mod listeners;
 mod routes;
 mod settings;
+mod tests;
 mod upstreams;
 
 use super::diagnostic::{Diagnostic, Severity};
@@ -28,6 +29,7 @@ pub(super) fn check(file: &File, root: &Node, earlier: &[Diagnostic]) -> Vec<Dia
     upstreams::check(&context, &mut found);
     routes::check(&context, &mut found);
     settings::check(file, &mut found);
+    tests::check(&context, &mut found);
     // A warning about what is missing is of no use while something is broken.
     found.retain(|finding| {
         !follows(finding, earlier) && (earlier.is_empty() || finding.severity == Severity::Error)

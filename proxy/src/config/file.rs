@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream,
+    Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Test, Text, Timeouts,
+    Upstream,
 };
 
 /// The top of the file: five nouns and the settings that they inherit.
@@ -21,6 +22,9 @@ pub struct File {
     /// Which request goes where.
     #[serde(default)]
     pub routes: Named<Route>,
+    /// What must stay true: a file of which one of these fails is refused.
+    #[serde(default)]
+    pub tests: Named<Test, Text>,
     /// How long to wait for servers; an upstream may say otherwise.
     #[serde(default)]
     pub timeouts: Timeouts,

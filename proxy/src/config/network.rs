@@ -47,6 +47,30 @@ impl std::str::FromStr for Network {
     }
 }
 
+/// The address of somebody who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientAddress(pub IpAddr);
+
+impl std::str::FromStr for ClientAddress {
+    type Err = Complaint;
+
+    fn from_str(text: &str) -> Result<Self, Complaint> {
+        let address = text.parse::<IpAddr>();
+        address
+            .map(|address| Self(address.to_canonical()))
+            .map_err(|_| {
+                Complaint::new(format!("`{text}` is no address"))
+                    .label("such as `192.0.2.7` or `2001:db8::7`")
+            })
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar::parse(deserializer, "an address such as `192.0.2.7`")
+    }
+}
+
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         scalar::parse(deserializer, "an address or a network such as `10.0.0.0/8`")

@@ -15,7 +15,7 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
 use crate::route::condition::cookie;
-use crate::turns::smooth_order;
+use crate::turns::{Purpose, smooth_order};
 
 /// Upstreams with their shares.
 #[derive(Debug)]
@@ -78,27 +78,47 @@ impl Split {
     }
 
     /// Who gets this request.
-    pub fn choose(&self, headers: &HeaderMap, client: Option<IpAddr>) -> Choice {
-        match &self.sticky {
-            Some(Sticky::Cookie(name)) => self.by_cookie(name, headers),
-            Some(Sticky::Header(name)) => match headers.get(name) {
-                Some(value) => self.without_cookie(self.by_key(value.as_bytes())),
-                None => self.without_cookie(self.by_turn()),
-            },
-            Some(Sticky::Client) => match client {
-                Some(client) => self.without_cookie(self.by_key(client.to_string().as_bytes())),
-                None => self.without_cookie(self.by_turn()),
-            },
-            None => self.without_cookie(self.by_turn()),
+    pub fn choose(&self, headers: &HeaderMap, client: Option<IpAddr>, purpose: Purpose) -> Choice {
+        if let Some(arm) = self.decided(headers, client) {
+            return Choice { arm, cookie: None };
+        }
+        let arm = self.by_turn(purpose);
+        Choice {
+            arm,
+            cookie: self.cookie(arm),
         }
     }
 
-    fn without_cookie(&self, arm: usize) -> Choice {
-        Choice { arm, cookie: None }
+    /// Who gets it because of what it says, whoever's turn it is.
+    pub fn decided(&self, headers: &HeaderMap, client: Option<IpAddr>) -> Option<usize> {
+        match self.sticky.as_ref()? {
+            Sticky::Cookie(name) => self.by_cookie(name, headers),
+            Sticky::Header(name) => headers.get(name).map(|value| self.by_key(value.as_bytes())),
+            Sticky::Client => client.map(|client| self.by_key(client.to_string().as_bytes())),
+        }
     }
 
-    fn by_turn(&self) -> usize {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+    /// The upstreams that have a turn.
+    pub fn turns(&self) -> impl Iterator<Item = usize> {
+        let arms = self.arms.iter().enumerate();
+        arms.filter(|(_, arm)| arm.share > 0).map(|(arm, _)| arm)
+    }
+
+    /// The share of an upstream, relative to the others'.
+    pub fn share(&self, arm: usize) -> u16 {
+        self.arms.get(arm).map_or(0, |arm| arm.share)
+    }
+
+    /// What keeps a client where it was.
+    pub fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
+    }
+
+    fn by_turn(&self, purpose: Purpose) -> usize {
+        let turn = match purpose {
+            Purpose::Serve => self.turn.fetch_add(1, Ordering::Relaxed),
+            Purpose::Ask => self.turn.load(Ordering::Relaxed),
+        };
         let place = turn.checked_rem(self.order.len()).unwrap_or_default();
         self.order.get(place).map_or(0, |arm| usize::from(*arm))
     }
@@ -113,22 +133,20 @@ impl Split {
     }
 
     /// One whose share is 0 keeps those that it has: it is on its way out, and they may be in the middle of something.
-    fn by_cookie(&self, name: &str, headers: &HeaderMap) -> Choice {
-        let mark = cookie(headers, name);
-        if let Some(arm) = self
-            .arms
-            .iter()
-            .position(|arm| Some(arm.mark.as_bytes()) == mark)
-        {
-            return self.without_cookie(arm);
-        }
-        let arm = self.by_turn();
-        let mark = self.arms.get(arm).map_or("", |arm| arm.mark.as_str());
+    fn by_cookie(&self, name: &str, headers: &HeaderMap) -> Option<usize> {
+        let mark = cookie(headers, name)?;
+        let mut arms = self.arms.iter();
+        arms.position(|arm| arm.mark.as_bytes() == mark)
+    }
+
+    /// What keeps a client with its first upstream, if a cookie does.
+    fn cookie(&self, arm: usize) -> Option<HeaderValue> {
+        let Some(Sticky::Cookie(name)) = &self.sticky else {
+            return None;
+        };
+        let mark = &self.arms.get(arm)?.mark;
         let cookie = format!("{name}={mark}; Path=/; HttpOnly; SameSite=Lax");
-        Choice {
-            arm,
-            cookie: HeaderValue::from_str(&cookie).ok(),
-        }
+        HeaderValue::from_str(&cookie).ok()
     }
 }
 
@@ -173,13 +191,13 @@ mod tests {
         let first = split(&[9, 1], None);
         let mut counts = [0; 2];
         for _ in 0..1000 {
-            counts[first.choose(&HeaderMap::new(), None).arm] += 1;
+            counts[first.choose(&HeaderMap::new(), None, Purpose::Serve).arm] += 1;
         }
         assert_eq!(counts, [900, 100]);
-        first.choose(&HeaderMap::new(), None);
+        first.choose(&HeaderMap::new(), None, Purpose::Serve);
         let arms = [("blue", 1), ("green", 1)];
         let next = Split::new(&arms, None, first.turn());
-        assert_eq!(next.choose(&HeaderMap::new(), None).arm, 1);
+        assert_eq!(next.choose(&HeaderMap::new(), None, Purpose::Serve).arm, 1);
     }
 
     /// Of 10,000 users: how many each arm has after, and how many moved, from where to where.
@@ -189,8 +207,9 @@ mod tests {
         let (mut counts, mut moved) = ([0; 3], Vec::new());
         for user in 0..10_000 {
             let headers = header("user", &format!("user-{user}"));
-            let arms = [&before, &after].map(|split| split.choose(&headers, None).arm);
-            assert_eq!(before.choose(&headers, None).arm, arms[0]);
+            let arms =
+                [&before, &after].map(|split| split.choose(&headers, None, Purpose::Serve).arm);
+            assert_eq!(before.choose(&headers, None, Purpose::Serve).arm, arms[0]);
             counts[arms[1]] += 1;
             if arms[0] != arms[1] {
                 moved.push((arms[0], arms[1]));
@@ -232,15 +251,22 @@ mod tests {
     fn addresses_stay_where_they_are_and_a_request_without_a_key_takes_a_turn() {
         let by_client = split(&[1, 1], Some(Sticky::Client));
         let client = Some([192, 0, 2, 7].into());
-        let first = by_client.choose(&HeaderMap::new(), client);
+        let first = by_client.choose(&HeaderMap::new(), client, Purpose::Serve);
         for _ in 0..10 {
-            assert_eq!(by_client.choose(&HeaderMap::new(), client), first);
+            assert_eq!(
+                by_client.choose(&HeaderMap::new(), client, Purpose::Serve),
+                first
+            );
         }
         let by_header = split(
             &[1, 1],
             Some(Sticky::Header(HeaderName::from_static("user"))),
         );
-        let arms = [(); 2].map(|()| by_header.choose(&HeaderMap::new(), client).arm);
+        let arms = [(); 2].map(|()| {
+            by_header
+                .choose(&HeaderMap::new(), client, Purpose::Serve)
+                .arm
+        });
         assert_eq!(arms, [0, 1]);
     }
 
@@ -248,19 +274,19 @@ mod tests {
     fn a_cookie_is_set_once_and_holds_even_when_the_share_is_gone() {
         let sticky = || Some(Sticky::Cookie("variant".to_owned()));
         let before = split(&[0, 1], sticky());
-        let choice = before.choose(&HeaderMap::new(), None);
+        let choice = before.choose(&HeaderMap::new(), None, Purpose::Serve);
         let set = choice.cookie.unwrap().to_str().unwrap().to_owned();
         assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{set}");
         let sent = header("cookie", set.split(';').next().unwrap());
         let after = split(&[1, 0], sticky());
         assert_eq!(
-            after.choose(&sent, None),
+            after.choose(&sent, None, Purpose::Serve),
             Choice {
                 arm: 1,
                 cookie: None
             }
         );
         let forged = header("cookie", "variant=x");
-        assert!(after.choose(&forged, None).cookie.is_some());
+        assert!(after.choose(&forged, None, Purpose::Serve).cookie.is_some());
     }
 }

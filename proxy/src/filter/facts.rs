@@ -5,8 +5,12 @@ use std::net::IpAddr;
 
 use http::Method;
 
+use crate::turns::Purpose;
+
 /// A request, as it came.
 pub struct Facts<'r> {
+    /// Whether it is served, or only asked about: then nothing is counted and nothing drawn.
+    pub purpose: Purpose,
     /// Who asks.
     pub client: Option<IpAddr>,
     /// The host that is asked, without port.

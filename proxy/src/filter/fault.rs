@@ -23,6 +23,7 @@ use crate::config::{self, Diagnostic, Match, Moment, Share, Spanned};
 use crate::end::{PLAIN_TEXT, Reply};
 use crate::route::condition::Condition;
 use crate::route::matching;
+use crate::turns::Purpose;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
     name: "fault",
@@ -108,7 +109,11 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
 
 impl Filter for Fault {
     fn request(&self, request: &mut Request<'_>) -> Verdict {
-        let is_chosen = self.share.takes_one();
+        let is_chosen = match request.facts.purpose {
+            Purpose::Serve => self.share.takes_one(),
+            // An answer that is drawn is no answer.
+            Purpose::Ask => self.share == Share::ALL,
+        };
         if !is_chosen || SystemTime::now() >= self.until || !request.fulfils(&self.when) {
             return Verdict::Continue;
         }

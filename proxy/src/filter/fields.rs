@@ -13,6 +13,8 @@ use crate::config::{Diagnostic, FieldName, Named, OneOrMany, Spanned};
 
 /// The fields of a head.
 pub trait Fields {
+    /// All of them.
+    fn map(&self) -> &HeaderMap;
     /// The first value of a field.
     fn get(&self, name: &HeaderName) -> Option<&HeaderValue>;
     /// All values of a field.
@@ -26,6 +28,10 @@ pub trait Fields {
 }
 
 impl Fields for HeaderMap {
+    fn map(&self) -> &HeaderMap {
+        self
+    }
+
     fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
         Self::get(self, name)
     }

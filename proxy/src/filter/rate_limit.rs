@@ -29,6 +29,7 @@ use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Rate, Spanned};
 use crate::error::Failure;
 use crate::route::condition::cookie;
+use crate::turns::Purpose;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
     name: "rate_limit",
@@ -209,7 +210,10 @@ impl Filter for RateLimit {
     fn request(&self, request: &mut Request<'_>) -> Verdict {
         let counted = self.counted();
         let key = self.key_of(request, &counted.hasher);
-        let taken = counted.buckets.take(key, counted.since.elapsed());
+        let taken = match request.facts.purpose {
+            Purpose::Serve => counted.buckets.take(key, counted.since.elapsed()),
+            Purpose::Ask => counted.buckets.look(key, counted.since.elapsed()),
+        };
         match taken {
             Ok(level) => {
                 let mut said = Vec::with_capacity(2);

@@ -37,6 +37,7 @@ use self::onward::Passage;
 use crate::error::Failure;
 use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
+use crate::turns::Purpose;
 use crate::upstream::balance::Tried;
 use crate::upstream::{Endpoint, InFlight};
 
@@ -44,6 +45,8 @@ use crate::upstream::{Endpoint, InFlight};
 pub struct Exchange {
     /// What the file said when the request came.
     pub snapshot: Arc<Snapshot>,
+    /// Whether it is served, or only asked about.
+    pub purpose: Purpose,
     /// When its head was complete.
     pub started: Instant,
     /// The client's id for the request, or ours.
@@ -124,6 +127,7 @@ impl Exchange {
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
         Self {
             snapshot,
+            purpose: Purpose::Serve,
             started: Instant::now(),
             id: None,
             client: None,

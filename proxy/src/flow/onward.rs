@@ -34,6 +34,8 @@ pub struct Passage {
     /// What they want the answer's body to go through. Never locked: a mutex may be shared by threads, and what is in it need not be.
     body: Mutex<Vec<Box<dyn Transform>>>,
     changes_body: bool,
+    /// Who is told of each step, if anybody asks.
+    pub witness: Option<Box<dyn Witness>>,
     /// Bytes that the body of the request may have, if they say so.
     pub body_size: Option<u64>,
 }
@@ -48,6 +50,18 @@ pub enum Step {
     Refused(Failure, HeaderMap),
     /// A filter wants something that takes time: see [`wait`].
     Later(Later),
+}
+
+/// Sees what filters do.
+pub trait Witness: Send + Sync {
+    /// The request before the filters that are left.
+    fn comes_in(&mut self, request: &Request<'_>);
+    /// The answer before the first filter.
+    fn comes_out(&mut self, response: &Response<'_>);
+    /// The filter at this position said this, and left the request so.
+    fn went_in(&mut self, position: usize, request: &Request<'_>, verdict: &Verdict);
+    /// The filter at this position left the answer so.
+    fn went_out(&mut self, position: usize, response: &Response<'_>);
 }
 
 /// What takes time.
@@ -98,6 +112,27 @@ pub fn wait<'f>(
             }
         }
     })
+}
+
+/// The same for a request that is only asked about: nothing is waited for, and what has to be found out is found out here.
+///
+/// # Errors
+/// As [`way_in`].
+pub fn at_once(
+    mut later: Later,
+    request: &mut RequestHeader,
+    exchange: &mut Exchange,
+) -> pingora::Result<Step> {
+    loop {
+        let verdict = match later {
+            Later::Time(_, verdict) => *verdict,
+            Later::Work(work) => work(),
+        };
+        match fields::change(request, |parts| run(parts, exchange, Some(verdict)))? {
+            Step::Later(next) => later = next,
+            step => return Ok(step),
+        }
+    }
 }
 
 /// Does work on a thread of its own: at a time on half of the processors, so that the other half goes on with everything else.
@@ -177,6 +212,7 @@ fn through(
     };
     let (uri, method) = (parts.uri.clone(), parts.method.clone());
     let (mut passed, mut returns) = (passage.passed, std::mem::take(&mut passage.returns));
+    let mut witness = passage.witness.take();
     let asked_for = parts.headers.get(HOST).cloned();
     let (step, body_size, target) = with_facts(&method, passage, exchange, |facts| {
         let mut request = Request {
@@ -186,12 +222,18 @@ fn through(
             headers: &mut parts.headers,
             body_size: passage.body_size,
         };
+        if let Some(witness) = &mut witness {
+            witness.comes_in(&request);
+        }
         let step = loop {
             let said = match (verdict.take(), route.filters.get(passed)) {
                 (Some(said), _) => said,
                 (None, Some(spec)) => spec.filter.request(&mut request),
                 (None, None) => break Step::On,
             };
+            if let Some(witness) = &mut witness {
+                witness.went_in(passed, &request, &said);
+            }
             match said {
                 Verdict::Continue => {}
                 Verdict::Then(what) => returns.push((passed, what)),
@@ -206,6 +248,7 @@ fn through(
         let target = (!is_same).then(|| target(&request.path, request.query.as_deref()));
         (step, request.body_size, target)
     });
+    passage.witness = witness;
     passage.passed = passed;
     passage.returns = returns;
     passage.body_size = body_size;
@@ -251,6 +294,7 @@ fn with_facts<T>(
     then: impl FnOnce(&Facts<'_>) -> T,
 ) -> T {
     then(&Facts {
+        purpose: exchange.purpose,
         client: exchange.client.as_ref().map(|client| client.ip),
         host: &passage.host,
         method,
@@ -272,6 +316,7 @@ pub fn way_out(method: &Method, head: &mut ResponseHeader, exchange: &mut Exchan
         return;
     };
     let mut returns = std::mem::take(&mut passage.returns);
+    let mut witness = passage.witness.take();
     let mut body = Vec::new();
     if let Some(route) = exchange.route() {
         with_facts(method, &passage, exchange, |facts| {
@@ -281,15 +326,22 @@ pub fn way_out(method: &Method, head: &mut ResponseHeader, exchange: &mut Exchan
                 headers: &mut Answer(head),
                 body: &mut body,
             };
+            if let Some(witness) = &mut witness {
+                witness.comes_out(&response);
+            }
             let passed = route.filters.iter().enumerate().take(passage.passed);
             for (position, spec) in passed.rev() {
                 spec.filter.response(&mut response);
                 while let Some((_, what)) = returns.pop_if(|(of, _)| *of == position) {
                     what(&mut response);
                 }
+                if let Some(witness) = &mut witness {
+                    witness.went_out(position, &response);
+                }
             }
         });
     }
+    passage.witness = witness;
     passage.changes_body = !body.is_empty();
     passage.body = Mutex::new(body);
     exchange.passage = Some(passage);
@@ -328,6 +380,7 @@ impl Passage {
             returns: Vec::new(),
             body: Mutex::default(),
             changes_body: false,
+            witness: None,
             body_size: None,
         }
     }
@@ -355,6 +408,10 @@ impl Passage {
 pub struct Answer<'r>(pub &'r mut ResponseHeader);
 
 impl Fields for Answer<'_> {
+    fn map(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
     fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.0.headers.get(name)
     }

@@ -40,8 +40,7 @@ pub fn receive(
     check_head(request, head_size, &exchange.snapshot.limits)?;
     check_framing(&fields)?;
     check_target(request)?;
-    let host = host(request).ok_or(Failure::BadRequest)?;
-    let path = normalise(request.uri.path()).map_err(|_| Failure::BadRequest)?;
+    let (host, path) = place(request)?;
     let found = exchange.snapshot.table.find(&Request {
         host: &host,
         path: &path,
@@ -59,12 +58,25 @@ pub fn receive(
         .then(|| Box::new(Passage::new(request, path.into_owned(), host.into_owned())));
     if let End::Split(_, split) = &route.end {
         let client = exchange.client.as_ref().map(|client| client.ip);
-        let choice = split.choose(&request.headers, client);
+        let choice = split.choose(&request.headers, client, exchange.purpose);
         exchange.arm = choice.arm;
         exchange.cookie = choice.cookie;
     }
     exchange.passage = passage;
     Ok(())
+}
+
+/// The host and the path that routes are looked for by.
+fn place(request: &RequestHeader) -> Result<(Cow<'_, str>, Cow<'_, str>), Failure> {
+    let host = host(request).ok_or(Failure::BadRequest)?;
+    let path = normalise(request.uri.path()).map_err(|_| Failure::BadRequest)?;
+    Ok((host, path))
+}
+
+/// The same for whoever wants to say it; none if the request has none.
+pub fn normal(request: &RequestHeader) -> Option<(String, String)> {
+    let (host, path) = place(request).ok()?;
+    Some((host.into_owned(), path.into_owned()))
 }
 
 /// The fields that matter here, found in one pass: each look-up by name would hash it.

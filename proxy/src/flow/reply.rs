@@ -7,15 +7,42 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use super::onward::Step;
 use super::receive::{REQUEST_ID, host_as_sent};
-use super::{Exchange, onward};
+use super::{Exchange, forward, onward, respond};
 use crate::end::Reply;
 use crate::end::redirect::{Place, Redirect};
+use crate::error::Failure;
 use crate::route::path::normalise;
 use crate::snapshot::End;
 
+/// An answer's head, and its body unless the client asked for the head alone.
+pub type Written = (Box<ResponseHeader>, Option<Bytes>);
+
+/// What follows the way through the filters: the answer, if it is ours to give; none if a server is to be asked.
+///
+/// # Errors
+/// Why the request cannot be served, or, within, that the head cannot be built, which is a mistake of ours.
+pub fn after(
+    step: Step,
+    request: &RequestHeader,
+    exchange: &mut Exchange,
+) -> Result<Option<pingora::Result<Written>>, Failure> {
+    Ok(match step {
+        Step::Answer(reply) => Some(written(&reply, request, exchange)),
+        Step::Refused(failure, fields) => {
+            exchange.failure = Some(failure);
+            Some(respond::page(failure, fields, request, exchange))
+        }
+        Step::On | Step::Later(_) => {
+            forward::check_length(request, exchange)?;
+            reply(request, exchange).map(|reply| written(&reply, request, exchange))
+        }
+    })
+}
+
 /// The answer where the route ends, if that is here.
-pub fn reply(request: &RequestHeader, exchange: &Exchange) -> Option<Arc<Reply>> {
+fn reply(request: &RequestHeader, exchange: &Exchange) -> Option<Arc<Reply>> {
     match &exchange.route()?.end {
         End::Redirect(redirect) => Some(Arc::new(elsewhere(redirect, request, exchange))),
         End::Respond(reply) => Some(Arc::clone(reply)),
@@ -27,11 +54,11 @@ pub fn reply(request: &RequestHeader, exchange: &Exchange) -> Option<Arc<Reply>>
 ///
 /// # Errors
 /// Only if the head cannot be built, which is a mistake of ours.
-pub fn written(
+fn written(
     reply: &Reply,
     request: &RequestHeader,
     exchange: &mut Exchange,
-) -> pingora::Result<(Box<ResponseHeader>, Option<Bytes>)> {
+) -> pingora::Result<Written> {
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 2))?;
     for (name, value) in &reply.headers {
         head.append_header(name.clone(), value.clone())?;

@@ -19,7 +19,7 @@ pub fn select(exchange: &mut Exchange, new: bool) -> Result<Option<Box<Wire>>, F
         _ => Instant::now(),
     };
     let pool = upstream.pool();
-    let picked = pool.pick(&exchange.tried);
+    let picked = pool.pick(&exchange.tried, exchange.purpose);
     match picked.map(|server| Attempt::new(server, now)) {
         Ok(mut attempt) => {
             // Where one kept connection went stale the others likely did, and each would cost an attempt.

@@ -208,7 +208,8 @@ fn hold(tests: &[Test], value: Option<&[u8]>) -> bool {
 }
 
 impl Test {
-    fn holds(&self, value: Option<&[u8]>) -> bool {
+    /// Whether it holds for a value, or for none.
+    pub fn holds(&self, value: Option<&[u8]>) -> bool {
         match (self, value) {
             (Self::Absent, value) => value.is_none(),
             (_, None) => false,

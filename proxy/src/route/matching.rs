@@ -314,13 +314,9 @@ impl<'f> Reader<'f> {
     }
 
     fn test(&mut self, written: &Spanned<ValueMatch>) -> Option<Test> {
-        Some(match &written.value {
-            ValueMatch::Exact(value) => Test::Exact(value.clone()),
-            ValueMatch::Prefix(value) => Test::Prefix(value.clone()),
-            ValueMatch::Present(true) => Test::Present,
-            ValueMatch::Present(false) => Test::Absent,
-            ValueMatch::Regex(value) => Test::Pattern(self.expression(value, written.span)?),
-        })
+        test(written)
+            .map_err(|problem| self.wrong.push(*problem))
+            .ok()
     }
 
     fn expression(&mut self, written: &str, span: Span) -> Option<Regex> {
@@ -328,6 +324,20 @@ impl<'f> Reader<'f> {
             .map_err(|problem| self.wrong.push(*problem))
             .ok()
     }
+}
+
+/// A test of a value.
+///
+/// # Errors
+/// Its expression is none.
+pub fn test(written: &Spanned<ValueMatch>) -> Result<Test, Box<Diagnostic>> {
+    Ok(match &written.value {
+        ValueMatch::Exact(value) => Test::Exact(value.clone()),
+        ValueMatch::Prefix(value) => Test::Prefix(value.clone()),
+        ValueMatch::Present(true) => Test::Present,
+        ValueMatch::Present(false) => Test::Absent,
+        ValueMatch::Regex(value) => Test::Pattern(expression(value, written.span)?),
+    })
 }
 
 /// An expression for the whole of something: anchored at both ends.

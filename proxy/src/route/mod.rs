@@ -16,21 +16,25 @@
 //! | `condition` | what a request has to be |
 //! | `matching` | from a `match:` as it was written to conditions |
 //! | `rank` | which of two rules is asked first |
+//! | `consider` | what a look-up decides, with its reasons |
+//! | `words` | conditions in words |
 //! | `paths` | the rules of one host, found by path |
 
 pub mod condition;
+pub mod consider;
 pub mod matching;
 pub mod path;
 mod paths;
 mod rank;
 #[cfg(test)]
 mod reference;
+mod words;
 
 use std::collections::HashMap;
 
 use self::condition::{Condition, Host, PathCondition, Request, all_hold};
 use self::paths::Paths;
-use self::rank::rank;
+use self::rank::Rank;
 
 /// A route, as far as the table is concerned.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +74,8 @@ pub struct Table {
 #[derive(Debug)]
 struct Rule {
     route: usize,
+    priority: i32,
+    host: Option<Host>,
     path: PathCondition,
     conditions: Vec<Condition>,
 }
@@ -107,12 +113,22 @@ impl Table {
                 places.extend(hosts.chain(any).map(|host| (route, entry, one, host)));
             }
         }
-        places.sort_by_cached_key(|(_, entry, one, host)| rank(entry, one, *host));
+        places.sort_by_cached_key(|(_, entry, one, host)| {
+            Rank::new(
+                entry.priority,
+                *host,
+                &one.path,
+                &one.conditions,
+                &entry.name,
+            )
+        });
         let mut table = Self::default();
-        for (number, (route, _, one, host)) in places.into_iter().enumerate() {
+        for (number, (route, entry, one, host)) in places.into_iter().enumerate() {
             table.paths(host).add(&one.path, number);
             table.rules.push(Rule {
                 route,
+                priority: entry.priority,
+                host: host.cloned(),
                 path: one.path.clone(),
                 conditions: one.conditions.clone(),
             });

@@ -138,21 +138,10 @@ impl ProxyHttp for Gateway {
             Step::Later(later) => onward::wait(later, session.req_header_mut(), exchange).await?,
             step => step,
         };
-        let request = session.req_header();
-        let (head, body) = match step {
-            Step::Answer(reply) => reply::written(&reply, request, exchange)?,
-            Step::Refused(failure, fields) => {
-                exchange.failure = Some(failure);
-                respond::page(failure, fields, request, exchange)?
-            }
-            Step::On | Step::Later(_) => {
-                forward::check_length(request, exchange)
-                    .map_err(|failure| give_up(failure, exchange))?;
-                match reply::reply(request, exchange) {
-                    Some(reply) => reply::written(&reply, request, exchange)?,
-                    None => return Ok(false),
-                }
-            }
+        let (head, body) = match reply::after(step, session.req_header(), exchange) {
+            Ok(Some(written)) => written?,
+            Ok(None) => return Ok(false),
+            Err(failure) => return Err(give_up(failure, exchange)),
         };
         if !session.is_body_done() || self.running.phase() == Phase::Draining {
             session.set_keepalive(None);

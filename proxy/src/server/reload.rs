@@ -13,6 +13,7 @@ use super::listener::Listeners;
 use crate::config::Report;
 use crate::filter::Catalogue;
 use crate::snapshot::{Plan, Refusal, Running, Snapshot};
+use crate::trial;
 use crate::upstream::Live;
 
 /// How long new names and new servers have to answer for the first time before they are used.
@@ -37,7 +38,9 @@ pub(super) struct Reloader {
 /// # Errors
 /// Everything that is wrong with it, as it is printed.
 pub(super) fn read(path: &Path, filters: &Catalogue) -> Result<Plan, String> {
-    let loaded = Plan::load(path, filters).map_err(|report| report.to_string())?;
+    let loaded = trial::load(path, filters)
+        .map_err(|report| report.to_string())?
+        .loaded;
     if !loaded.warnings.is_empty() {
         warn!("{}", Report::new(loaded.source, loaded.warnings));
     }

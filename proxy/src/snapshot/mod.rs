@@ -80,6 +80,30 @@ impl Snapshot {
         }
     }
 
+    /// What the plan describes, for requests that are only asked about: nobody is asked for an address or for its health.
+    pub fn still(plan: &Plan) -> Self {
+        let live = Arc::new(Live::default());
+        let upstreams: Vec<Arc<Upstream>> = plan
+            .upstreams
+            .iter()
+            .map(|spec| Upstream::still(spec.clone(), &live))
+            .collect();
+        let routes: Option<Vec<Route>> = plan
+            .routes
+            .iter()
+            .map(|spec| Route::new(spec, &upstreams, &live, None))
+            .collect();
+        Self {
+            generation: 0,
+            since: SystemTime::now(),
+            table: Arc::clone(&plan.table),
+            routes: routes.unwrap_or_default(),
+            upstreams,
+            limits: plan.limits.clone(),
+            shutdown: plan.shutdown.clone(),
+        }
+    }
+
     /// Waits until every name was looked up and every server probed once, but not for longer than `patience`.
     pub async fn settle(&self, patience: Duration) {
         const GLANCE: Duration = Duration::from_millis(5);

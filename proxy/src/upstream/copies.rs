@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::balance::Tried;
 use super::{Timeouts, Upstream};
+use crate::turns::Purpose;
 
 /// At a time, over all routes, from the first byte of their body that is kept. With the largest body each they take 4 GiB.
 const AT_A_TIME: usize = 256;
@@ -115,7 +116,10 @@ impl Copies {
         let patience: Duration = timeouts.connect + timeouts.read;
         self.runtime.spawn(async move {
             let pool = upstream.pool();
-            let server = pool.pick(&Tried::default()).ok().map(Arc::clone);
+            let server = pool
+                .pick(&Tried::default(), Purpose::Serve)
+                .ok()
+                .map(Arc::clone);
             drop(pool);
             let status = async {
                 let server = server?;

@@ -143,6 +143,24 @@ impl Upstream {
         upstream
     }
 
+    /// One that asks nobody: no name is followed and no server probed, so none is known.
+    pub fn still(spec: Spec, live: &Arc<Live>) -> Arc<Self> {
+        let pool = ArcSwap::from_pointee(Pool::new(&[], spec.policy.as_ref()));
+        Arc::new(Self {
+            spec,
+            live: Arc::clone(live),
+            names: Mutex::default(),
+            members: Mutex::default(),
+            retired: AtomicBool::new(true),
+            pool,
+        })
+    }
+
+    /// Whether it asks nobody.
+    pub fn is_still(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
     /// The name in the file.
     pub fn name(&self) -> &str {
         &self.spec.name
@@ -172,6 +190,9 @@ impl Upstream {
     /// Takes in what changed: addresses that came or went, servers that fell ill or recovered.
     pub fn refresh(self: &Arc<Self>) {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.retired.load(Ordering::Acquire) {
+            return;
+        }
         let wanted = self.addresses();
         members.retain(|member| wanted.contains(&(member.address(), member.weight())));
         for (address, weight) in wanted {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Endpoint;
 use super::balance::{Picker, Policy, Tried};
 use super::health::Health;
+use crate::turns::Purpose;
 
 /// Why nobody could be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +62,9 @@ impl Pool {
     ///
     /// # Errors
     /// Says why there is none.
-    pub fn pick(&self, tried: &Tried) -> Result<&Arc<Endpoint>, Unavailable> {
+    pub fn pick(&self, tried: &Tried, purpose: Purpose) -> Result<&Arc<Endpoint>, Unavailable> {
         self.picker
-            .pick(&self.ready, tried)
+            .pick(&self.ready, tried, purpose)
             .ok_or(if self.all.is_empty() {
                 Unavailable::Empty
             } else if self.ready.is_empty() {

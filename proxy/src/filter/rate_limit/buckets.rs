@@ -1,7 +1,7 @@
 //! Token buckets by key, so many and no more.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
@@ -59,13 +59,32 @@ impl Buckets {
 
     /// Takes what one request costs, `now` after the beginning.
     pub(super) fn take(&self, key: u64, now: Duration) -> Result<Level, Empty> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let place = usize::try_from(key >> 32).unwrap_or_default() % PARTS;
-        let Some(part) = self.parts.get(place) else {
+        let now = nanoseconds(now);
+        let Some(mut part) = self.part(key) else {
             return Ok(self.level(now, now));
         };
-        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = part.get(&key).copied().unwrap_or(now).max(now);
+        let then = self.after_one_more(full_at, now)?;
+        part.put(key, then);
+        Ok(self.level(then, now))
+    }
+
+    /// What taking would come to.
+    pub(super) fn look(&self, key: u64, now: Duration) -> Result<Level, Empty> {
+        let now = nanoseconds(now);
+        let full_at = self.part(key).and_then(|part| part.peek(&key).copied());
+        let then = self.after_one_more(full_at.unwrap_or(now).max(now), now)?;
+        Ok(self.level(then, now))
+    }
+
+    fn part(&self, key: u64) -> Option<MutexGuard<'_, LruCache<u64, u64>>> {
+        let place = usize::try_from(key >> 32).unwrap_or_default() % PARTS;
+        let part = self.parts.get(place)?;
+        Some(part.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When it will be full.
+    fn after_one_more(&self, full_at: u64, now: u64) -> Result<u64, Empty> {
         let then = full_at.saturating_add(self.cost);
         if then - now > self.depth {
             return Err(Empty {
@@ -73,8 +92,7 @@ impl Buckets {
                 next_in: Duration::from_nanos(then - now - self.depth),
             });
         }
-        part.put(key, then);
-        Ok(self.level(then, now))
+        Ok(then)
     }
 
     fn level(&self, full_at: u64, now: u64) -> Level {
@@ -84,6 +102,10 @@ impl Buckets {
             full_in: Duration::from_nanos(missing),
         }
     }
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -116,6 +138,15 @@ mod tests {
             2,
             "never above the brim"
         );
+    }
+
+    #[test]
+    fn who_only_looks_takes_nothing() {
+        let buckets = buckets(10, 1, 100);
+        for _ in 0..3 {
+            assert_eq!(buckets.look(1, ms(0)).unwrap().left, 0);
+        }
+        assert!(buckets.take(1, ms(0)).is_ok() && buckets.look(1, ms(0)).is_err());
     }
 
     /// Over any time no more than the burst and what flowed in.

@@ -18,6 +18,14 @@ pub struct FilterSpec {
     pub filter: Arc<dyn Filter>,
 }
 
+impl FilterSpec {
+    /// Its name in the file, or its kind.
+    pub fn name(&self) -> &str {
+        let mut parts = self.identity.split('/');
+        parts.nth(1).unwrap_or(&self.identity)
+    }
+}
+
 /// Those that have a name in the file; none where one could not be built.
 pub(super) struct Filters<'f> {
     named: HashMap<&'f str, Option<FilterSpec>>,

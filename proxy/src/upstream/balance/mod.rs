@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::Endpoint;
 use crate::component::Kind;
+use crate::turns::Purpose;
 
 /// Every policy there is, in the order in which the documentation shows them.
 pub const KINDS: &[Kind<Arc<dyn Policy>>] = &[round_robin::KIND];
@@ -30,7 +31,12 @@ pub trait Policy: Send + Sync {
 /// Picks from one set of servers.
 pub trait Picker: Send + Sync {
     /// One of `ready`, the set that this picker was made for, and none of `tried`.
-    fn pick<'a>(&self, ready: &'a [Arc<Endpoint>], tried: &Tried) -> Option<&'a Arc<Endpoint>>;
+    fn pick<'a>(
+        &self,
+        ready: &'a [Arc<Endpoint>],
+        tried: &Tried,
+        purpose: Purpose,
+    ) -> Option<&'a Arc<Endpoint>>;
 }
 
 /// The servers that already failed this request.

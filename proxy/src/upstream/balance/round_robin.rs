@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Picker, Policy, Tried};
 use crate::component::Kind;
-use crate::turns::smooth_order;
+use crate::turns::{Purpose, smooth_order};
 use crate::upstream::Endpoint;
 
 pub(super) const KIND: Kind<Arc<dyn Policy>> = Kind {
@@ -52,9 +52,17 @@ struct Schedule {
 }
 
 impl Picker for Schedule {
-    fn pick<'a>(&self, ready: &'a [Arc<Endpoint>], tried: &Tried) -> Option<&'a Arc<Endpoint>> {
-        // One turn for each request: a second one, for a server that was tried, would take another request's.
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+    fn pick<'a>(
+        &self,
+        ready: &'a [Arc<Endpoint>],
+        tried: &Tried,
+        purpose: Purpose,
+    ) -> Option<&'a Arc<Endpoint>> {
+        let turn = match purpose {
+            // One turn for each request: a second one, for a server that was tried, would take another request's.
+            Purpose::Serve => self.turn.fetch_add(1, Ordering::Relaxed),
+            Purpose::Ask => self.turn.load(Ordering::Relaxed),
+        };
         (0..self.order.len()).find_map(|step| {
             let place = turn.wrapping_add(step) % self.order.len();
             let server = ready.get(usize::from(*self.order.get(place)?))?;
@@ -82,12 +90,14 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     for _ in 0..100_000 {
-                        picker.pick(&ready, &Tried::default());
+                        picker.pick(&ready, &Tried::default(), Purpose::Serve);
                     }
                 });
             }
             for _ in 0..100_000 {
-                let left = picker.pick(&ready, &tried).map(|server| server.address());
+                let left = picker
+                    .pick(&ready, &tried, Purpose::Serve)
+                    .map(|server| server.address());
                 assert_eq!(left, Some(ready[1].address()));
             }
         });
@@ -96,6 +106,10 @@ mod tests {
     #[test]
     fn nobody_to_pick_is_not_a_crash() {
         let picker = RoundRobin::default().picker(&[]);
-        assert!(picker.pick(&[], &Tried::default()).is_none());
+        assert!(
+            picker
+                .pick(&[], &Tried::default(), Purpose::Serve)
+                .is_none()
+        );
     }
 }

@@ -1,0 +1,193 @@
+//! `tests:` what must stay true. They are run whenever the file is read: one that fails refuses it.
+//!
+//! ```yaml
+//! tests:
+//!   the API answers under /api: { request: GET /api/hello, expect: { route: api } }
+//!   canaries go to the new one:
+//!     request: { method: POST, url: "https://example.com/api/x", headers: { X-User: ann }, client: 10.1.2.3 }
+//!     expect: { upstream: green, path: /x, request_headers: { X-Client: 10.1.2.3, X-Debug: { present: false } } }
+//!   errors are not cached:
+//!     request: GET /api/hello
+//!     answer: { status: 500 }
+//!     expect: { response_headers: { Cache-Control: no-store } }
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::complaint::Complaint;
+use super::{ClientAddress, FieldName, Named, OneOrMany, Spanned, ValueMatch};
+
+/// A request, and what must become of it.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// What is asked: `GET /api/hello`, or its parts.
+    pub request: Question,
+    /// What the server is taken to answer. Default: 200 without fields.
+    pub answer: Option<Answer>,
+    /// What must become of it.
+    pub expect: Expect,
+}
+
+/// A request that nobody sends: `GET /api/hello`, or `{ method, url, headers, client }`.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Default: `GET`.
+    pub method: Spanned<String>,
+    /// A path with its query, or a whole URL. The host of a path is `localhost` unless `headers` says otherwise.
+    pub url: Spanned<String>,
+    /// Its fields.
+    pub headers: Named<Spanned<String>, FieldName>,
+    /// Who asks. Default: `127.0.0.1`.
+    pub client: Option<Spanned<ClientAddress>>,
+}
+
+/// What a server is taken to answer.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Default: 200.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
+    pub status: Option<Spanned<u16>>,
+    /// Its fields.
+    #[serde(default)]
+    pub headers: Named<Spanned<String>, FieldName>,
+}
+
+/// What must become of a request; what is left out may be anything.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The route that takes it.
+    pub route: Option<Spanned<String>>,
+    /// The upstream that gets it; of a split without a key, all that take turns.
+    pub upstream: Option<OneOrMany<Spanned<String>>>,
+    /// Where the client is sent: the whole `Location`.
+    pub redirect: Option<Spanned<String>>,
+    /// What the client is answered.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
+    pub status: Option<Spanned<u16>>,
+    /// Why the proxy refuses it: the `reason` in the answer and in the log, such as `no_route`.
+    pub reason: Option<Spanned<String>>,
+    /// The path, with its query, that the server is asked for.
+    pub path: Option<Spanned<String>>,
+    /// Fields that the server gets.
+    #[serde(default)]
+    pub request_headers: Named<Spanned<ValueMatch>, FieldName>,
+    /// Fields that the client gets.
+    #[serde(default)]
+    pub response_headers: Named<Spanned<ValueMatch>, FieldName>,
+    /// The body of an answer of the proxy's own.
+    pub body: Option<Spanned<ValueMatch>>,
+}
+
+impl Expect {
+    /// Whether nothing is expected.
+    pub(super) fn is_empty(&self) -> bool {
+        let named = [&self.request_headers, &self.response_headers];
+        let texts = [&self.route, &self.redirect, &self.reason, &self.path];
+        texts.iter().all(|text| text.is_none())
+            && named.iter().all(|fields| fields.written().next().is_none())
+            && self.upstream.is_none()
+            && self.status.is_none()
+            && self.body.is_none()
+    }
+}
+
+impl<'de> Deserialize<'de> for Question {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Spanned::<Written>::deserialize(deserializer)?;
+        let span = written.span;
+        let or_get = |method: Option<Spanned<String>>| {
+            method.unwrap_or_else(|| Spanned::new("GET".to_owned(), span))
+        };
+        Ok(match written.value {
+            Written::Line(line) => Self {
+                method: or_get(line.method.map(|method| Spanned::new(method, span))),
+                url: Spanned::new(line.url, span),
+                headers: Named::default(),
+                client: None,
+            },
+            Written::Parts(parts) => Self {
+                method: or_get(parts.method),
+                url: parts.url,
+                headers: parts.headers,
+                client: parts.client,
+            },
+        })
+    }
+}
+
+/// The two ways to write a request.
+enum Written {
+    Line(Line),
+    Parts(Parts),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    method: Option<Spanned<String>>,
+    url: Spanned<String>,
+    #[serde(default)]
+    headers: Named<Spanned<String>, FieldName>,
+    client: Option<Spanned<ClientAddress>>,
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenVisitor)
+    }
+}
+
+struct WrittenVisitor;
+
+impl<'de> Visitor<'de> for WrittenVisitor {
+    type Value = Written;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request such as `GET /api/hello` or `{ method: POST, url: /api/hello }`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+        text.parse().map(Written::Line).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
+        Parts::deserialize(MapAccessDeserializer::new(map)).map(Written::Parts)
+    }
+}
+
+/// `GET /api/hello`, `/api/hello`.
+struct Line {
+    method: Option<String>,
+    url: String,
+}
+
+impl FromStr for Line {
+    type Err = Complaint;
+
+    fn from_str(text: &str) -> Result<Self, Complaint> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words.as_slice() {
+            [url] if is_url(url) => Ok(Self {
+                method: None,
+                url: (*url).to_owned(),
+            }),
+            [method, url] if is_url(url) => Ok(Self {
+                method: Some((*method).to_owned()),
+                url: (*url).to_owned(),
+            }),
+            _ => Err(Complaint::new(format!("`{text}` is no request"))
+                .label("expected a method and a path or a URL, such as `GET /api/hello`")),
+        }
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with('/') || text == "*" || text.contains("://")
+}

@@ -31,6 +31,7 @@ pub mod end;
 pub mod error;
 pub mod filter;
 pub mod flow;
+pub mod generation;
 pub mod observe;
 pub mod patience;
 pub mod route;

@@ -25,7 +25,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("upstream", &["component", "config", "patience", "turns"]),
     (
         "snapshot",
-        &["component", "config", "end", "filter", "route", "upstream"],
+        &[
+            "component", "config", "end", "filter", "generation", "observe", "route", "upstream",
+        ],
     ),
     (
         "flow",
@@ -36,15 +38,25 @@ const ARROWS: [(&str, &[&str]); 16] = [
     (
         "trial",
         &[
-            "config", "error", "filter", "flow", "route", "snapshot", "turns", "upstream",
+            "config", "error", "filter", "flow", "observe", "route", "snapshot", "turns",
+            "upstream",
         ],
     ),
-    ("admin", &["snapshot", "trial", "upstream"]),
+    ("admin", &["generation", "snapshot", "trial", "upstream"]),
     (
         "server",
         &[
-            "admin", "config", "error", "filter", "flow", "observe", "patience", "snapshot",
-            "trial", "upstream",
+            "admin",
+            "config",
+            "error",
+            "filter",
+            "flow",
+            "generation",
+            "observe",
+            "patience",
+            "snapshot",
+            "trial",
+            "upstream",
         ],
     ),
     (

@@ -5,6 +5,7 @@ mod explain;
 mod health;
 mod instance;
 mod run;
+mod status;
 
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use self::explain::ExplainOptions;
 use self::instance::InstanceOptions;
 use self::run::RunOptions;
+use self::status::{RollbackOptions, StatusOptions};
 use crate::config::Colour;
 use crate::filter::Catalogue;
 
@@ -41,6 +43,10 @@ enum Command {
     Check(FileOption),
     /// Say which route takes a request and why, what its filters change and who could answer
     Explain(ExplainOptions),
+    /// Say what runs, since when, and whether it is the file on disk; exit 1 if it is not
+    Status(StatusOptions),
+    /// Let an earlier generation of the file run again
+    Rollback(RollbackOptions),
     /// Exit 0 if the local instance is ready, for container health checks
     Health(InstanceOptions),
 }
@@ -67,6 +73,8 @@ pub fn main(filters: Catalogue) -> ExitCode {
         Some(Command::Run(options)) => run::run(options, filters),
         Some(Command::Check(file)) => check::check(&file.config, &filters),
         Some(Command::Explain(options)) => explain::explain(&options, &filters),
+        Some(Command::Status(options)) => status::status(&options),
+        Some(Command::Rollback(options)) => status::rollback(&options),
         Some(Command::Health(options)) => health::health(&options),
     }
 }

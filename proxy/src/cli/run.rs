@@ -1,10 +1,13 @@
 //! `tidegate run`: serve.
 
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use fnv::FnvHasher;
 
 use super::FileOption;
 use crate::filter::Catalogue;
@@ -16,6 +19,18 @@ use crate::server::{self, Settings};
 pub(super) struct RunOptions {
     #[command(flatten)]
     file: FileOption,
+    /// Where the last generations of the file are kept; `off` keeps them in memory only
+    /// [default: a folder for this file in $STATE_DIRECTORY, $XDG_STATE_HOME/tidegate or ~/.local/state/tidegate]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "TIDEGATE_STATE",
+        verbatim_doc_comment
+    )]
+    state: Option<PathBuf>,
+    /// If the file is wrong, start with the last generation that was good
+    #[arg(long, env = "TIDEGATE_LAST_GOOD")]
+    last_good: bool,
     /// How log lines are written
     #[arg(long, value_enum, env = "TIDEGATE_LOG_FORMAT", default_value_t = Format::Auto)]
     log_format: Format,
@@ -56,6 +71,8 @@ pub(super) fn run(options: RunOptions, filters: Catalogue) -> ExitCode {
         Switch::Off => (AccessLog::off(), None),
     };
     let settings = Settings {
+        state: state_folder(options.state, &options.file.config),
+        last_good: options.last_good,
         path: options.file.config,
         filters: Arc::new(filters),
         access_log,
@@ -69,6 +86,24 @@ pub(super) fn run(options: RunOptions, filters: Catalogue) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// One for each routing file: two instances may share a home, not a history.
+fn state_folder(given: Option<PathBuf>, file: &Path) -> Option<PathBuf> {
+    if let Some(given) = given {
+        return (given != Path::new("off")).then_some(given);
+    }
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let below = |name: &str, rest: &str| from(name).map(|base| PathBuf::from(base).join(rest));
+    let base = from("STATE_DIRECTORY")
+        .map(PathBuf::from)
+        .or_else(|| below("XDG_STATE_HOME", "tidegate"))
+        .or_else(|| below("HOME", ".local/state/tidegate"))?;
+    let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let mut hasher = FnvHasher::default();
+    whole.hash(&mut hasher);
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    Some(base.join(format!("{stem}-{:016x}", hasher.finish())))
 }
 
 fn processors() -> usize {

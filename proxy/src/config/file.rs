@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Test, Text, Timeouts,
-    Upstream,
+    Admin, Component, Limits, Listener, Named, Reload, Retry, Route, Shutdown, Test, Text,
+    Timeouts, Upstream,
 };
 
 /// The top of the file: five nouns and the settings that they inherit.
@@ -34,6 +34,9 @@ pub struct File {
     /// When a request is tried again; an upstream may say otherwise.
     #[serde(default)]
     pub retry: Retry,
+    /// How edits are taken.
+    #[serde(default)]
+    pub reload: Reload,
     /// The operator's side.
     pub admin: Option<Admin>,
     /// How the process ends.

@@ -27,6 +27,20 @@ impl Share {
     }
 }
 
+impl Share {
+    /// From 0 to 1.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / f64::from(WHOLE)
+    }
+
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
 impl std::str::FromStr for Share {
     type Err = Complaint;
 

@@ -4,6 +4,7 @@ use pingora::http::RequestHeader;
 
 use super::Exchange;
 use super::receive::host_as_sent;
+use crate::error::{Failure, Fault};
 use crate::observe::access_log::{AccessLog, Durations, Entry};
 
 /// Writes the line. `status` is what the client was sent, if anything.
@@ -14,10 +15,13 @@ pub fn finish(
     exchange: &Exchange,
     log: &AccessLog,
 ) {
+    let route = exchange.route();
+    if let Some(route) = route {
+        route.answers.note(failed(status, exchange));
+    }
     if !log.is_on() {
         return;
     }
-    let route = exchange.route();
     let target = exchange.target();
     let attempt = exchange.attempt.as_ref();
     log.write(&Entry {
@@ -42,4 +46,13 @@ pub fn finish(
         },
         failure: exchange.failure.map(|failure| failure.label()),
     });
+}
+
+/// By our fault or a server's. Who is turned away on purpose is not.
+fn failed(status: Option<u16>, exchange: &Exchange) -> bool {
+    match exchange.failure {
+        Some(Failure::Maintenance) => false,
+        Some(failure) => failure.fault() != Fault::Client,
+        None => exchange.first_byte.is_some() && status.is_some_and(|status| status >= 500),
+    }
 }

@@ -12,7 +12,7 @@
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
 //!
-//! `mirror` copies requests beside all this; `fields` is how the stages change the fields of a request.
+//! `mirror` copies requests and `remember` keeps their heads beside all this; `fields` is how the stages change the fields of a request.
 
 pub mod answer;
 pub mod fields;
@@ -21,6 +21,7 @@ pub mod forward;
 pub mod mirror;
 pub mod onward;
 pub mod receive;
+pub mod remember;
 pub mod reply;
 pub mod respond;
 pub mod retry;

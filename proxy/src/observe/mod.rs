@@ -3,6 +3,7 @@
 pub mod access_log;
 mod lines;
 mod process_log;
+pub mod recent;
 
 pub use self::lines::Writing;
 pub use self::process_log::{Format, start};

@@ -30,7 +30,7 @@ mod rank;
 mod reference;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use self::condition::{Condition, Host, PathCondition, Request, all_hold};
 use self::paths::Paths;
@@ -68,6 +68,28 @@ pub struct Table {
     /// Length of the longest of them.
     wildcard_longest: usize,
     any: Paths,
+    /// Names of cookies and parameters that conditions ask for.
+    asked: Asked,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    cookies: HashSet<String>,
+    parameters: HashSet<String>,
+}
+
+impl Asked {
+    fn add(&mut self, conditions: &[Condition]) {
+        for condition in conditions {
+            match condition {
+                Condition::Cookie(name, _) => drop(self.cookies.insert(name.clone())),
+                Condition::Query(name, _) => drop(self.parameters.insert(name.clone())),
+                Condition::Not(inner) => self.add(inner),
+                Condition::Any(groups) => groups.iter().for_each(|group| self.add(group)),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A match of a route for one host. Its number, which is its position, says how early it is asked.
@@ -124,6 +146,7 @@ impl Table {
         });
         let mut table = Self::default();
         for (number, (route, entry, one, host)) in places.into_iter().enumerate() {
+            table.asked.add(&one.conditions);
             table.paths(host).add(&one.path, number);
             table.rules.push(Rule {
                 route,
@@ -189,6 +212,16 @@ impl Table {
             route: rule.route,
             rule: best,
         })
+    }
+
+    /// Whether a condition asks for a cookie of this name.
+    pub fn asks_for_cookie(&self, name: &str) -> bool {
+        self.asked.cookies.contains(name)
+    }
+
+    /// Whether a condition asks for a parameter of this name.
+    pub fn asks_for_parameter(&self, name: &str) -> bool {
+        self.asked.parameters.contains(name)
     }
 
     /// What the named groups of the pattern that took this path hold.

@@ -22,7 +22,8 @@ use crate::flow::answer::Asked;
 use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
 use crate::flow::{
-    Exchange, answer, finish, forward, mirror, onward, receive, reply, respond, retry, select,
+    Exchange, answer, finish, forward, mirror, onward, receive, remember, reply, respond, retry,
+    select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
@@ -36,6 +37,13 @@ pub(super) struct Gateway {
 impl Gateway {
     pub(super) fn new(running: Arc<Running>, log: Arc<AccessLog>) -> Self {
         Self { running, log }
+    }
+
+    fn remember(&self, request: &RequestHeader, exchange: &Exchange) {
+        if let Some(head) = remember::remembered(request, exchange) {
+            let most = exchange.snapshot.reload.remember;
+            self.running.recent().note(head, most);
+        }
     }
 }
 
@@ -134,6 +142,7 @@ impl ProxyHttp for Gateway {
             Ok(()) => {}
             Err(failure) => return Err(give_up(failure, exchange)),
         }
+        self.remember(session.req_header(), exchange);
         let step = match onward::way_in(session.req_header_mut(), exchange)? {
             Step::Later(later) => onward::wait(later, session.req_header_mut(), exchange).await?,
             step => step,

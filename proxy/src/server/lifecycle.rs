@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pingora::apps::HttpServerApp;
@@ -13,14 +13,14 @@ use tracing::{info, warn};
 
 use super::gateway::Gateway;
 use super::listener::Listeners;
-use super::reload::{self, Reloader};
+use super::reload::{self, First, Reloader};
 use super::signals::{Signals, Wish};
 use super::watch::FileWatch;
 use super::workers::Workers;
-use crate::admin;
+use crate::admin::{self, Edits};
 use crate::filter::Catalogue;
 use crate::observe::access_log::AccessLog;
-use crate::snapshot::{Phase, Plan, Running, Shutdown, Snapshot};
+use crate::snapshot::{Phase, Running, Shutdown, Snapshot};
 use crate::upstream::Live;
 use crate::upstream::kept::SWEEP_EVERY;
 
@@ -34,6 +34,10 @@ const LINGER: Duration = Duration::from_millis(500);
 pub struct Settings {
     /// The routing file.
     pub path: PathBuf,
+    /// Where its generations are kept, if anywhere.
+    pub state: Option<PathBuf>,
+    /// Whether the last good generation will do if the file is wrong.
+    pub last_good: bool,
     /// The filters that it may name.
     pub filters: Arc<Catalogue>,
     /// Where requests are logged.
@@ -63,8 +67,14 @@ pub enum CannotStart {
 pub async fn run(settings: Settings) -> Result<(), CannotStart> {
     let mut signals = Signals::new()?;
     let watch = FileWatch::new(&settings.path);
-    let plan = reload::read(&settings.path, &settings.filters).map_err(CannotStart::File)?;
-    let process = Process::start(settings, &plan).await?;
+    let first = reload::first(
+        &settings.path,
+        settings.state.as_ref(),
+        settings.last_good,
+        &settings.filters,
+    );
+    let first = first.map_err(CannotStart::File)?;
+    let process = Process::start(settings, first).await?;
     process.serve(&mut signals, watch).await;
     process.drain(&mut signals).await;
     Ok(())
@@ -80,11 +90,12 @@ struct Process {
 }
 
 impl Process {
-    async fn start(settings: Settings, plan: &Plan) -> Result<Self, CannotStart> {
+    async fn start(settings: Settings, first: First) -> Result<Self, CannotStart> {
+        let plan = first.candidate.plan();
         let live = Arc::new(Live::default());
         let running = Arc::new(Running::new(
             settings.path.clone(),
-            Snapshot::start(plan, 1, &live, None),
+            Snapshot::start(plan, first.number, &live, None),
         ));
         let log = Arc::new(settings.access_log);
         let proxy = Arc::new(http_proxy(
@@ -100,11 +111,6 @@ impl Process {
         let prepared = listeners
             .prepare(&plan.listeners)
             .map_err(|error| CannotStart::Listen(error.to_string()))?;
-        serve_admin(plan.admin, &running).await?;
-        running.snapshot().settle(reload::SETTLE).await;
-        listeners.apply(prepared);
-        tokio::spawn(sweep(Arc::clone(&live)));
-        running.enter(Phase::Ready);
         let reloader = Arc::new(Reloader {
             path: settings.path,
             filters: settings.filters,
@@ -113,7 +119,16 @@ impl Process {
             listeners: Arc::clone(&listeners),
             admin: plan.admin,
             turn: tokio::sync::Mutex::default(),
+            history: Mutex::new(first.history),
+            current: Mutex::new(Arc::new(first.candidate)),
         });
+        running.note_refusal(first.refusal);
+        serve_admin(reloader.admin, &reloader).await?;
+        running.snapshot().settle(reload::SETTLE).await;
+        listeners.apply(prepared);
+        tokio::spawn(sweep(Arc::clone(&reloader.live)));
+        tokio::spawn(reload::watch(Arc::clone(&reloader)));
+        running.enter(Phase::Ready);
         Ok(Self {
             running,
             listeners,
@@ -201,7 +216,7 @@ fn pingora_settings(threads: usize) -> ServerConf {
 
 async fn serve_admin(
     address: Option<SocketAddr>,
-    running: &Arc<Running>,
+    reloader: &Arc<Reloader>,
 ) -> Result<(), CannotStart> {
     let Some(address) = address else {
         return Ok(());
@@ -210,6 +225,7 @@ async fn serve_admin(
         CannotStart::Listen(format!("admin cannot listen on {address}: {error}"))
     })?;
     info!(%address, "admin listening");
-    tokio::spawn(admin::serve(listener, Arc::clone(running)));
+    let edits: Arc<dyn Edits> = Arc::clone(reloader) as _;
+    tokio::spawn(admin::serve(listener, Arc::clone(&reloader.running), edits));
     Ok(())
 }

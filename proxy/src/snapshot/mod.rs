@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use self::plan::{ClientTimeouts, FilterSpec, Limits, ListenerSpec, Plan, Shutdown};
-pub use self::route::{End, Mirror, Route, Target};
+pub use self::plan::{ClientTimeouts, FilterSpec, Limits, ListenerSpec, Plan, Reload, Shutdown};
+pub use self::route::{Answers, End, Mirror, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
 use crate::route::Table;
 use crate::upstream::{Live, Upstream};
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// How edits are taken.
+    pub reload: Reload,
 }
 
 impl Snapshot {
@@ -77,6 +79,7 @@ impl Snapshot {
             upstreams,
             limits: plan.limits.clone(),
             shutdown: plan.shutdown.clone(),
+            reload: plan.reload,
         }
     }
 
@@ -101,6 +104,7 @@ impl Snapshot {
             upstreams,
             limits: plan.limits.clone(),
             shutdown: plan.shutdown.clone(),
+            reload: plan.reload,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A route as a request uses it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::Request;
@@ -12,6 +13,7 @@ use crate::config::Share;
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
 use crate::end::split::Split;
+use crate::generation::judge::Count;
 use crate::upstream::copies::{Copies, Outcomes};
 use crate::upstream::{Live, Timeouts, Upstream};
 
@@ -27,6 +29,33 @@ pub struct Route {
     pub mirror: Option<Mirror>,
     /// Bytes of a request's body, if the route says so.
     pub body_size: Option<u64>,
+    /// How its requests were answered since it came into effect.
+    pub answers: Answers,
+}
+
+/// How requests were answered.
+#[derive(Debug, Default)]
+pub struct Answers {
+    all: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Answers {
+    /// One more.
+    pub fn note(&self, failed: bool) {
+        self.all.fetch_add(1, Ordering::Relaxed);
+        if failed {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many so far.
+    pub fn count(&self) -> Count {
+        Count {
+            answers: self.all.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// Where a route ends.
@@ -139,6 +168,7 @@ impl Route {
             end,
             mirror,
             body_size: spec.body_size,
+            answers: Answers::default(),
         })
     }
 }

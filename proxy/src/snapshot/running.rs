@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 
 use super::Snapshot;
+use crate::observe::recent::Recent;
 
 /// Where the process stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub struct Running {
     pub path: PathBuf,
     snapshot: ArcSwap<Snapshot>,
     phase: AtomicU8,
+    recent: Recent,
     refusal: Mutex<Option<Refusal>>,
     restart_required: Mutex<Vec<String>>,
 }
@@ -47,6 +49,7 @@ impl Running {
             path,
             snapshot: ArcSwap::from_pointee(first),
             phase: AtomicU8::new(Phase::Starting as u8),
+            recent: Recent::default(),
             refusal: Mutex::default(),
             restart_required: Mutex::default(),
         }
@@ -60,6 +63,9 @@ impl Running {
     /// From now on every new request sees `next`. Upstreams that it does not go on with retire.
     pub fn swap(&self, next: Snapshot) {
         let next = Arc::new(next);
+        if next.reload.remember == 0 {
+            self.recent.clear();
+        }
         let before = self.snapshot.swap(Arc::clone(&next));
         for upstream in &before.upstreams {
             if !next
@@ -70,6 +76,11 @@ impl Running {
                 upstream.retire();
             }
         }
+    }
+
+    /// The heads of the latest requests, if the file says that they are kept.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Where the process stands.

@@ -12,7 +12,7 @@ use crate::filter::{Request, Response, Verdict};
 use crate::flow::answer::{self, Asked};
 use crate::flow::onward::{self, Step, Witness};
 use crate::flow::{Client, Exchange, forward, receive, reply};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{End, Snapshot};
 use crate::turns::Purpose;
 
 /// What became of a request.
@@ -131,6 +131,28 @@ impl Course {
             Ok(()) => self.answer = Some(answer),
             Err(_) => self.failure = Some(Failure::Internal),
         }
+    }
+
+    /// The upstreams that may get it, in the order of their names.
+    pub(super) fn upstreams(&self) -> Vec<&str> {
+        let exchange = &self.exchange;
+        let Some(route) = exchange.route().filter(|_| self.sent.is_some()) else {
+            return Vec::new();
+        };
+        let client = exchange.client.as_ref().map(|client| client.ip);
+        let mut names: Vec<&str> = match &route.end {
+            End::Upstream(target) => vec![target.upstream.name()],
+            End::Split(targets, split) => {
+                let decided = split.decided(&self.head.headers, client);
+                let arms: Vec<usize> =
+                    decided.map_or_else(|| split.turns().collect(), |arm| vec![arm]);
+                let arms = arms.into_iter().filter_map(|arm| targets.get(arm));
+                arms.map(|target| target.upstream.name()).collect()
+            }
+            End::Redirect(_) | End::Respond(_) => Vec::new(),
+        };
+        names.sort_unstable();
+        names
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `explain` | why: `tidegate explain` |
 //! | `words` | the same for people |
 //! | `proof` | the file's own tests |
+//! | `replay` | what an edit would do to requests that came |
 //!
 //! [`Purpose::Ask`]: crate::turns::Purpose::Ask
 
@@ -15,8 +16,10 @@ mod course;
 mod explain;
 mod proof;
 mod question;
+mod replay;
 mod words;
 
 pub use self::explain::{Explanation, explain};
 pub use self::proof::{Proven, load, prove};
 pub use self::question::{NoQuestion, Question};
+pub use self::replay::{Came, Moved, Place, came, moved};

@@ -12,7 +12,7 @@ use super::question::{NoQuestion, Question};
 use crate::config::{self, Diagnostic, FieldName, Loaded, Named, Report, Spanned, ValueMatch};
 use crate::filter::Catalogue;
 use crate::route::matching;
-use crate::snapshot::{End, Plan, Snapshot};
+use crate::snapshot::{Plan, Snapshot};
 
 /// A file whose tests hold.
 pub struct Proven {
@@ -189,7 +189,7 @@ impl Verdict<'_> {
     fn upstream(&self, expect: &config::Expect) -> Option<Diagnostic> {
         let expected: Vec<&Spanned<String>> = expect.upstream.as_ref()?.iter().collect();
         let first = expected.first()?;
-        let found = self.upstreams();
+        let found = self.course.upstreams();
         let mut wanted: Vec<&str> = expected.iter().map(|name| name.as_str()).collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -206,32 +206,6 @@ impl Verdict<'_> {
             0 | 1 => problem,
             _ => problem.help(format!("write `upstream: [ {} ]`", found.join(", "))),
         })
-    }
-
-    /// Those that may get it, in the order of their names.
-    fn upstreams(&self) -> Vec<&str> {
-        let (course, exchange) = (self.course, &self.course.exchange);
-        let Some(route) = exchange.route().filter(|_| !self.is_ours()) else {
-            return Vec::new();
-        };
-        let client = exchange.client.as_ref().map(|client| client.ip);
-        let mut names: Vec<&str> = match &route.end {
-            End::Upstream(target) => vec![target.upstream.name()],
-            End::Split(targets, split) => match split.decided(&course.head.headers, client) {
-                Some(arm) => targets
-                    .get(arm)
-                    .map(|arm| arm.upstream.name())
-                    .into_iter()
-                    .collect(),
-                None => split
-                    .turns()
-                    .filter_map(|arm| Some(targets.get(arm)?.upstream.name()))
-                    .collect(),
-            },
-            End::Redirect(_) | End::Respond(_) => Vec::new(),
-        };
-        names.sort_unstable();
-        names
     }
 
     fn status(&self, test: &config::Test) -> Option<Diagnostic> {

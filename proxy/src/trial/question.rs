@@ -60,6 +60,16 @@ impl Question {
         }
     }
 
+    /// Host and target, as far as they are known.
+    pub(super) fn shown(&self) -> String {
+        let mut headers = self.headers.iter();
+        let host = headers.find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        match host {
+            Some((_, host)) if self.url.starts_with('/') => format!("{host}{}", self.url),
+            _ => self.url.clone(),
+        }
+    }
+
     /// As it would come over HTTP/1.1.
     ///
     /// # Errors

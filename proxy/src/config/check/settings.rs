@@ -2,7 +2,7 @@
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Spanned;
-use crate::config::{ClientTimeouts, Duration, File, Limits, Size, Timeouts};
+use crate::config::{ClientTimeouts, Duration, File, Limits, Reload, Size, Timeouts};
 
 /// The largest request head, in bytes: the framework's own bound for HTTP/1 is a little above it.
 const HEADER_SIZE_MAX: u64 = 1000 * 1024;
@@ -16,6 +16,7 @@ const DNS_REFRESH_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) fn check(file: &File, found: &mut Vec<Diagnostic>) {
     limits(&file.limits, found);
     timeouts(&file.timeouts, found);
+    reload(&file.reload, found);
     for (_, listener) in file.listeners.iter() {
         client_timeouts(&listener.timeouts, found);
     }
@@ -38,6 +39,32 @@ fn limits(limits: &Limits, found: &mut Vec<Diagnostic>) {
                     size(HEADER_SIZE_MIN),
                     size(HEADER_SIZE_MAX)
                 )),
+        );
+    }
+}
+
+/// Longer, and nobody remembers which edit it was.
+const OVER_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+
+fn reload(reload: &Reload, found: &mut Vec<Diagnostic>) {
+    let Some(rollback) = &reload.rollback_on else {
+        return;
+    };
+    if rollback.errors.is_none() {
+        found.push(
+            Diagnostic::error("`errors` is `0%`: every edit would be taken back")
+                .at(rollback.errors.span)
+                .label("expected more than nothing"),
+        );
+    }
+    let second = std::time::Duration::from_secs(1);
+    if let Some(over) = rollback.over
+        && !(second..=OVER_MAX).contains(&over.get())
+    {
+        found.push(
+            Diagnostic::error(format!("`over` is `{}`", over.value))
+                .at(over.span)
+                .label("expected `1s` to `10m`"),
         );
     }
 }

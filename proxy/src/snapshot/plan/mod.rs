@@ -17,6 +17,7 @@ use self::filters::Filters;
 use crate::component::{self, Surroundings};
 use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned};
 use crate::filter::Catalogue;
+use crate::generation::judge::Bounds;
 use crate::route::{Entry, Table, matching};
 use crate::upstream::balance;
 use crate::upstream::health;
@@ -42,6 +43,10 @@ const MAX_CONNECTIONS: u32 = 20_000;
 const HEADER_SIZE: u64 = 32 * 1024;
 const HEADER_COUNT: u16 = 100;
 
+/// Long enough for a rolling restart to show, short enough to still be there.
+const ROLLBACK_OVER: Duration = Duration::from_secs(30);
+const ROLLBACK_REQUESTS: u32 = 20;
+
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a file asks for.
@@ -60,7 +65,18 @@ pub struct Plan {
     pub admin: Option<SocketAddr>,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// How edits are taken.
+    pub reload: Reload,
     warnings: Vec<Diagnostic>,
+}
+
+/// How edits are taken, with every default filled in.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Reload {
+    /// When one is taken back.
+    pub rollback_on: Option<Bounds>,
+    /// Heads of requests that are remembered.
+    pub remember: usize,
 }
 
 /// A route whose end is known.
@@ -156,6 +172,18 @@ impl Plan {
         config::load(path, |file| Self::new(file, folder, filters)).map(with_warnings)
     }
 
+    /// Reads a text in place of the file at `path` and makes its plan.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_text(path: &Path, text: &str, filters: &Catalogue) -> Result<Loaded<Self>, Report> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let name = path.display().to_string();
+        let environment = |variable: &str| std::env::var(variable).ok();
+        let make = |file: &File| Self::new(file, folder, filters);
+        config::parse(&name, text, &environment, make).map(with_warnings)
+    }
+
     /// Reads a text and makes its plan. `name`, `environment` as in [`config::parse`]; files that it names lie in `folder`.
     ///
     /// # Errors
@@ -241,6 +269,7 @@ impl Plan {
             limits: limits(&file.limits),
             admin: file.admin.as_ref().map(|admin| admin.address.value),
             shutdown: shutdown(&file.shutdown),
+            reload: reload(&file.reload),
             upstreams,
             warnings: surroundings.into_warnings(),
         })
@@ -380,5 +409,21 @@ fn shutdown(written: &config::Shutdown) -> Shutdown {
         timeout: written
             .timeout
             .map_or(SHUTDOWN_TIMEOUT, |timeout| timeout.get()),
+    }
+}
+
+fn reload(written: &config::Reload) -> Reload {
+    let bounds = |written: &config::RollbackOn| Bounds {
+        errors: written.errors.fraction(),
+        over: written.over.map_or(ROLLBACK_OVER, |over| over.get()),
+        requests: written
+            .requests
+            .map_or(ROLLBACK_REQUESTS, |requests| requests.value)
+            .into(),
+    };
+    let remember = written.remember.map_or(0, |remember| remember.value);
+    Reload {
+        rollback_on: written.rollback_on.as_ref().map(bounds),
+        remember: usize::try_from(remember).unwrap_or_default(),
     }
 }

@@ -1,0 +1,132 @@
+//! What an operator asks for: what a file would change, that it comes into effect, that an earlier one does again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::candidate::{Candidate, Origin};
+use super::{Refused, Reloader};
+use crate::admin::{Disk, Edits, State, Verdict};
+use crate::generation::Generation;
+use crate::snapshot::Refusal;
+
+#[async_trait]
+impl Edits for Reloader {
+    async fn state(&self) -> State {
+        let current = self.current();
+        let snapshot = self.running.snapshot();
+        let known = self.history().get(snapshot.generation).cloned();
+        let (trigger, changes) = known
+            .map(|one| (one.trigger, one.changes))
+            .unwrap_or_default();
+        State {
+            file: self.path.display().to_string(),
+            generation: snapshot.generation,
+            since: humantime::format_rfc3339_seconds(snapshot.since).to_string(),
+            trigger,
+            changes,
+            disk: self.disk(&current).await,
+            restart_required: self.running.restart_required(),
+            effective: current.shown().clone(),
+        }
+    }
+
+    fn generations(&self) -> Vec<Generation> {
+        self.history().all().cloned().collect()
+    }
+
+    async fn check(&self, text: String) -> Verdict {
+        match self.read(Origin::Text(text)).await {
+            Ok(candidate) => self.fine(&candidate),
+            Err(Refused(report)) => Verdict::refused(report),
+        }
+    }
+
+    async fn apply(&self, text: String, force: bool) -> Verdict {
+        let _turn = self.turn.lock().await;
+        let applied = async {
+            let candidate = self.read(Origin::Text(text)).await?;
+            if !force {
+                self.not_taken_back(&candidate)?;
+            }
+            self.put(candidate, "applied by the operator").await
+        };
+        applied
+            .await
+            .unwrap_or_else(|Refused(report)| Verdict::refused(report))
+    }
+
+    async fn roll_back(&self, to: Option<u64>) -> Verdict {
+        let _turn = self.turn.lock().await;
+        let now = self.running.snapshot().generation;
+        let wanted = {
+            let history = self.history();
+            match to {
+                Some(number) => history.get(number).cloned(),
+                None => history.good_before(now).cloned(),
+            }
+        };
+        let Some(wanted) = wanted else {
+            return Verdict::refused(match to {
+                Some(number) => format!("generation {number} is not kept"),
+                None => format!("there is no good generation before {now}"),
+            });
+        };
+        let back = async {
+            let candidate = self.read(Origin::Kept(wanted.files)).await?;
+            let trigger = format!("rolled back to {} by the operator", wanted.number);
+            self.put(candidate, &trigger).await
+        };
+        back.await
+            .unwrap_or_else(|Refused(report)| Verdict::refused(report))
+    }
+}
+
+impl Reloader {
+    /// Puts it into effect, and says so where the file on disk is another one.
+    async fn put(&self, candidate: Candidate, trigger: &str) -> Result<Verdict, Refused> {
+        let mut verdict = self.fine(&candidate);
+        let generation = self.take(candidate, trigger).await?;
+        verdict.generation = Some(generation.number);
+        let disk = self.disk(&self.current()).await;
+        self.running.note_refusal((!disk.same).then(|| Refusal {
+            since: generation.since,
+            report: format!(
+                "the file on disk is not what runs: generation {} was {trigger}\n",
+                generation.number
+            ),
+        }));
+        Ok(verdict)
+    }
+
+    fn fine(&self, candidate: &Candidate) -> Verdict {
+        Verdict {
+            ok: true,
+            generation: None,
+            changes: self.current().changes_to(candidate),
+            tests: candidate.tests,
+            report: candidate.warnings().1,
+        }
+    }
+
+    /// How the file on disk stands to what runs.
+    async fn disk(&self, current: &Arc<Candidate>) -> Disk {
+        match self.read(Origin::Disk).await {
+            Ok(disk) if disk.files == current.files => Disk {
+                same: true,
+                changes: Vec::new(),
+                refused: None,
+            },
+            Ok(disk) => Disk {
+                same: false,
+                changes: current.changes_to(&disk),
+                refused: self.not_taken_back(&disk).err().map(|Refused(why)| why),
+            },
+            Err(Refused(report)) => Disk {
+                same: false,
+                changes: Vec::new(),
+                refused: Some(report),
+            },
+        }
+    }
+}

@@ -1,27 +1,67 @@
-//! `tidegate check`: says what is wrong with a file, or that nothing is. Findings go to stderr, the verdict on a good file
-//! to stdout.
+//! `tidegate check`: says what is wrong with a file, or that nothing is. For people, findings go to stderr and the verdict on a
+//! good file to stdout; for programs, one JSON object goes to stdout, whatever it says.
 
-use std::io::{IsTerminal, stderr};
-use std::path::Path;
+use std::io::{self, IsTerminal, Write, stderr};
 use std::process::ExitCode;
 
-use crate::config::{Colour, File, counted};
+use clap::{Args, ValueEnum};
+
+use super::FileOption;
+use crate::config::{Colour, Loaded, Report, Summary, Verdict, counted};
 use crate::filter::Catalogue;
 use crate::snapshot::Plan;
 
-pub(super) fn check(path: &Path, filters: &Catalogue) -> ExitCode {
-    match Plan::load(path, filters) {
+#[derive(Debug, Args)]
+pub(super) struct CheckOptions {
+    #[command(flatten)]
+    file: FileOption,
+    /// How findings are written: for people, or as one JSON object on standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+pub(super) fn check(options: &CheckOptions, filters: &Catalogue) -> ExitCode {
+    let found = Plan::load(&options.file.config, filters);
+    match options.format {
+        Format::Human => tell(&found),
+        Format::Json => {
+            let verdict = found.as_ref().map_or_else(Report::verdict, Loaded::verdict);
+            if let Err(error) = print(&verdict) {
+                eprintln!("tidegate: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    match found {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn tell(found: &Result<Loaded<Plan>, Report>) {
+    match found {
         Ok(loaded) => {
             eprint!("{}", loaded.source.render(&loaded.warnings, colour()));
-            println!("{}: ok ({})", path.display(), summary(&loaded.file));
-            ExitCode::SUCCESS
+            let summary = summary(Summary::of(&loaded.file));
+            println!("{}: ok ({summary})", loaded.source.name());
         }
         Err(report) => {
             eprint!("{}", report.render(colour()));
-            eprintln!("error: {}: {}", path.display(), report.tally());
-            ExitCode::FAILURE
+            eprintln!("error: {}: {}", report.source.name(), report.tally());
         }
     }
+}
+
+fn print(verdict: &Verdict<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, verdict)?;
+    writeln!(out)
 }
 
 /// Colour where somebody sees it and did not ask for none (<https://no-color.org>).
@@ -34,11 +74,11 @@ fn colour() -> Colour {
     }
 }
 
-fn summary(file: &File) -> String {
+fn summary(summary: Summary) -> String {
     let counts = [
-        (file.listeners.len(), "listener"),
-        (file.upstreams.len(), "upstream"),
-        (file.routes.len(), "route"),
+        (summary.listeners, "listener"),
+        (summary.upstreams, "upstream"),
+        (summary.routes, "route"),
     ];
     counts.map(|(count, noun)| counted(count, noun)).join(", ")
 }

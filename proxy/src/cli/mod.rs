@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::check::CheckOptions;
 use self::health::HealthOptions;
 use self::run::RunOptions;
 use crate::filter::Catalogue;
@@ -33,7 +34,7 @@ enum Command {
     /// Serve; the file is watched, checked and swapped in whole (the default command)
     Run(RunOptions),
     /// Say everything that is wrong with the file and where; exit 1 if anything is
-    Check(FileOption),
+    Check(CheckOptions),
     /// Exit 0 if the local instance is ready, for container health checks
     Health(HealthOptions),
 }
@@ -58,7 +59,7 @@ pub fn main(filters: Catalogue) -> ExitCode {
     match line.command {
         None => run::run(line.run, filters),
         Some(Command::Run(options)) => run::run(options, filters),
-        Some(Command::Check(file)) => check::check(&file.config, &filters),
+        Some(Command::Check(options)) => check::check(&options, &filters),
         Some(Command::Health(options)) => health::health(&options),
     }
 }

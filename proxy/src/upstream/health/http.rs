@@ -26,7 +26,7 @@ use serde::Deserialize;
 use super::Check;
 use super::pace::{Pace, Written};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Duration, Spanned};
+use crate::config::{Diagnostic, Duration, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<Check>> = Kind {
     name: "http",
@@ -127,7 +127,7 @@ fn request(
         _ => {
             let span = path.map(|path| path.span).unwrap_or_default();
             return Err(vec![
-                Diagnostic::error(format!("`{target}` is not a path"))
+                Diagnostic::error(code::PATH, format!("`{target}` is not a path"))
                     .at(span)
                     .label("a path begins with `/`"),
             ]);
@@ -142,7 +142,11 @@ fn request(
         Err(_) => {
             let span = host.map(|host| host.span).unwrap_or_default();
             Err(vec![
-                Diagnostic::error(format!("`{name}` cannot stand in a Host header")).at(span),
+                Diagnostic::error(
+                    code::FIELD_VALUE,
+                    format!("`{name}` cannot stand in a Host header"),
+                )
+                .at(span),
             ])
         }
     }
@@ -155,10 +159,10 @@ fn statuses(
         return Ok(vec![200..=299]);
     };
     let wrong = |text: &Spanned<String>| {
-        Diagnostic::error(format!(
-            "`{}` is not a status or a range of statuses",
-            text.value
-        ))
+        Diagnostic::error(
+            code::HEALTHY_STATUS,
+            format!("`{}` is not a status or a range of statuses", text.value),
+        )
         .at(text.span)
         .label("for example `200` or `\"200-299\"`")
     };

@@ -117,7 +117,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     if let (Some((name, _)), Some(header)) = (unsaid, &written.user_header) {
         let message = format!("user `{}` cannot be told to a server", name.escape_debug());
         let problem = Diagnostic::error(code::USER_NAME, message).at(header.span);
-        wrong.push(problem.label("a field holds visible ASCII only"));
+        wrong.push(problem.label("no field holds control characters (RFC 9110, section 5.5)"));
     }
     match challenge {
         Some(challenge) if wrong.is_empty() => Ok(Arc::new(BasicAuth {

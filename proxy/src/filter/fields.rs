@@ -217,8 +217,9 @@ impl Reader {
                 written.escape_debug()
             );
             let problem = Diagnostic::error(code::FIELD_VALUE, message).at(written.span);
-            self.wrong
-                .push(problem.label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"));
+            self.wrong.push(
+                problem.label("no line breaks or other control characters (RFC 9110, section 5.5)"),
+            );
             return None;
         }
         Template::new(written)

@@ -181,7 +181,7 @@ fn fields(
                     format!("`{}` cannot be the value of a field", value.escape_debug()),
                 )
                 .at(value.span)
-                .label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"),
+                .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
             ),
         }
     }

@@ -126,11 +126,14 @@ fn request(
         (true, Ok(request)) => request,
         _ => {
             let span = path.map(|path| path.span).unwrap_or_default();
-            return Err(vec![
-                Diagnostic::error(code::PATH, format!("`{target}` is not a path"))
-                    .at(span)
-                    .label("a path begins with `/`"),
-            ]);
+            let problem = Diagnostic::error(code::PATH, format!("`{target}` is not a path"));
+            let problem = problem.at(span);
+            return Err(vec![if target.starts_with('/') {
+                problem.label("no request can have it")
+            } else {
+                let problem = problem.label("a path begins with `/`");
+                problem.help(format!("write `/{target}`"))
+            }]);
         }
     };
     let name = host.map_or(HOST_DEFAULT, |host| host.value.as_str());
@@ -144,9 +147,10 @@ fn request(
             Err(vec![
                 Diagnostic::error(
                     code::FIELD_VALUE,
-                    format!("`{name}` cannot stand in a Host header"),
+                    format!("`{}` cannot be the host of a probe", name.escape_debug()),
                 )
-                .at(span),
+                .at(span)
+                .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
             ])
         }
     }
@@ -159,12 +163,16 @@ fn statuses(
         return Ok(vec![200..=299]);
     };
     let wrong = |text: &Spanned<String>| {
-        Diagnostic::error(
-            code::HEALTHY_STATUS,
-            format!("`{}` is not a status or a range of statuses", text.value),
-        )
-        .at(text.span)
-        .label("for example `200` or `\"200-299\"`")
+        let message = format!("`{}` is not a status or a range of statuses", text.value);
+        let problem = Diagnostic::error(code::HEALTHY_STATUS, message)
+            .at(text.span)
+            .label("expected 100 to 599, such as `200` or `\"200-299\"`");
+        match text.strip_suffix("xx").or(text.strip_suffix("XX")) {
+            Some(hundred @ ("1" | "2" | "3" | "4" | "5")) => {
+                problem.help(format!("write `\"{hundred}00-{hundred}99\"`"))
+            }
+            _ => problem,
+        }
     };
     let problems: Vec<Diagnostic> = written
         .iter()

@@ -1,7 +1,11 @@
 //! Each code of a finding has a page in `docs/errors/` that is right: its first file is refused for this and nothing else, its
 //! second one is not; and each is said in one of the files in `diagnostics/`.
 
-#![expect(clippy::expect_used, reason = "a test that fails may panic")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

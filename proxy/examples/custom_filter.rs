@@ -10,14 +10,15 @@ use std::sync::Arc;
 use http::header::USER_AGENT;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tidegate::component::Kind;
+use tidegate::component::{Kind, Options};
+use tidegate::config::{Diagnostic, code};
 use tidegate::end::Reply;
 use tidegate::filter::{Catalogue, Filter, Request, Verdict};
 
 const KIND: Kind<Arc<dyn Filter>> = Kind {
     name: "bouncer",
     summary: "turns away programs by what they call themselves",
-    build: |options| Ok(Arc::new(options.decode::<Bouncer>()?)),
+    build,
 };
 
 #[derive(Deserialize)]
@@ -27,6 +28,15 @@ struct Bouncer {
     agents: Vec<String>,
     /// What they are told.
     text: String,
+}
+
+fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    let bouncer: Bouncer = options.decode()?;
+    if bouncer.agents.is_empty() {
+        let problem = Diagnostic::error(code::REFUSED_BY_FILTER, "a bouncer at an open door");
+        return Err(vec![problem.at(options.span()).label("`agents` is empty")]);
+    }
+    Ok(Arc::new(bouncer))
 }
 
 impl Filter for Bouncer {

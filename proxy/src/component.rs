@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::config::decode::decode;
 use crate::config::document::{Node, Value};
 use crate::config::nearest::{listed, nearest};
-use crate::config::{self, Component, Diagnostic, Span, Spanned};
+use crate::config::{self, Code, Component, Diagnostic, Span, Spanned, code};
 
 /// One of the things that can be plugged in at some place.
 #[derive(Debug)]
@@ -58,7 +58,9 @@ impl Surroundings {
         let path = self.folder.join(&written.value);
         let wrong = |why: String| {
             let message = format!("cannot use the file `{}`", written.value);
-            let problem = Diagnostic::error(message).at(written.span).label(why);
+            let problem = Diagnostic::error(code::FILE_NAMED, message)
+                .at(written.span)
+                .label(why);
             vec![problem.note("a relative file is looked for beside the routing file")]
         };
         let mut bytes = Vec::new();
@@ -151,11 +153,13 @@ pub fn build<T>(
 }
 
 fn unknown<T>(noun: &str, kinds: &[Kind<T>], name: &Spanned<String>) -> Diagnostic {
-    unknown_name(noun, name, name.span, || kinds.iter().map(|kind| kind.name))
+    let known = || kinds.iter().map(|kind| kind.name);
+    unknown_name(code::UNKNOWN_COMPONENT, noun, name, name.span, known)
 }
 
 /// A name that is none of those that are known.
 pub fn unknown_name<'k, K: Iterator<Item = &'k str>>(
+    code: Code,
     noun: &str,
     name: &str,
     span: Span,
@@ -166,7 +170,7 @@ pub fn unknown_name<'k, K: Iterator<Item = &'k str>>(
     } else {
         "known are"
     };
-    Diagnostic::error(format!("unknown {noun} `{name}`"))
+    Diagnostic::error(code, format!("unknown {noun} `{name}`"))
         .at(span)
         .label("not known")
         .did_you_mean(nearest(name, known()))

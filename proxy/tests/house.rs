@@ -9,9 +9,10 @@
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a room, and the rooms that it knows besides itself. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("config", &[]),
     ("error", &[]),
+    ("generation", &[]),
     ("observe", &[]),
     ("patience", &[]),
     ("route", &["config"]),
@@ -26,7 +27,14 @@ const ARROWS: [(&str, &[&str]); 16] = [
     (
         "snapshot",
         &[
-            "component", "config", "end", "filter", "generation", "observe", "route", "upstream",
+            "component",
+            "config",
+            "end",
+            "filter",
+            "generation",
+            "observe",
+            "route",
+            "upstream",
         ],
     ),
     (

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::instance::InstanceOptions;
-use super::{Format, colour, runtime};
+use super::{Format, colour};
 use crate::filter::Catalogue;
 use crate::snapshot::{Plan, Snapshot};
 use crate::trial::{Explanation, Question, explain as explained};
@@ -85,8 +85,6 @@ fn from_file(
     let path = &options.instance.file.config;
     let loaded = Plan::load(path, filters)
         .map_err(|report| format!("the file is wrong\n{}", report.render(colour())))?;
-    let runtime = runtime().map_err(|error| error.to_string())?;
-    let _inside = runtime.enter();
     let snapshot = Arc::new(Snapshot::still(&loaded.made));
     explained(&snapshot, question).map_err(|why| why.to_string())
 }

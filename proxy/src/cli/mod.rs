@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::check::CheckOptions;
 use self::explain::ExplainOptions;
 use self::instance::InstanceOptions;
 use self::run::RunOptions;
@@ -40,7 +41,7 @@ enum Command {
     /// Serve; the file is watched, checked and swapped in whole (the default command)
     Run(RunOptions),
     /// Say everything that is wrong with the file and where; exit 1 if anything is
-    Check(FileOption),
+    Check(CheckOptions),
     /// Say which route takes a request and why, what its filters change and who could answer
     Explain(ExplainOptions),
     /// Say what runs, since when, and whether it is the file on disk; exit 1 if it is not
@@ -71,7 +72,7 @@ pub fn main(filters: Catalogue) -> ExitCode {
     match line.command {
         None => run::run(line.run, filters),
         Some(Command::Run(options)) => run::run(options, filters),
-        Some(Command::Check(file)) => check::check(&file.config, &filters),
+        Some(Command::Check(options)) => check::check(&options, &filters),
         Some(Command::Explain(options)) => explain::explain(&options, &filters),
         Some(Command::Status(options)) => status::status(&options),
         Some(Command::Rollback(options)) => status::rollback(&options),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer};
 
+use super::code;
 use super::complaint::Complaint;
 use super::scalar;
 use super::spanned::Spanned;
@@ -50,22 +51,25 @@ impl FromStr for ServerAddress {
     fn from_str(text: &str) -> Result<Self, Complaint> {
         if let Some((scheme, rest)) = text.split_once("://") {
             let bare = rest.split('/').next().unwrap_or_default();
-            return Err(Complaint::new(format!("`{text}` is a URL"))
+            return Err(Complaint::new(code::URL, format!("`{text}` is a URL"))
                 .label("expected only host and port")
                 .help(format!("write `{bare}`, without `{scheme}://` and path")));
         }
         if text.contains(char::is_whitespace) {
-            return Err(
-                Complaint::new(format!("the address `{text}` has a space in it"))
-                    .label("expected one host and port")
-                    .help("a comma stands between two servers: `[ a:80, b:80 ]`"),
-            );
+            return Err(Complaint::new(
+                code::ADDRESS,
+                format!("the address `{text}` has a space in it"),
+            )
+            .label("expected one host and port")
+            .help("a comma stands between two servers: `[ a:80, b:80 ]`"));
         }
         let (host, port) = split(text)?;
         let port = self::port(text, port, "api:5252")?;
         if port == 0 {
-            return Err(Complaint::new("a server cannot be at port 0")
-                .label("expected a port from 1 to 65535"));
+            return Err(
+                Complaint::new(code::ADDRESS, "a server cannot be at port 0")
+                    .label("expected a port from 1 to 65535"),
+            );
         }
         Ok(Self {
             host: host_of(host)?,
@@ -84,20 +88,26 @@ impl<'de> Deserialize<'de> for ServerAddress {
 fn split(text: &str) -> Result<(&str, Option<&str>), Complaint> {
     if let Some(rest) = text.strip_prefix('[') {
         let Some((host, after)) = rest.split_once(']') else {
-            return Err(
-                Complaint::new(format!("`{text}` has a `[` without its `]`")).label("never closed"),
-            );
+            return Err(Complaint::new(
+                code::ADDRESS,
+                format!("`{text}` has a `[` without its `]`"),
+            )
+            .label("never closed"));
         };
         if host.parse::<Ipv6Addr>().is_err() {
-            return Err(Complaint::new(format!("`{host}` is not an IPv6 address"))
-                .label("brackets are for IPv6 addresses only"));
+            return Err(
+                Complaint::new(code::ADDRESS, format!("`{host}` is not an IPv6 address"))
+                    .label("brackets are for IPv6 addresses only"),
+            );
         }
         return Ok((host, after.strip_prefix(':')));
     }
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(Complaint::new(format!("`{text}` has no port"))
-            .label("an IPv6 address needs brackets beside its port")
-            .help(format!("write `[{text}]:80`, with the port it listens on")));
+        return Err(
+            Complaint::new(code::ADDRESS, format!("`{text}` has no port"))
+                .label("an IPv6 address needs brackets beside its port")
+                .help(format!("write `[{text}]:80`, with the port it listens on")),
+        );
     }
     Ok(match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
@@ -109,12 +119,12 @@ fn port(text: &str, port: Option<&str>, example: &str) -> Result<u16, Complaint>
     let Some(port) = port.filter(|port| !port.is_empty()) else {
         let host = text.trim_end_matches(':');
         return Err(match host.parse::<u16>() {
-            Ok(port) => Complaint::new(format!("`{text}` has no host"))
+            Ok(port) => Complaint::new(code::ADDRESS, format!("`{text}` has no host"))
                 .label("expected host and port")
                 .help(format!(
                     "write `127.0.0.1:{port}`, or the name of the machine instead of the address"
                 )),
-            Err(_) => Complaint::new(format!("`{text}` has no port"))
+            Err(_) => Complaint::new(code::ADDRESS, format!("`{text}` has no port"))
                 .label(format!("expected host and port, such as `{example}`"))
                 .help(format!("write `{host}:80`, with the port it listens on")),
         });
@@ -123,7 +133,7 @@ fn port(text: &str, port: Option<&str>, example: &str) -> Result<u16, Complaint>
         .ok()
         .filter(|_| port.bytes().all(|b| b.is_ascii_digit()))
         .ok_or_else(|| {
-            Complaint::new(format!("`{port}` is not a port"))
+            Complaint::new(code::ADDRESS, format!("`{port}` is not a port"))
                 .label("expected a number from 1 to 65535 after the colon")
         })
 }
@@ -133,13 +143,15 @@ fn host_of(text: &str) -> Result<Host, Complaint> {
         return Ok(Host::Ip(ip));
     }
     if text.is_empty() {
-        return Err(Complaint::new("the host is missing")
+        return Err(Complaint::new(code::ADDRESS, "the host is missing")
             .label("nothing before the colon")
             .help("write the name or address of the server, or `127.0.0.1` for this machine"));
     }
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Err(Complaint::new(format!("`{text}` is not an IP address"))
-            .label("four numbers from 0 to 255 make an IPv4 address"));
+        return Err(
+            Complaint::new(code::ADDRESS, format!("`{text}` is not an IP address"))
+                .label("four numbers from 0 to 255 make an IPv4 address"),
+        );
     }
     check_name(text)?;
     Ok(Host::Name(text.trim_end_matches('.').to_ascii_lowercase()))
@@ -147,7 +159,8 @@ fn host_of(text: &str) -> Result<Host, Complaint> {
 
 /// RFC 1123, section 2.1, and the underscore, which names of containers and services use.
 pub(super) fn check_name(name: &str) -> Result<(), Complaint> {
-    let complaint = |message: String, label: &str| Err(Complaint::new(message).label(label));
+    let complaint =
+        |message: String, label: &str| Err(Complaint::new(code::HOST_NAME, message).label(label));
     if let Some(c) = name
         .chars()
         .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
@@ -163,6 +176,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Complaint> {
         );
     }
     let name = name.strip_suffix('.').unwrap_or(name);
+    if name.is_empty() {
+        return complaint("an empty host name".to_owned(), "nothing is written here");
+    }
     if name.len() > 253 {
         return complaint(
             "a host name of more than 253 characters".to_owned(),
@@ -205,14 +221,19 @@ impl FromStr for Listen {
             .or(Some(host))
             .and_then(|port| port.parse::<u16>().ok());
         if let (Some(port), true) = (port, host.is_empty() || host == "*" || port_text.is_none()) {
-            return Err(Complaint::new(format!("`{text}` has no IP address"))
-                .label("which address to listen on?")
-                .help(format!("write `0.0.0.0:{port}` for all addresses, `127.0.0.1:{port}` for this machine only")));
+            return Err(Complaint::new(
+                code::LISTEN_ON_NAME,
+                format!("`{text}` has no IP address"),
+            )
+            .label("which address to listen on?")
+            .help(format!(
+                "write `0.0.0.0:{port}` for all addresses, `127.0.0.1:{port}` for this machine only"
+            )));
         }
         let port = self::port(text, port_text, "0.0.0.0:80")?;
         match host_of(host)? {
             Host::Ip(ip) => Ok(Self(SocketAddr::new(ip, port))),
-            Host::Name(name) => Err(Complaint::new(format!("`{name}` is a name, not an IP address"))
+            Host::Name(name) => Err(Complaint::new(code::LISTEN_ON_NAME, format!("`{name}` is a name, not an IP address"))
                 .label("expected an IP address of this machine and a port")
                 .help(format!(
                     "write `127.0.0.1:{port}` for this machine only, `0.0.0.0:{port}` for all its addresses"

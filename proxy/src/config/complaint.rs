@@ -4,11 +4,13 @@
 
 use std::fmt;
 
+use super::code::{self, Code};
 use super::diagnostic::{Diagnostic, Remark};
 
 /// What is wrong with a value, by the code that reads it; the place is added by the decoder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
+    code: Code,
     message: String,
     label: Option<String>,
     remarks: Vec<Remark>,
@@ -16,10 +18,12 @@ pub struct Complaint {
 
 impl Complaint {
     /// What is wrong, in one line.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
+            code,
             message: one_line(message.into()),
-            ..Self::default()
+            label: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -44,11 +48,15 @@ impl Complaint {
         self
     }
 
-    /// The parts of what [`fmt::Display`] wrote.
+    /// The parts of what [`fmt::Display`] wrote. What has no code is no text of ours: a filter of somebody's own decodes a type
+    /// of another library.
     pub(super) fn parse(text: &str) -> Self {
-        let mut lines = text.lines();
-        let mut complaint = Self::new(lines.next().unwrap_or_default());
-        for line in lines {
+        let mut lines = text.lines().peekable();
+        let message = lines.next().unwrap_or_default();
+        let written = lines.peek().and_then(|line| line.strip_prefix("code: "));
+        let code = written.and_then(Code::parse);
+        let mut complaint = Self::new(code.unwrap_or(code::REFUSED_BY_FILTER), message);
+        for line in lines.skip(usize::from(code.is_some())) {
             complaint = match line.split_once(": ") {
                 Some(("label", text)) => complaint.label(text),
                 Some(("help", text)) => complaint.help(text),
@@ -65,7 +73,7 @@ impl Complaint {
         Diagnostic {
             label: self.label,
             remarks: self.remarks,
-            ..Diagnostic::error(self.message)
+            ..Diagnostic::error(self.code, self.message)
         }
     }
 }
@@ -81,7 +89,7 @@ fn one_line(text: String) -> String {
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        write!(f, "{}\ncode: {}", self.message, self.code)?;
         if let Some(label) = &self.label {
             write!(f, "\nlabel: {label}")?;
         }
@@ -100,10 +108,19 @@ mod tests {
 
     #[test]
     fn it_survives_the_way_through_a_string() {
-        let complaint = Complaint::new("a\nb")
+        let complaint = Complaint::new(code::ADDRESS, "a\nb")
             .label("c: d")
             .help("e")
             .note("help: f");
         assert_eq!(Complaint::parse(&complaint.to_string()), complaint);
+        let bare = Complaint::new(code::QUANTITY, "code: E0201");
+        assert_eq!(Complaint::parse(&bare.to_string()), bare);
+    }
+
+    #[test]
+    fn what_others_say_has_a_code_of_its_own() {
+        let parsed = Complaint::parse("invalid port\nvalue");
+        let complaint = Complaint::new(code::REFUSED_BY_FILTER, "invalid port").note("value");
+        assert_eq!(parsed, complaint);
     }
 }

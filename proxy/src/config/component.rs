@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::code;
 use super::complaint::Complaint;
 use super::document::{NODE, Node, Value, passed};
 use super::nearest::listed;
@@ -62,15 +63,18 @@ impl TryFrom<Node> for Component {
             }),
             Value::Map(mut entries) => match (entries.pop(), entries.is_empty()) {
                 (Some((key, options)), true) => Ok(Self::with_options(key, options)),
-                (None, _) => Err(Complaint::new("a name is missing")
+                (None, _) => Err(Complaint::new(code::ONE_NAME, "a name is missing")
                     .label("expected a name, or a name and its options")),
                 (Some((last, _)), false) => Err(several(&entries, &last)),
             },
-            Value::Null => Err(Complaint::new("nothing is chosen here")
+            Value::Null => Err(Complaint::new(code::NO_VALUE, "nothing is chosen here")
                 .label("expected a name")
                 .help("remove the key for the default")),
-            Value::List(_) | Value::Broken => Err(Complaint::new("a list where one name is due")
-                .label("expected a name, or a name and its options")),
+            Value::List(_) | Value::Broken => Err(Complaint::new(
+                code::ONE_NAME,
+                "a list where one name is due",
+            )
+            .label("expected a name, or a name and its options")),
         }
     }
 }
@@ -98,7 +102,7 @@ fn several(entries: &[(Node, Node)], last: &Node) -> Complaint {
         .first()
         .and_then(|(key, _)| key.text())
         .unwrap_or_default();
-    Complaint::new("more than one name where one is due")
+    Complaint::new(code::ONE_NAME, "more than one name where one is due")
         .label(format!("these are {}", listed(names)))
         .help(format!(
             "options go inside the braces of their name: `{first}: {{ ... }}`"

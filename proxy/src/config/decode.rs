@@ -13,6 +13,7 @@ mod variant;
 
 use serde::de::DeserializeOwned;
 
+use super::code;
 use super::diagnostic::Diagnostic;
 use super::document::Node;
 use super::spanned::Spanned;
@@ -58,9 +59,10 @@ pub(crate) fn decode<T: DeserializeOwned>(
         place::mark_broken(root, &trail);
     }
     if diagnostics.len() >= ERRORS_MAX {
-        diagnostics.push(Diagnostic::error(format!(
-            "more than {ERRORS_MAX} errors: the rest is not shown"
-        )));
+        diagnostics.push(Diagnostic::error(
+            code::MORE,
+            format!("more than {ERRORS_MAX} errors: the rest is not shown"),
+        ));
     }
     Decoded {
         value: None,

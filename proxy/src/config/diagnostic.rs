@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
+use super::code::{self, Code};
 use super::source::Source;
 use super::spanned::Span;
 
 /// Whether the file can be used all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It cannot.
     Error,
@@ -26,9 +30,11 @@ pub enum Remark {
 /// One finding about the file.
 ///
 /// Built in a chain:
-/// `Diagnostic::error("two listeners on one address").at(span).label("taken").related(first, "here")`.
+/// `Diagnostic::error(code::SAME_PORT, "two listeners on one address").at(span).label("taken").related(first, "here")`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// What kind of finding it is.
+    pub code: Code,
     /// Whether the file can be used all the same.
     pub severity: Severity,
     /// What is wrong, in one line that stands alone.
@@ -45,17 +51,18 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// The file cannot be used.
-    pub fn error(message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, message.into())
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message.into())
     }
 
     /// The file can be used all the same.
-    pub fn warning(message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, message.into())
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message.into())
     }
 
-    fn new(severity: Severity, message: String) -> Self {
+    fn new(severity: Severity, code: Code, message: String) -> Self {
         Self {
+            code,
             severity,
             message,
             span: None,
@@ -131,7 +138,10 @@ impl Report {
         let more = diagnostics.len().saturating_sub(SHOWN_MAX);
         if more > 0 {
             diagnostics.truncate(SHOWN_MAX);
-            diagnostics.push(Diagnostic::error(format!("{more} more, not shown")));
+            diagnostics.push(Diagnostic::error(
+                code::MORE,
+                format!("{more} more, not shown"),
+            ));
         }
         Self {
             source,

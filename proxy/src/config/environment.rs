@@ -5,6 +5,7 @@
 //! They are put in after the file is parsed, so that a value can never change the structure of the file. `$$` stands
 //! for a `$`; a `$` before anything else is just that. Keys are taken as they are written.
 
+use super::code;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Value};
 use super::spanned::Span;
@@ -113,19 +114,21 @@ fn variable(inner: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
 impl Fault {
     fn into_diagnostic(self, span: Span, text: &str) -> Diagnostic {
         match self {
-            Self::Missing(name) => {
-                Diagnostic::error(format!("the environment variable `{name}` is not set"))
-                    .at(within(span, text, &format!("${{{name}")))
-                    .label("not set")
-                    .help(format!("set it, or give a default: `${{{name}:-default}}`"))
-            }
-            Self::Unclosed => Diagnostic::error("a `${` without its `}`")
+            Self::Missing(name) => Diagnostic::error(
+                code::VARIABLE_NOT_SET,
+                format!("the environment variable `{name}` is not set"),
+            )
+            .at(within(span, text, &format!("${{{name}")))
+            .label("not set")
+            .help(format!("set it, or give a default: `${{{name}:-default}}`")),
+            Self::Unclosed => Diagnostic::error(code::VARIABLE_OPEN, "a `${` without its `}`")
                 .at(within(span, text, "${"))
                 .label("never closed")
                 .help("write `$$` for a plain `$`"),
-            Self::Misnamed(inner) => Diagnostic::error(format!(
-                "`{inner}` is not the name of an environment variable"
-            ))
+            Self::Misnamed(inner) => Diagnostic::error(
+                code::VARIABLE_NAME,
+                format!("`{inner}` is not the name of an environment variable"),
+            )
             .at(within(span, text, &format!("${{{inner}")))
             .label("names are made of letters, digits and `_`")
             .help("a default follows `:-`, as in `${PORT:-8080}`; write `$$` for a plain `$`"),

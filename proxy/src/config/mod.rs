@@ -10,6 +10,7 @@
 mod address;
 mod admin;
 mod check;
+pub mod code;
 pub mod complaint;
 mod component;
 pub(crate) mod decode;
@@ -42,6 +43,7 @@ mod timeouts;
 mod units;
 mod upstream;
 mod value_match;
+mod verdict;
 
 use std::io::Read;
 use std::path::Path;
@@ -49,6 +51,7 @@ use std::path::Path;
 pub use address::{Host, ServerAddress};
 pub use admin::Admin;
 pub(crate) use check::match_syntax;
+pub use code::Code;
 pub use complaint::Complaint;
 pub use component::Component;
 pub(crate) use diagnostic::counted;
@@ -72,7 +75,7 @@ pub(crate) use route::PATH_MAX;
 pub use route::{Match, Route};
 pub use share::Share;
 pub use shutdown::Shutdown;
-pub use source::{Colour, Source};
+pub use source::{Colour, Place, Source};
 pub use spanned::{Span, Spanned};
 pub use split::{Split, Sticky};
 pub use test::{Answer, Expect, Question, Test};
@@ -80,6 +83,7 @@ pub use timeouts::Timeouts;
 pub use units::{Duration, Size};
 pub use upstream::{Server, Upstream};
 pub use value_match::ValueMatch;
+pub use verdict::{Finding, Related, Summary, Verdict};
 
 /// A file that can be used.
 #[derive(Debug, Clone)]
@@ -105,7 +109,10 @@ pub fn load<T>(path: &Path, make: impl FnOnce(&File) -> Made<T>) -> Result<Loade
         let source = Source::new(&name, "");
         Report::new(
             source,
-            vec![Diagnostic::error(format!("cannot read `{name}`: {why}"))],
+            vec![Diagnostic::error(
+                code::FILE_UNREADABLE,
+                format!("cannot read `{name}`: {why}"),
+            )],
         )
     };
     let bytes = read(path).map_err(|error| unreadable(reason(&error)))?;
@@ -138,7 +145,7 @@ pub(crate) fn reason(error: &std::io::Error) -> String {
 fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Report {
     let end = error.utf8_error().valid_up_to();
     let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let diagnostic = Diagnostic::error("the file is not UTF-8 text")
+    let diagnostic = Diagnostic::error(code::NOT_UTF8, "the file is not UTF-8 text")
         .at(Span::new(end, end + 1))
         .label("readable up to here")
         .help("save it as UTF-8");

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::de::{Deserialize, Deserializer};
 
+use super::code;
 use super::complaint::Complaint;
 use super::scalar;
 
@@ -30,7 +31,7 @@ impl std::str::FromStr for Moment {
             text.to_owned()
         };
         humantime::parse_rfc3339(&whole).map(Self).map_err(|_| {
-            Complaint::new(format!("`{text}` is no moment"))
+            Complaint::new(code::QUANTITY, format!("`{text}` is no moment"))
                 .label("expected `2026-12-01T18:00:00Z` or `2026-12-01`")
                 .note("the time is that of UTC (RFC 3339)")
         })

@@ -7,12 +7,16 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::code::{self, Code};
 use super::complaint::Complaint;
 use super::scalar;
 use super::spanned::Spanned;
 
 /// The name by which [`Named`] asks for names whose section has an error as well.
 pub(super) const NAMED: &str = "$tidegate::Named";
+
+/// What is expected where a [`Named`] is.
+pub(super) const EXPECTED: &str = "names with their settings (`name: { ... }`)";
 
 /// A map from a name to its section, in the order of the file.
 #[derive(Debug, Clone)]
@@ -109,7 +113,7 @@ impl<'de, T: Deserialize<'de>, K: Key> Visitor<'de> for NamedVisitor<T, K> {
     type Value = Named<T, K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("names with their settings (`name: { ... }`)")
+        f.write_str(EXPECTED)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(
@@ -138,6 +142,9 @@ pub trait Key {
     /// What such a name is called.
     const NOUN: &'static str;
 
+    /// What is found where something else is written.
+    const CODE: Code;
+
     /// What is wrong with a text that is none. It is not empty and has no space at its edges.
     ///
     /// # Errors
@@ -154,7 +161,8 @@ impl<K: Key> std::str::FromStr for Written<K> {
     type Err = Complaint;
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
-        let complaint = |message: String, label: &str| Err(Complaint::new(message).label(label));
+        let complaint =
+            |message: String, label: &str| Err(Complaint::new(K::CODE, message).label(label));
         if text.is_empty() {
             return complaint("an empty name".to_owned(), "give it a name");
         }
@@ -184,9 +192,11 @@ pub struct Name;
 
 impl Key for Name {
     const NOUN: &'static str = "a name";
+    const CODE: Code = code::BAD_NAME;
 
     fn check(text: &str) -> Result<(), Complaint> {
         no_other(
+            Self::CODE,
             text,
             is_name_char,
             "names are made of letters, digits, `_`, `-` and `.`",
@@ -200,10 +210,12 @@ pub struct FieldName;
 
 impl Key for FieldName {
     const NOUN: &'static str = "the name of a field";
+    const CODE: Code = code::FIELD_NAME;
 
     fn check(text: &str) -> Result<(), Complaint> {
         let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         no_other(
+            Self::CODE,
             text,
             is_token,
             "no field has such a name (RFC 9110, section 5.6.2)",
@@ -217,18 +229,24 @@ pub struct Text;
 
 impl Key for Text {
     const NOUN: &'static str = "a name";
+    const CODE: Code = code::BAD_NAME;
 
     fn check(_: &str) -> Result<(), Complaint> {
         Ok(())
     }
 }
 
-fn no_other(text: &str, is_fine: fn(char) -> bool, label: &str) -> Result<(), Complaint> {
+fn no_other(
+    code: Code,
+    text: &str,
+    is_fine: fn(char) -> bool,
+    label: &str,
+) -> Result<(), Complaint> {
     match text.chars().find(|c| !is_fine(*c)) {
         None => Ok(()),
         Some(c) => {
             let message = format!("`{}` cannot be part of a name", c.escape_debug());
-            Err(Complaint::new(message).label(label))
+            Err(Complaint::new(code, message).label(label))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer};
 
+use super::code;
 use super::complaint::Complaint;
 use super::scalar;
 
@@ -28,21 +29,26 @@ impl std::str::FromStr for Network {
             return Ok(Self(address.to_canonical().into()));
         }
         match text.parse::<IpNet>() {
-            Ok(IpNet::V6(network)) if network.addr().to_ipv4_mapped().is_some() => {
-                Err(Complaint::new(format!("`{text}` holds nobody"))
+            Ok(IpNet::V6(network)) if network.addr().to_ipv4_mapped().is_some() => Err(
+                Complaint::new(code::NETWORK, format!("`{text}` holds nobody"))
                     .label("an IPv4 client is known by its IPv4 address")
-                    .help("write the IPv4 network"))
-            }
+                    .help("write the IPv4 network"),
+            ),
             Ok(network) if network == network.trunc() => Ok(Self(network)),
             Ok(network) => {
-                let complaint =
-                    Complaint::new(format!("`{text}` is not the beginning of its network"));
+                let complaint = Complaint::new(
+                    code::NETWORK,
+                    format!("`{text}` is not the beginning of its network"),
+                );
                 Err(complaint
                     .label("bits are set that the length leaves out")
                     .help(format!("write `{}`", network.trunc())))
             }
-            Err(_) => Err(Complaint::new(format!("`{text}` is no address or network"))
-                .label("such as `10.0.0.0/8` or `fd00::/8`")),
+            Err(_) => Err(Complaint::new(
+                code::NETWORK,
+                format!("`{text}` is no address or network"),
+            )
+            .label("such as `10.0.0.0/8` or `fd00::/8`")),
         }
     }
 }
@@ -59,7 +65,7 @@ impl std::str::FromStr for ClientAddress {
         address
             .map(|address| Self(address.to_canonical()))
             .map_err(|_| {
-                Complaint::new(format!("`{text}` is no address"))
+                Complaint::new(code::NETWORK, format!("`{text}` is no address"))
                     .label("such as `192.0.2.7` or `2001:db8::7`")
             })
     }

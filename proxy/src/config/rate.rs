@@ -4,6 +4,7 @@ use std::time;
 
 use serde::de::{Deserialize, Deserializer};
 
+use super::code;
 use super::complaint::Complaint;
 use super::scalar;
 
@@ -27,13 +28,13 @@ impl std::str::FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
         let misread = || {
-            Complaint::new(format!("`{text}` is not a rate"))
+            Complaint::new(code::QUANTITY, format!("`{text}` is not a rate"))
                 .label("expected a rate such as `100/s`, `30/m` or `1000/h`")
         };
         let Some((count, span)) = text.trim().split_once('/') else {
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             return Err(if is_number {
-                Complaint::new("a bare number where a rate is due")
+                Complaint::new(code::BARE_NUMBER, "a bare number where a rate is due")
                     .label("in how long?")
                     .help(format!("write `{text}/s` or `{text}/m`"))
             } else {
@@ -45,13 +46,14 @@ impl std::str::FromStr for Rate {
         let known = SPANS.iter().find(|(name, _)| *name == span);
         let (_, seconds) = known.ok_or_else(|| misread().note("spans are `s`, `m` and `h`"))?;
         match count {
-            0 => Err(Complaint::new("a rate of nothing")
+            0 => Err(Complaint::new(code::OUT_OF_BOUNDS, "a rate of nothing")
                 .label("at least 1")
                 .help("to close a route, answer with `respond` or `maintenance`")),
-            count if count > MOST => {
-                Err(Complaint::new(format!("`{text}` is no limit"))
-                    .label(format!("at most {MOST}")))
-            }
+            count if count > MOST => Err(Complaint::new(
+                code::OUT_OF_BOUNDS,
+                format!("`{text}` is no limit"),
+            )
+            .label(format!("at most {MOST}"))),
             count => Ok(Self {
                 count,
                 span: time::Duration::from_secs(*seconds),

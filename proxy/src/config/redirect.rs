@@ -8,6 +8,7 @@
 
 use serde::Deserialize;
 
+use super::code;
 use super::{Diagnostic, Spanned};
 
 /// Where to. What is left out stays as the client wrote it.
@@ -34,7 +35,10 @@ pub struct Redirect {
 /// What is wrong with a status that sends no client elsewhere (RFC 9110, section 15.4).
 pub(crate) fn sends_nobody(status: Spanned<u16>) -> Option<Diagnostic> {
     let sends = matches!(status.value, 301 | 302 | 303 | 307 | 308);
-    let problem = Diagnostic::error(format!("{} sends nobody elsewhere", status.value));
+    let problem = Diagnostic::error(
+        code::UNKNOWN_VALUE,
+        format!("{} sends nobody elsewhere", status.value),
+    );
     (!sends).then(|| {
         problem
             .at(status.span)

@@ -73,6 +73,13 @@ impl<N: TryFrom<u64>, const LEAST: u64, const MOST: u64> Visitor<'_>
         write!(f, "a whole number from {LEAST} to {MOST}")
     }
 
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+        }
+    }
+
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
         let within = (LEAST..=MOST)
             .contains(&number)

@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer};
 
+use super::code;
 use super::complaint::Complaint;
 use super::scalar;
 
@@ -46,13 +47,13 @@ impl std::str::FromStr for Share {
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
         let misread = || {
-            Complaint::new(format!("`{text}` is not a share"))
+            Complaint::new(code::QUANTITY, format!("`{text}` is not a share"))
                 .label("expected a share such as `10%` or `0.5%`")
         };
         let Some(number) = text.trim().strip_suffix('%') else {
             let is_number = text.parse::<f64>().is_ok();
             return Err(if is_number {
-                Complaint::new("a bare number where a share is due")
+                Complaint::new(code::BARE_NUMBER, "a bare number where a share is due")
                     .label("of what?")
                     .help(format!("write `{text}%`"))
             } else {
@@ -70,7 +71,10 @@ impl std::str::FromStr for Share {
         let parts: Option<u32> = format!("{whole}{decimals:0<4}").parse().ok();
         match parts {
             Some(parts) if parts <= WHOLE => Ok(Self(parts)),
-            _ => Err(Complaint::new(format!("`{text}` is more than all")).label("at most `100%`")),
+            _ => Err(
+                Complaint::new(code::OUT_OF_BOUNDS, format!("`{text}` is more than all"))
+                    .label("at most `100%`"),
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Remark, Report, Severity};
 use super::spanned::Span;
@@ -25,6 +26,22 @@ pub enum Colour {
     Never,
     /// ANSI colours.
     Always,
+}
+
+/// Where something begins and ends, as editors count: lines and columns from 1, columns in characters, the end one after the
+/// last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Place<'s> {
+    /// The file.
+    pub file: &'s str,
+    /// The line of its first character.
+    pub line: usize,
+    /// The column of its first character.
+    pub column: usize,
+    /// The line in which it ends.
+    pub end_line: usize,
+    /// The column after its last character.
+    pub end_column: usize,
 }
 
 /// A file's name and text, kept so that what is found later can be shown in it.
@@ -55,6 +72,20 @@ impl Source {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The file, the lines and the columns of a span.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place<'_> {
+        let (line, column) = self.position(span.start);
+        let (end_line, end_column) = self.position(span.end.max(span.start));
+        Place {
+            file: &self.name,
+            line,
+            column,
+            end_line,
+            end_column,
+        }
     }
 
     /// Line and column of a byte, both from 1, the column in characters.
@@ -93,7 +124,11 @@ impl Source {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
+        let mut group = Group::with_title(
+            level
+                .primary_title(diagnostic.message.as_str())
+                .id(diagnostic.code.to_string()),
+        );
         match diagnostic.span {
             Some(span) => group = group.element(self.snippet(span, diagnostic)),
             // Of a file without text, the message itself has to say which.

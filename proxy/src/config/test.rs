@@ -1,15 +1,17 @@
 //! `tests:` what must stay true. They are run whenever the file is read: one that fails refuses it.
 //!
 //! ```yaml
+//! routes:
+//!   api:    { match: { path_prefix: /api }, filters: [ { strip_prefix: /api } ], upstream: api }
+//!   canary: { match: { path_prefix: /api, header: { X-User: ann } }, upstream: green }
+//!   hidden: { match: { path_prefix: /admin }, respond: { status: 404, text: nothing here } }
 //! tests:
-//!   the API answers under /api: { request: GET /api/hello, expect: { route: api } }
-//!   canaries go to the new one:
+//!   the API answers under /api: { request: GET /api/hello, expect: { route: api, path: /hello } }
+//!   ann is a canary:
 //!     request: { method: POST, url: "https://example.com/api/x", headers: { X-User: ann }, client: 10.1.2.3 }
-//!     expect: { upstream: green, path: /x, request_headers: { X-Client: 10.1.2.3, X-Debug: { present: false } } }
-//!   errors are not cached:
-//!     request: GET /api/hello
-//!     answer: { status: 500 }
-//!     expect: { response_headers: { Cache-Control: no-store } }
+//!     expect: { upstream: green, request_headers: { X-Forwarded-For: 10.1.2.3, X-Debug: { present: false } } }
+//!   what a server says of itself stays: { request: /api/x, answer: { headers: { Server: x } }, expect: { response_headers: { Server: x } } }
+//!   nobody finds the back door: { request: /admin/users, expect: { status: 404, body: { prefix: nothing } } }
 //! ```
 
 use std::fmt;
@@ -19,7 +21,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::complaint::Complaint;
-use super::{ClientAddress, FieldName, Named, OneOrMany, Spanned, ValueMatch};
+use super::{ClientAddress, FieldName, Named, OneOrMany, Spanned, ValueMatch, code};
 
 /// A request, and what must become of it.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -182,8 +184,10 @@ impl FromStr for Line {
                 method: Some((*method).to_owned()),
                 url: (*url).to_owned(),
             }),
-            _ => Err(Complaint::new(format!("`{text}` is no request"))
-                .label("expected a method and a path or a URL, such as `GET /api/hello`")),
+            _ => Err(
+                Complaint::new(code::NO_REQUEST, format!("`{text}` is no request"))
+                    .label("expected a method and a path or a URL, such as `GET /api/hello`"),
+            ),
         }
     }
 }

@@ -104,7 +104,9 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
         .unwrap_err()
         .to_string();
     assert!(
-        report.starts_with("error: cannot read `/nowhere/x.yaml`: No such file or directory\n"),
+        report.starts_with(
+            "error[E0101]: cannot read `/nowhere/x.yaml`: No such file or directory\n"
+        ),
         "{report}"
     );
     assert!(load(Path::new("/"), as_written).is_err());

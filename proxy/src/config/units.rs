@@ -5,6 +5,7 @@ use std::time;
 
 use serde::de::{Deserialize, Deserializer};
 
+use super::code;
 use super::complaint::Complaint;
 use super::scalar;
 
@@ -77,11 +78,15 @@ impl std::str::FromStr for Duration {
     fn from_str(text: &str) -> Result<Self, Complaint> {
         let nanos = quantity(text, &DURATION)?;
         if nanos > LONGEST {
-            return Err(Complaint::new(format!("`{text}` is longer than a year")).label("too long"));
+            return Err(Complaint::new(
+                code::OUT_OF_BOUNDS,
+                format!("`{text}` is longer than a year"),
+            )
+            .label("too long"));
         }
         u64::try_from(nanos)
             .map(|nanos| Self(time::Duration::from_nanos(nanos)))
-            .map_err(|_| Complaint::new(format!("`{text}` is too long")))
+            .map_err(|_| Complaint::new(code::OUT_OF_BOUNDS, format!("`{text}` is too long")))
     }
 }
 
@@ -130,7 +135,11 @@ impl std::str::FromStr for Size {
         u64::try_from(quantity(text, &SIZE)?)
             .map(Self)
             .map_err(|_| {
-                Complaint::new(format!("`{text}` is more than can be counted")).label("too large")
+                Complaint::new(
+                    code::OUT_OF_BOUNDS,
+                    format!("`{text}` is more than can be counted"),
+                )
+                .label("too large")
             })
     }
 }
@@ -170,13 +179,17 @@ const SIZE: Measure = Measure {
 fn quantity(text: &str, measure: &Measure) -> Result<u128, Complaint> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
-        return Err(Complaint::new(format!("an empty {}", measure.noun))
-            .label(format!("expected {}", measure.expected)));
+        return Err(
+            Complaint::new(code::QUANTITY, format!("an empty {}", measure.noun))
+                .label(format!("expected {}", measure.expected)),
+        );
     }
     if trimmed.starts_with('-') {
-        return Err(
-            Complaint::new(format!("a {} cannot be negative", measure.noun)).label("below zero"),
-        );
+        return Err(Complaint::new(
+            code::QUANTITY,
+            format!("a {} cannot be negative", measure.noun),
+        )
+        .label("below zero"));
     }
     let mut rest = trimmed;
     let mut total: u128 = 0;
@@ -234,14 +247,20 @@ fn part<'a>(
 
 fn bare(digits: &str, measure: &Measure) -> Complaint {
     let [first, second] = measure.likely;
-    Complaint::new(format!("a bare number where a {} is due", measure.noun))
-        .label("of what?")
-        .help(format!("write `{digits}{first}` or `{digits}{second}`"))
+    Complaint::new(
+        code::BARE_NUMBER,
+        format!("a bare number where a {} is due", measure.noun),
+    )
+    .label("of what?")
+    .help(format!("write `{digits}{first}` or `{digits}{second}`"))
 }
 
 fn misread(text: &str, measure: &Measure) -> Complaint {
-    Complaint::new(format!("`{text}` is not a {}", measure.noun))
-        .label(format!("expected {}", measure.expected))
+    Complaint::new(
+        code::QUANTITY,
+        format!("`{text}` is not a {}", measure.noun),
+    )
+    .label(format!("expected {}", measure.expected))
 }
 
 /// `1.5s` is meant as `1500ms`.
@@ -276,11 +295,15 @@ fn whole_of(text: &str, measure: &Measure) -> Option<String> {
 }
 
 fn too_much(text: &str) -> Complaint {
-    Complaint::new(format!("`{text}` is more than can be counted")).label("too large")
+    Complaint::new(
+        code::OUT_OF_BOUNDS,
+        format!("`{text}` is more than can be counted"),
+    )
+    .label("too large")
 }
 
 fn unknown_unit(digits: &str, unit: &str, measure: &Measure) -> Complaint {
-    let complaint = Complaint::new(format!("unknown unit `{unit}`"))
+    let complaint = Complaint::new(code::UNKNOWN_UNIT, format!("unknown unit `{unit}`"))
         .label(format!("not a unit of a {}", measure.noun));
     let complaint = match meant(unit, measure) {
         Some(near) => complaint.help(format!("did you mean `{digits}{near}`?")),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::code;
 use super::complaint::Complaint;
 use super::document::{NODE, Node, Value, passed};
 use super::nearest::{listed, nearest};
@@ -68,15 +69,21 @@ impl ValueMatch {
         };
         match (name, text) {
             ("exact", text) => Ok(Self::Exact(text.to_owned())),
-            ("prefix", "") => Err(Complaint::new("every value has an empty prefix")
-                .label("this always holds")
-                .help("write `{ present: true }` for any value")),
+            ("prefix", "") => Err(Complaint::new(
+                code::COMPARISON,
+                "every value has an empty prefix",
+            )
+            .label("this always holds")
+            .help("write `{ present: true }` for any value")),
             ("prefix", text) => Ok(Self::Prefix(text.to_owned())),
             ("regex", text) => Ok(Self::Regex(text.to_owned())),
             ("present", "true") => Ok(Self::Present(true)),
             ("present", "false") => Ok(Self::Present(false)),
-            ("present", _) => Err(Complaint::new("`present` is `true` or `false`")
-                .label("expected `true` or `false`")),
+            ("present", _) => Err(Complaint::new(
+                code::COMPARISON,
+                "`present` is `true` or `false`",
+            )
+            .label("expected `true` or `false`")),
             _ => {
                 let complaint = unclear(&format!("`{name}` is no comparison"));
                 Err(match nearest(name, KEYS) {
@@ -89,7 +96,7 @@ impl ValueMatch {
 }
 
 fn unclear(message: &str) -> Complaint {
-    Complaint::new(message).label(format!(
+    Complaint::new(code::COMPARISON, message).label(format!(
         "expected a value, or one of {} with one",
         listed(KEYS)
     ))

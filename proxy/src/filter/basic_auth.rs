@@ -26,7 +26,7 @@ use serde::Deserialize;
 use self::users::{Hash, Users};
 use super::{Filter, Request, Verdict, fields};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Named, Spanned, Text};
+use crate::config::{Diagnostic, Named, Spanned, Text, code};
 use crate::error::Failure;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
@@ -67,14 +67,18 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         match Hash::read(hash) {
             Ok(read) => users.push((name.value.clone(), read)),
             Err(why) => wrong.push(
-                Diagnostic::error(format!("user `{name}` has no hash that can be used"))
-                    .at(hash.span)
-                    .label(why)
-                    .help("write what `htpasswd -nbB NAME PASSWORD` says after the colon"),
+                Diagnostic::error(
+                    code::PASSWORD_HASH,
+                    format!("user `{name}` has no hash that can be used"),
+                )
+                .at(hash.span)
+                .label(why)
+                .help("write what `htpasswd -nbB NAME PASSWORD` says after the colon"),
             ),
         }
         if name.contains(':') {
-            let problem = Diagnostic::error(format!("`{name}` cannot be a user's name"));
+            let problem =
+                Diagnostic::error(code::USER_NAME, format!("`{name}` cannot be a user's name"));
             let label = "the colon ends it (RFC 7617, section 2)";
             wrong.push(problem.at(name.span).label(label));
         }
@@ -86,7 +90,8 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         }
     }
     if users.is_empty() && wrong.is_empty() {
-        let problem = Diagnostic::error("a filter that lets nobody in").at(options.span());
+        let problem = Diagnostic::error(code::NOTHING_TO_DO, "a filter that lets nobody in")
+            .at(options.span());
         wrong.push(problem.label("expected `users`, `file` or both"));
     }
     let realm = written.realm.as_ref();
@@ -98,7 +103,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         .filter(|_| quoted.is_ascii());
     if let (None, Some(realm)) = (&challenge, realm) {
         let message = format!("`{}` cannot be a realm", realm.escape_debug());
-        let problem = Diagnostic::error(message).at(realm.span);
+        let problem = Diagnostic::error(code::FIELD_VALUE, message).at(realm.span);
         wrong.push(problem.label("visible ASCII and spaces"));
     }
     let user_header = written.user_header.as_ref();
@@ -111,8 +116,8 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         .find(|(name, _)| HeaderValue::from_str(name).is_err());
     if let (Some((name, _)), Some(header)) = (unsaid, &written.user_header) {
         let message = format!("user `{}` cannot be told to a server", name.escape_debug());
-        let problem = Diagnostic::error(message).at(header.span);
-        wrong.push(problem.label("a field holds visible ASCII only"));
+        let problem = Diagnostic::error(code::USER_NAME, message).at(header.span);
+        wrong.push(problem.label("no field holds control characters (RFC 9110, section 5.5)"));
     }
     match challenge {
         Some(challenge) if wrong.is_empty() => Ok(Arc::new(BasicAuth {
@@ -145,9 +150,12 @@ fn users_of(
         match read {
             Ok(user) => users.push(user),
             Err(why) => wrong.push(
-                Diagnostic::error(format!("line {} of `{}`: {why}", number + 1, file.value))
-                    .at(file.span)
-                    .label("in this file"),
+                Diagnostic::error(
+                    code::PASSWORD_HASH,
+                    format!("line {} of `{}`: {why}", number + 1, file.value),
+                )
+                .at(file.span)
+                .label("in this file"),
             ),
         }
     }

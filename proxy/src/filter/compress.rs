@@ -27,7 +27,7 @@ use self::encoder::Encoder;
 use super::fields::{Fields, vary};
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, OneOrMany, Size, Spanned};
+use crate::config::{Diagnostic, OneOrMany, Size, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
     name: "compress",
@@ -125,7 +125,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
                 let read = media_type(kind);
                 if read.is_none() {
                     let message = format!("`{}` is no media type", kind.value);
-                    let problem = Diagnostic::error(message).at(kind.span);
+                    let problem = Diagnostic::error(code::MEDIA_TYPE, message).at(kind.span);
                     wrong.push(problem.label("such as `application/json` or `text/*`"));
                 }
                 read
@@ -135,7 +135,8 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let is_nothing =
         algorithms.is_empty() || written.types.as_ref().is_some_and(OneOrMany::is_empty);
     if is_nothing {
-        let problem = Diagnostic::error("a filter that compresses nothing").at(options.span());
+        let problem = Diagnostic::error(code::NOTHING_TO_DO, "a filter that compresses nothing")
+            .at(options.span());
         wrong.push(problem.label("an empty list"));
     }
     if !wrong.is_empty() {

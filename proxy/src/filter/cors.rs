@@ -29,7 +29,7 @@ use serde::Deserialize;
 use super::fields::{Fields, vary};
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{self, Diagnostic, OneOrMany, Spanned};
+use crate::config::{self, Code, Diagnostic, OneOrMany, Spanned, code};
 use crate::end::Reply;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
@@ -103,32 +103,35 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         })
         .collect();
     if written.origins.is_empty() {
-        let problem = Diagnostic::error("no origin is let in").at(options.span());
+        let problem =
+            Diagnostic::error(code::NOTHING_TO_DO, "no origin is let in").at(options.span());
         wrong.push(problem.label("`origins` is empty"));
     }
     let any = written.origins.iter().find(|origin| origin.value == "*");
     if let Some(any) = any.filter(|_| written.credentials) {
         wrong.push(
-            Diagnostic::error("credentials for every origin")
+            Diagnostic::error(code::CREDENTIALS, "credentials for every origin")
                 .at(any.span)
                 .label("any page could act in the name of whoever looks at it")
                 .help("name the origins, or remove `credentials`")
                 .note("the Fetch standard forbids `*` with credentials"),
         );
     }
+    let (method, field) = (("method", code::METHOD), ("field", code::FIELD_NAME));
     let is_method = |name: &str| Method::from_bytes(name.as_bytes()).is_ok();
     let is_field = |name: &str| HeaderName::from_bytes(name.as_bytes()).is_ok();
-    let methods = list(written.methods.as_ref(), "method", is_method, &mut wrong);
-    let headers = list(written.headers.as_ref(), "field", is_field, &mut wrong);
-    let expose = list(written.expose.as_ref(), "field", is_field, &mut wrong);
+    let methods = list(written.methods.as_ref(), method, is_method, &mut wrong);
+    let headers = list(written.headers.as_ref(), field, is_field, &mut wrong);
+    let expose = list(written.expose.as_ref(), field, is_field, &mut wrong);
     if let (Some(List::Any), true) = (&expose, written.credentials) {
         wrong.push(
-            Diagnostic::error("`expose: \"*\"` means nothing with credentials")
-                .at(options.span())
-                .label("name the fields")
-                .note(
-                    "with credentials browsers take `*` for the name of a field (Fetch standard)",
-                ),
+            Diagnostic::error(
+                code::CREDENTIALS,
+                "`expose: \"*\"` means nothing with credentials",
+            )
+            .at(options.span())
+            .label("name the fields")
+            .note("with credentials browsers take `*` for the name of a field (Fetch standard)"),
         );
     }
     if !wrong.is_empty() {
@@ -152,7 +155,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
 
 fn list(
     written: Option<&OneOrMany<Spanned<String>>>,
-    noun: &str,
+    (noun, code): (&str, Code),
     is_one: impl Fn(&str) -> bool,
     wrong: &mut Vec<Diagnostic>,
 ) -> Option<List> {
@@ -163,7 +166,7 @@ fn list(
             "*" => return Some(List::Any),
             text if is_one(text) => names.push(text),
             text => wrong.push(
-                Diagnostic::error(format!("`{text}` cannot be a {noun}"))
+                Diagnostic::error(code, format!("`{text}` cannot be a {noun}"))
                     .at(name.span)
                     .label(format!(
                         "no {noun} has such a name (RFC 9110, section 5.6.2)"
@@ -183,7 +186,7 @@ impl Origin {
             return Ok(Self::Any);
         }
         let wrong = |label: &str| {
-            let problem = Diagnostic::error(format!("`{text}` is no origin"));
+            let problem = Diagnostic::error(code::ORIGIN, format!("`{text}` is no origin"));
             vec![problem.at(written.span).label(label)]
         };
         let Some((scheme, host)) = text.split_once("://") else {

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{self, Diagnostic, Match, Moment, Share, Spanned};
+use crate::config::{self, Diagnostic, Match, Moment, Share, Spanned, code};
 use crate::end::{PLAIN_TEXT, Reply};
 use crate::route::condition::Condition;
 use crate::route::matching;
@@ -60,23 +60,33 @@ struct Fault {
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
     let mut wrong = Vec::new();
-    let mut problem = |span, message: String, label: &str| {
-        wrong.push(Diagnostic::error(message).at(span).label(label));
+    let mut problem = |code, span, message: String, label: &str| {
+        wrong.push(Diagnostic::error(code, message).at(span).label(label));
     };
     if written.delay.is_none() && written.abort.is_none() {
         let message = "a fault that does nothing".to_owned();
-        problem(options.span(), message, "expected `delay`, `abort` or both");
+        problem(
+            code::NOTHING_TO_DO,
+            options.span(),
+            message,
+            "expected `delay`, `abort` or both",
+        );
     }
     if let Some(delay) = &written.delay
         && delay.get() > DELAY_MAX
     {
-        let message = format!("a delay of `{}`", delay.value);
-        problem(delay.span, message, "at most `1m`");
+        let message = format!("a delay of `{}` is too long", delay.value);
+        problem(code::OUT_OF_BOUNDS, delay.span, message, "at most `1m`");
     }
     let abort = written.abort.map(|status| {
         if !(400..=599).contains(&status.value) {
             let message = format!("{} is no failure", status.value);
-            problem(status.span, message, "expected 400 to 599");
+            problem(
+                code::OUT_OF_BOUNDS,
+                status.span,
+                message,
+                "expected 400 to 599",
+            );
         }
         StatusCode::from_u16(status.value).unwrap_or_default()
     });
@@ -92,7 +102,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     }
     if written.until.get() <= SystemTime::now() {
         options.warn(
-            Diagnostic::warning("this fault has ended")
+            Diagnostic::warning(code::FAULT_ENDED, "this fault has ended")
                 .at(written.until.span)
                 .label("in the past")
                 .help("remove the filter"),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::facts::Facts;
 use super::template::Template;
 use crate::component::Options;
-use crate::config::{Diagnostic, FieldName, Named, OneOrMany, Spanned};
+use crate::config::{Code, Diagnostic, FieldName, Named, OneOrMany, Spanned, code};
 
 /// The fields of a head.
 pub trait Fields {
@@ -182,18 +182,22 @@ impl Changes {
 
 /// The name of a field that the file may change.
 pub(super) fn name(written: &Spanned<String>) -> Result<HeaderName, Box<Diagnostic>> {
-    let problem = |message: String, label: &str| {
+    let problem = |code: Code, message: String, label: &str| {
         Err(Box::new(
-            Diagnostic::error(message).at(written.span).label(label),
+            Diagnostic::error(code, message)
+                .at(written.span)
+                .label(label),
         ))
     };
     match HeaderName::from_bytes(written.as_bytes()) {
         Ok(name) if NOT_THE_FILES.contains(&name.as_str()) => problem(
+            code::FIELD_OF_THE_PROXY,
             format!("`{}` is not the file's to change", written.value),
             "it frames the message, or concerns one connection",
         ),
         Ok(name) => Ok(name),
         Err(_) => problem(
+            code::FIELD_NAME,
             format!("`{}` cannot be the name of a field", written.value),
             "no field has such a name (RFC 9110, section 5.6.2)",
         ),
@@ -218,9 +222,10 @@ impl Reader {
                 "`{}` cannot be the value of a field",
                 written.escape_debug()
             );
-            let problem = Diagnostic::error(message).at(written.span);
-            self.wrong
-                .push(problem.label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"));
+            let problem = Diagnostic::error(code::FIELD_VALUE, message).at(written.span);
+            self.wrong.push(
+                problem.label("no line breaks or other control characters (RFC 9110, section 5.5)"),
+            );
             return None;
         }
         Template::new(written)
@@ -231,7 +236,7 @@ impl Reader {
     fn finish(mut self, options: &Options) -> Result<Changes, Vec<Diagnostic>> {
         if self.wrong.is_empty() && self.changes.is_empty() {
             self.wrong.push(
-                Diagnostic::error("a filter that changes nothing")
+                Diagnostic::error(code::NOTHING_TO_DO, "a filter that changes nothing")
                     .at(options.span())
                     .label("expected one of `set`, `add`, `remove` and `rename`"),
             );

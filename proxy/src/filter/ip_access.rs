@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Network, OneOrMany, Spanned};
+use crate::config::{Diagnostic, Network, OneOrMany, Spanned, code};
 use crate::error::Failure;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
@@ -46,7 +46,8 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     };
     let deny = written.deny.as_ref().map(networks).unwrap_or_default();
     if written.allow.is_none() && deny.is_empty() {
-        let problem = Diagnostic::error("a filter that lets everybody in").at(options.span());
+        let problem = Diagnostic::error(code::NOTHING_TO_DO, "a filter that lets everybody in")
+            .at(options.span());
         return Err(vec![problem.label("expected `allow`, `deny` or both")]);
     }
     Ok(Arc::new(IpAccess {

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{self, Diagnostic, Match, Spanned};
+use crate::config::{self, Diagnostic, Match, Spanned, code};
 use crate::end::{PLAIN_TEXT, Reply, content_type};
 use crate::error::Failure;
 use crate::route::condition::Condition;
@@ -59,7 +59,8 @@ struct Maintenance {
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
     if let (Some(_), Some(file)) = (&written.text, &written.file) {
-        let problem = Diagnostic::error("an answer with both `text` and `file`").at(file.span);
+        let problem = Diagnostic::error(code::ONE_OF_TWO, "an answer with both `text` and `file`")
+            .at(file.span);
         return Err(vec![problem.label("one of them is enough")]);
     }
     let except = written.except.as_ref();

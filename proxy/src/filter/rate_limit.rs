@@ -26,7 +26,7 @@ use serde::Deserialize;
 use self::buckets::{Buckets, Level};
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Rate, Spanned};
+use crate::config::{Diagnostic, Rate, Spanned, code};
 use crate::error::Failure;
 use crate::route::condition::cookie;
 use crate::turns::Purpose;
@@ -99,24 +99,28 @@ struct Counted {
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
     let mut wrong = Vec::new();
-    let mut bounded = |given: Option<Spanned<u32>>, most: u32, default: u32| {
+    let mut bounded = |key: &str, given: Option<Spanned<u32>>, most: u32, default: u32| {
         if let Some(given) = given
             && !(1..=most).contains(&given.value)
         {
-            let problem = Diagnostic::error(format!("`{}` is out of bounds", given.value));
-            let label = format!("expected 1 to {most}");
+            let message = format!("`{key}` is the number `{}`", given.value);
+            let label = format!("expected a whole number from 1 to {most}");
+            let problem = Diagnostic::error(code::OUT_OF_BOUNDS, message);
             wrong.push(problem.at(given.span).label(label));
         }
         given.map_or(default, |given| given.value)
     };
     let rate = written.rate.value;
-    let burst = bounded(written.burst, 10_000_000, rate.count);
-    let keys = bounded(written.keys, KEYS_MAX, KEYS);
+    let burst = bounded("burst", written.burst, 10_000_000, rate.count);
+    let keys = bounded("keys", written.keys, KEYS_MAX, KEYS);
     let key = match written.by.map(|by| by.value) {
         None | Some(By::Client) => Key::Client,
         Some(By::Route) => Key::Route,
         Some(By::Header(name) | By::Cookie(name)) if name.parse::<HeaderName>().is_err() => {
-            let problem = Diagnostic::error(format!("`{}` cannot be a name", name.value));
+            let problem = Diagnostic::error(
+                code::FIELD_NAME,
+                format!("`{}` cannot be a name", name.value),
+            );
             let label = "no field has such a name (RFC 9110, section 5.6.2)";
             wrong.push(problem.at(name.span).label(label));
             Key::Route

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Spanned, sends_nobody};
+use crate::config::{Diagnostic, Spanned, code, sends_nobody};
 use crate::end::redirect::{Place, Redirect};
 use crate::error::Failure;
 
@@ -45,7 +45,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     if let Some(port) = written.port
         && port.value == 0
     {
-        let problem = Diagnostic::error("there is no port 0").at(port.span);
+        let problem = Diagnostic::error(code::OUT_OF_BOUNDS, "there is no port 0").at(port.span);
         wrong.push(problem.label("expected 1 to 65535"));
     }
     if !wrong.is_empty() {

@@ -22,7 +22,7 @@ use super::template::{Template, UrlPart};
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::nearest::nearest;
-use crate::config::{Diagnostic, Spanned};
+use crate::config::{Code, Diagnostic, Spanned, code};
 use crate::error::Failure;
 use crate::route::matching::expression;
 use crate::route::path::normalise;
@@ -66,8 +66,12 @@ enum NewPath {
 
 fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
-    let wrong = |message: &str, label: &str| {
-        vec![Diagnostic::error(message).at(options.span()).label(label)]
+    let wrong = |code: Code, message: &str, label: &str| {
+        vec![
+            Diagnostic::error(code, message)
+                .at(options.span())
+                .label(label),
+        ]
     };
     let path = match (&written.path, &written.prefix, &written.regex, &written.to) {
         (Some(path), None, None, None) => {
@@ -85,12 +89,14 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         (None, None, None, None) if written.query.is_some() => NewPath::Same,
         (None, None, None, None) => {
             return Err(wrong(
+                code::NOTHING_TO_DO,
                 "a rewrite that changes nothing",
                 "expected `path`, `prefix` and `to`, `regex` and `to`, or `query`",
             ));
         }
         _ => {
             return Err(wrong(
+                code::REWRITE,
                 "a rewrite of too many things, or too few",
                 "expected `path`, or `prefix` and `to`, or `regex` and `to`",
             ));
@@ -98,6 +104,7 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     };
     if written.location && !matches!(path, NewPath::Prefix(..)) {
         return Err(wrong(
+            code::REWRITE,
             "a rewrite that cannot be undone",
             "`location` needs a `prefix`",
         ));
@@ -128,10 +135,13 @@ fn groups_are_known(to: &Spanned<String>, pattern: &Regex) -> Result<(), Vec<Dia
     match unknown {
         None => Ok(()),
         Some(name) => Err(vec![
-            Diagnostic::error(format!("`${name}` is no group of the expression"))
-                .at(to.span)
-                .label("would be nothing")
-                .did_you_mean(nearest(name, named.iter().copied())),
+            Diagnostic::error(
+                code::NO_GROUP,
+                format!("`${name}` is no group of the expression"),
+            )
+            .at(to.span)
+            .label("would be nothing")
+            .did_you_mean(nearest(name, named.iter().copied())),
         ]),
     }
 }
@@ -140,7 +150,9 @@ fn groups_are_known(to: &Spanned<String>, pattern: &Regex) -> Result<(), Vec<Dia
 fn written_path(path: &str, written: &Spanned<String>) -> Result<(), Vec<Diagnostic>> {
     let wrong = |why: &str| {
         let message = format!("`{}` cannot be a path", written.value);
-        let problem = Diagnostic::error(message).at(written.span).label(why);
+        let problem = Diagnostic::error(code::NOT_IN_A_URL, message)
+            .at(written.span)
+            .label(why);
         Err(vec![problem])
     };
     // A value may stand at the beginning.
@@ -165,7 +177,9 @@ fn written_query(query: &str, written: &Spanned<String>) -> Result<(), Vec<Diagn
     let message = format!("`{}` cannot be a query", written.value);
     let label = "characters that have to be percent-encoded (RFC 3986, section 3.4)";
     Err(vec![
-        Diagnostic::error(message).at(written.span).label(label),
+        Diagnostic::error(code::NOT_IN_A_URL, message)
+            .at(written.span)
+            .label(label),
     ])
 }
 

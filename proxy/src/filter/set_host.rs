@@ -13,7 +13,7 @@ use http::header::HOST;
 use super::template::Template;
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Spanned};
+use crate::config::{Diagnostic, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
     name: "set_host",
@@ -27,7 +27,10 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Spanned<String> = options.decode()?;
     let is_host = !written.is_empty() && !written.contains(['/', ' ', '@']);
     if !is_host || HeaderValue::from_str(&written).is_err() {
-        let problem = Diagnostic::error(format!("`{}` is no host", written.value));
+        let problem = Diagnostic::error(
+            code::NOT_IN_A_URL,
+            format!("`{}` is no host", written.value),
+        );
         return Err(vec![
             problem
                 .at(written.span)

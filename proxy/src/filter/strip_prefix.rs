@@ -20,7 +20,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Spanned};
+use crate::config::{Diagnostic, Spanned, code};
 use crate::route::path::normalise;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
@@ -48,7 +48,10 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
 /// A prefix of paths in the normal form, without a slash at its end.
 pub(super) fn prefix(written: &Spanned<String>) -> Result<String, Vec<Diagnostic>> {
     let wrong = |why: String| {
-        let problem = Diagnostic::error(format!("`{}` is no beginning of a path", written.value));
+        let problem = Diagnostic::error(
+            code::PATH,
+            format!("`{}` is no beginning of a path", written.value),
+        );
         vec![problem.at(written.span).label(why)]
     };
     match normalise(written) {

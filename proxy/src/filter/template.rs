@@ -9,7 +9,7 @@ use percent_encoding::{
 
 use super::facts::{Facts, Name};
 use crate::component::unknown_name;
-use crate::config::{Diagnostic, Spanned};
+use crate::config::{Diagnostic, Spanned, code};
 
 /// Where in a URL a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,8 @@ impl Template {
         let mut rest = written.value.as_str();
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, after)) = after.split_once('}') else {
-                let problem = Diagnostic::error("`${` is not closed").at(written.span);
+                let problem =
+                    Diagnostic::error(code::VARIABLE_OPEN, "`${` is not closed").at(written.span);
                 return Err(vec![problem.label("expected a `}`")]);
             };
             if !before.is_empty() {
@@ -58,7 +59,13 @@ impl Template {
             match Name::parse(name) {
                 Some(name) => pieces.push(Piece::Value(name)),
                 None => {
-                    return Err(vec![unknown_name("value", name, written.span, Name::known)]);
+                    return Err(vec![unknown_name(
+                        code::PLACEHOLDER,
+                        "value",
+                        name,
+                        written.span,
+                        Name::known,
+                    )]);
                 }
             }
             rest = after;

@@ -10,7 +10,7 @@ use regex::{Regex, RegexBuilder};
 use super::Match;
 use super::condition::{Condition, Host, PathCondition, Test};
 use super::path::normalise;
-use crate::config::{self, Diagnostic, OneOrMany, PATH_MAX, Span, Spanned, ValueMatch};
+use crate::config::{self, Diagnostic, OneOrMany, PATH_MAX, Span, Spanned, ValueMatch, code};
 
 /// What one expression may become, in bytes.
 const EXPRESSION_MAX: usize = 10 << 20;
@@ -30,9 +30,12 @@ pub fn matches(
     let alternatives = reader.alternatives(written);
     if reader.wrong.is_empty() && alternatives.is_empty() {
         reader.wrong.push(
-            Diagnostic::error(format!("route `{route}` can never match"))
-                .at(route.span)
-                .label("no host is in all of its lists"),
+            Diagnostic::error(
+                code::NEVER_MATCHES,
+                format!("route `{route}` can never match"),
+            )
+            .at(route.span)
+            .label("no host is in all of its lists"),
         );
     }
     if reader.wrong.is_empty() {
@@ -56,9 +59,12 @@ pub fn conditions(
     let conditions = reader.all(written);
     if reader.wrong.is_empty() && conditions.is_empty() {
         reader.wrong.push(
-            Diagnostic::error(format!("no condition in {noun} `{subject}`"))
-                .at(subject.span)
-                .label("it would hold for every request"),
+            Diagnostic::error(
+                code::NO_CONDITION,
+                format!("no condition in {noun} `{subject}`"),
+            )
+            .at(subject.span)
+            .label("it would hold for every request"),
         );
     }
     if reader.wrong.is_empty() {
@@ -145,10 +151,10 @@ impl<'f> Reader<'f> {
         let rules: usize = both.iter().map(|one| one.hosts.len().max(1)).sum();
         if rules > ALTERNATIVES_MAX {
             self.wrong.push(
-                Diagnostic::error(format!(
-                    "{} `{}` has {rules} alternatives",
-                    self.noun, self.subject
-                ))
+                Diagnostic::error(
+                    code::MATCH_TOO_LARGE,
+                    format!("{} `{}` has {rules} alternatives", self.noun, self.subject),
+                )
                 .at(self.subject.span)
                 .label(format!("at most {ALTERNATIVES_MAX}, hosts times `any`")),
             );
@@ -159,9 +165,12 @@ impl<'f> Reader<'f> {
 
     fn never(&mut self, message: &str) {
         self.wrong.push(
-            Diagnostic::error(format!("{} `{}` can never match", self.noun, self.subject))
-                .at(self.subject.span)
-                .label(message),
+            Diagnostic::error(
+                code::NEVER_MATCHES,
+                format!("{} `{}` can never match", self.noun, self.subject),
+            )
+            .at(self.subject.span)
+            .label(message),
         );
     }
 
@@ -202,9 +211,12 @@ impl<'f> Reader<'f> {
     /// One that no path in its normal form can fit would be a route that is not there.
     fn path_expression(&mut self, written: &Spanned<String>) -> Option<Regex> {
         let wrong = |label: &str| {
-            Diagnostic::error(format!("no path fits `{}`", written.value))
-                .at(written.span)
-                .label(label)
+            Diagnostic::error(
+                code::PATH_REGEX,
+                format!("no path fits `{}`", written.value),
+            )
+            .at(written.span)
+            .label(label)
         };
         if written.starts_with(|first: char| first.is_ascii_alphanumeric()) {
             let problem = wrong("a path begins with `/`");
@@ -226,9 +238,12 @@ impl<'f> Reader<'f> {
             return None;
         }
         let wrong = |why: String| {
-            Diagnostic::error(format!("no request has the path `{}`", written.value))
-                .at(written.span)
-                .label(why)
+            Diagnostic::error(
+                code::PATH,
+                format!("no request has the path `{}`", written.value),
+            )
+            .at(written.span)
+            .label(why)
         };
         match normalise(written) {
             Err(why) => {
@@ -295,7 +310,7 @@ impl<'f> Reader<'f> {
     fn method(&mut self, written: &Spanned<String>) -> Option<Method> {
         let upper = written.to_ascii_uppercase();
         let wrong = |label: &str| {
-            Diagnostic::error(format!("`{}` is no method", written.value))
+            Diagnostic::error(code::METHOD, format!("`{}` is no method", written.value))
                 .at(written.span)
                 .label(label)
         };
@@ -307,7 +322,11 @@ impl<'f> Reader<'f> {
                 None
             }
             Err(_) => {
-                self.wrong.push(wrong("such as `GET`"));
+                let problem = wrong("expected one such as `GET`");
+                self.wrong.push(match written.contains([' ', ',']) {
+                    true => problem.help("several are a list: `[ GET, HEAD ]`"),
+                    false => problem,
+                });
                 None
             }
         }
@@ -361,14 +380,17 @@ pub fn expression(written: &str, span: Span) -> Result<Regex, Box<Diagnostic>> {
 
 fn no_expression(written: &str, error: &regex::Error) -> Diagnostic {
     if let regex::Error::CompiledTooBig(_) = error {
-        return Diagnostic::error(format!("the expression `{written}` is too large"))
-            .label("it becomes more than 10 MiB")
-            .help("repeat less often, or use `path_prefix`");
+        return Diagnostic::error(
+            code::REGEX,
+            format!("the expression `{written}` is too large"),
+        )
+        .label("it becomes more than 10 MiB")
+        .help("repeat less often, or use `path_prefix`");
     }
     // The engine draws a picture around the sentence.
     let text = error.to_string();
     let sentence = text.lines().last().unwrap_or_default();
-    Diagnostic::error(format!("`{written}` is no regular expression"))
+    Diagnostic::error(code::REGEX, format!("`{written}` is no regular expression"))
         .label(sentence.trim_start_matches("error: "))
         .note("the syntax is that of the Rust crate `regex`: linear time, no look-around, no back-references")
 }

@@ -64,7 +64,7 @@ impl Snapshot {
                 Route::new(
                     spec,
                     &upstreams,
-                    live,
+                    Some(live),
                     known.get(spec.name.as_str()).copied(),
                 )
             })
@@ -94,7 +94,7 @@ impl Snapshot {
         let routes: Option<Vec<Route>> = plan
             .routes
             .iter()
-            .map(|spec| Route::new(spec, &upstreams, &live, None))
+            .map(|spec| Route::new(spec, &upstreams, None, None))
             .collect();
         Self {
             generation: 0,

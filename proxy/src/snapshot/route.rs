@@ -118,12 +118,12 @@ impl Mirror {
 }
 
 impl Route {
-    /// With the upstreams of the same plan. The turn of a split and what is counted of copies goes on where that of `before`,
+    /// With the upstreams of the same plan. Without what is live it copies nothing. The turn of a split and what is counted of copies goes on where that of `before`,
     /// the route that had its name, stands.
     pub(super) fn new(
         spec: &RouteSpec,
         upstreams: &[Arc<Upstream>],
-        live: &Live,
+        live: Option<&Live>,
         before: Option<&Self>,
     ) -> Option<Self> {
         let target = |target: &TargetSpec| {
@@ -150,9 +150,9 @@ impl Route {
             EndSpec::Redirect(redirect) => End::Redirect(redirect.clone()),
             EndSpec::Respond(reply) => End::Respond(Arc::clone(reply)),
         };
-        let mirror = match &spec.mirror {
-            None => None,
-            Some(mirror) => Some(Mirror {
+        let mirror = match (&spec.mirror, live) {
+            (None, _) | (_, None) => None,
+            (Some(mirror), Some(live)) => Some(Mirror {
                 target: target(&mirror.target)?,
                 share: mirror.share,
                 body_size: mirror.body_size,

@@ -20,6 +20,6 @@ mod replay;
 mod words;
 
 pub use self::explain::{Explanation, explain};
-pub use self::proof::{Proven, load, prove};
+pub use self::proof::{load, prove};
 pub use self::question::{NoQuestion, Question};
 pub use self::replay::{Came, Moved, Place, came, moved};

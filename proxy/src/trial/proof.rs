@@ -9,35 +9,28 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::course::{Course, Supposed, course};
 use super::explain::reason_against;
 use super::question::{NoQuestion, Question};
-use crate::config::{self, Diagnostic, FieldName, Loaded, Named, Report, Spanned, ValueMatch};
+use crate::config::{
+    self, Diagnostic, FieldName, Loaded, Named, Report, Spanned, ValueMatch, code,
+};
 use crate::filter::Catalogue;
 use crate::route::matching;
 use crate::snapshot::{Plan, Snapshot};
 
-/// A file whose tests hold.
-pub struct Proven {
-    /// The file.
-    pub loaded: Loaded<Plan>,
-    /// How many tests it has.
-    pub tests: usize,
-}
-
-/// Reads a file, makes its plan and runs its tests. Within a tokio runtime.
+/// Reads a file, makes its plan and runs its tests.
 ///
 /// # Errors
 /// Everything that is wrong with it, or every test that fails.
-pub fn load(path: &Path, filters: &Catalogue) -> Result<Proven, Report> {
+pub fn load(path: &Path, filters: &Catalogue) -> Result<Loaded<Plan>, Report> {
     Plan::load(path, filters).and_then(prove)
 }
 
-/// Runs the tests of a file that is right otherwise. Within a tokio runtime.
+/// Runs the tests of a file that is right otherwise.
 ///
 /// # Errors
 /// Every test that fails, and how.
-pub fn prove(loaded: Loaded<Plan>) -> Result<Proven, Report> {
-    let tests = loaded.file.tests.len();
-    if tests == 0 {
-        return Ok(Proven { loaded, tests });
+pub fn prove(loaded: Loaded<Plan>) -> Result<Loaded<Plan>, Report> {
+    if loaded.file.tests.is_empty() {
+        return Ok(loaded);
     }
     let snapshot = Arc::new(Snapshot::still(&loaded.made));
     let all = loaded.file.tests.iter();
@@ -45,7 +38,7 @@ pub fn prove(loaded: Loaded<Plan>) -> Result<Proven, Report> {
         .flat_map(|(name, test)| failures(name, test, &snapshot))
         .collect();
     if failures.is_empty() {
-        Ok(Proven { loaded, tests })
+        Ok(loaded)
     } else {
         Err(Report::new(loaded.source, failures))
     }
@@ -93,9 +86,10 @@ fn no_question(name: &str, written: &config::Question, why: &NoQuestion) -> Diag
             found.map_or(written.url.span, |(_, value)| value.span)
         }
     };
-    Diagnostic::error(format!(
-        "the test `{name}` asks for nothing that can be asked"
-    ))
+    Diagnostic::error(
+        code::NO_REQUEST,
+        format!("the test `{name}` asks for nothing that can be asked"),
+    )
     .at(place)
     .label(why.to_string())
 }
@@ -114,7 +108,7 @@ fn supposed(written: Option<&config::Answer>) -> Result<Supposed, Box<Diagnostic
             Some((name, value)) => drop(supposed.headers.append(name, value)),
             None => {
                 let message = format!("`{}` cannot be the value of a field", value.escape_debug());
-                let problem = Diagnostic::error(message).at(value.span);
+                let problem = Diagnostic::error(code::FIELD_VALUE, message).at(value.span);
                 let label = "visible ASCII, spaces and tabs (RFC 9110, section 5.5)";
                 return Err(Box::new(problem.label(label)));
             }
@@ -160,9 +154,18 @@ impl Verdict<'_> {
     }
 
     fn fails(&self, at: config::Span, label: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(format!("the test `{}` fails", self.name.value))
+        let message = format!("the test `{}` fails", self.name.value);
+        let problem = Diagnostic::error(code::TEST_FAILS, message)
             .at(at)
-            .label(label)
+            .label(label);
+        match self.course.failure {
+            Some(failure) => problem.note(format!(
+                "it is refused: {} `{}`",
+                failure.status(),
+                failure.label()
+            )),
+            None => problem,
+        }
     }
 
     fn route(&self, expect: &config::Expect) -> Option<Diagnostic> {
@@ -217,13 +220,8 @@ impl Verdict<'_> {
         let answer = self.course.answer.as_ref();
         let of_failure = self.course.failure.map(|failure| failure.status());
         let found = answer.map(|answer| answer.status.as_u16()).or(of_failure)?;
-        (found != expected.value).then(|| {
-            let problem = self.fails(expected.span, format!("it is answered with {found}"));
-            match self.course.failure {
-                Some(failure) => problem.note(format!("refused: `{}`", failure.label())),
-                None => problem,
-            }
-        })
+        (found != expected.value)
+            .then(|| self.fails(expected.span, format!("it is answered with {found}")))
     }
 
     fn same(

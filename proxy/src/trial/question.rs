@@ -45,7 +45,7 @@ pub enum NoQuestion {
     )]
     Url(String),
     /// No field.
-    #[error("`{0}: {1}` cannot be a field: a name is a word, a value is visible ASCII")]
+    #[error("`{}: {}` cannot be a field: a name is a word, a value is visible ASCII", .0, .1.escape_debug())]
     Field(String, String),
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Context;
+use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Spanned;
 
@@ -24,10 +25,13 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             && !context.broken_within("listeners", name, "protocols")
         {
             found.push(
-                Diagnostic::error(format!("listener `{name}` speaks nothing"))
-                    .at(protocols.span)
-                    .label("an empty list")
-                    .help("name a protocol, or remove the key for all of them"),
+                Diagnostic::error(
+                    code::NO_PROTOCOL,
+                    format!("listener `{name}` speaks nothing"),
+                )
+                .at(protocols.span)
+                .label("an empty list")
+                .help("name a protocol, or remove the key for all of them"),
             );
         }
     }
@@ -37,7 +41,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn none(context: &Context<'_>) -> Diagnostic {
-    let diagnostic = Diagnostic::error("no listener: nobody could connect")
+    let diagnostic = Diagnostic::error(code::NO_LISTENER, "no listener: nobody could connect")
         .help("add one, such as `web: { address: \"0.0.0.0:80\" }`");
     match context.section("listeners") {
         Some(span) => diagnostic.at(span).label("nothing in here"),
@@ -56,10 +60,13 @@ fn claim(
         .find(|(_, other)| collide(other.value, address.value))
     {
         found.push(
-            Diagnostic::error(format!("{first} and {who} would listen on the same port"))
-                .at(address.span)
-                .label(overlap(place.value, address.value))
-                .related(place.span, format!("{first} is here")),
+            Diagnostic::error(
+                code::SAME_PORT,
+                format!("{first} and {who} would listen on the same port"),
+            )
+            .at(address.span)
+            .label(overlap(place.value, address.value))
+            .related(place.span, format!("{first} is here")),
         );
     }
     taken.push((who, address));

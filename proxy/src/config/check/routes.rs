@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::Context;
 use crate::config::address::check_name;
+use crate::config::code::{self, Code};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::nearest::{listed, nearest};
 use crate::config::spanned::Spanned;
@@ -31,8 +32,11 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn none(context: &Context<'_>) -> Diagnostic {
-    let diagnostic = Diagnostic::warning("no routes: every request is answered with 404")
-        .help("add one, such as `site: { match: { path_prefix: / }, upstream: api }`");
+    let diagnostic = Diagnostic::warning(
+        code::NO_ROUTES,
+        "no routes: every request is answered with 404",
+    )
+    .help("add one, such as `site: { match: { path_prefix: / }, upstream: api }`");
     match context.section("routes") {
         Some(span) => diagnostic.at(span).label("nothing in here"),
         None => diagnostic,
@@ -52,10 +56,13 @@ fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Di
     if unreadable || known().any(|name| name == wanted) {
         return;
     }
-    let diagnostic = Diagnostic::error(format!("there is no upstream `{wanted}`"))
-        .at(written.span)
-        .label("leads nowhere")
-        .did_you_mean(nearest(wanted, known()));
+    let diagnostic = Diagnostic::error(
+        code::UNKNOWN_UPSTREAM,
+        format!("there is no upstream `{wanted}`"),
+    )
+    .at(written.span)
+    .label("leads nowhere")
+    .did_you_mean(nearest(wanted, known()));
     let count = known().count();
     found.push(match count {
         0 => diagnostic.note("the file has no upstreams"),
@@ -89,9 +96,12 @@ fn matches(
     let is_empty = written.client.as_ref().is_some_and(OneOrMany::is_empty);
     if is_empty && !context.is_wrong_within("routes", name) {
         found.push(
-            Diagnostic::error(format!("route `{name}` can never match"))
-                .at(name.span)
-                .label("an empty list: nothing is one of none"),
+            Diagnostic::error(
+                code::NEVER_MATCHES,
+                format!("route `{name}` can never match"),
+            )
+            .at(name.span)
+            .label("an empty list: nothing is one of none"),
         );
     }
     let not = written.not.iter().flatten();
@@ -128,7 +138,7 @@ fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
     written.sort_by_key(|(_, path)| path.span);
     if let [(first, place), (second, other), ..] = written.as_slice() {
         found.push(
-            Diagnostic::error(format!("{subject} has both `{first}` and `{second}`"))
+            Diagnostic::error(code::ONE_OF_TWO, format!("{subject} has both `{first}` and `{second}`"))
                 .at(other.span)
                 .label("one of them is enough")
                 .related(place.span, "the other one")
@@ -140,13 +150,19 @@ fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
 }
 
 fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
-    let error =
-        |message: String, label: &str| Some(Diagnostic::error(message).at(path.span).label(label));
+    let coded = |code: Code, message: String, label: &str| {
+        Some(Diagnostic::error(code, message).at(path.span).label(label))
+    };
+    let error = |message: String, label: &str| coded(code::PATH, message, label);
     if let Some((_, rest)) = path.split_once("://") {
         let only = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
-        return error(format!("`{key}` is a URL"), "expected only the path").map(|diagnostic| {
-            diagnostic.help(format!("write `{only}`; the host goes into `host`"))
-        });
+        let help = format!("write `{only}`; the host goes into `host`");
+        return coded(
+            code::URL,
+            format!("`{key}` is a URL"),
+            "expected only the path",
+        )
+        .map(|diagnostic| diagnostic.help(help));
     }
     if !path.starts_with('/') {
         let help = format!("write `/{}`", path.value);
@@ -168,7 +184,8 @@ fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
             "write `path_prefix: {}`",
             path.trim_end_matches('*').trim_end_matches('/')
         );
-        return error(
+        return coded(
+            code::PATH_WILDCARD,
             format!("`{key}` has no wildcards"),
             "`*` would be taken literally",
         )
@@ -204,10 +221,13 @@ fn hosts(
     let Some(hosts) = &matches.host else { return };
     if hosts.is_empty() && !broken_hosts(context, route) {
         found.push(
-            Diagnostic::error(format!("route `{route}` has an empty list of hosts"))
-                .at(route.span)
-                .label("it could never match")
-                .help("remove `host` to take every host"),
+            Diagnostic::error(
+                code::NEVER_MATCHES,
+                format!("route `{route}` has an empty list of hosts"),
+            )
+            .at(route.span)
+            .label("it could never match")
+            .help("remove `host` to take every host"),
         );
     }
     for host in hosts {
@@ -220,14 +240,20 @@ fn broken_hosts(context: &Context<'_>, route: &str) -> bool {
 }
 
 fn host_syntax(host: &Spanned<String>) -> Option<Diagnostic> {
-    let error =
-        |message: String, label: &str| Diagnostic::error(message).at(host.span).label(label);
+    let coded = |code: Code, message: String, label: &str| {
+        Diagnostic::error(code, message).at(host.span).label(label)
+    };
+    let error = |message: String, label: &str| coded(code::HOST, message, label);
     let written = host.value.as_str();
     if let Some((_, rest)) = written.split_once("://") {
         let bare = rest.split(['/', ':']).next().unwrap_or_default();
         return Some(
-            error(format!("`{written}` is a URL"), "expected only the host")
-                .help(format!("write `{bare}`")),
+            coded(
+                code::URL,
+                format!("`{written}` is a URL"),
+                "expected only the host",
+            )
+            .help(format!("write `{bare}`")),
         );
     }
     if let Some((bare, path)) = written.split_once('/') {
@@ -269,10 +295,13 @@ fn host_syntax(host: &Spanned<String>) -> Option<Diagnostic> {
     match check_name(name) {
         Err(complaint) => Some(complaint.into_diagnostic().at(host.span)),
         Ok(()) if name.chars().any(|c| c.is_ascii_uppercase()) => Some(
-            Diagnostic::warning(format!("the host `{written}` is not in lower case"))
-                .at(host.span)
-                .label("compared in lower case")
-                .help(format!("write `{}`", written.to_ascii_lowercase())),
+            Diagnostic::warning(
+                code::HOST_CASE,
+                format!("the host `{written}` is not in lower case"),
+            )
+            .at(host.span)
+            .label("compared in lower case")
+            .help(format!("write `{}`", written.to_ascii_lowercase())),
         ),
         Ok(()) => None,
     }
@@ -298,9 +327,10 @@ fn same(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn equal(winner: &Spanned<String>, loser: &Spanned<String>) -> Diagnostic {
-    Diagnostic::warning(format!(
-        "routes `{winner}` and `{loser}` match the same requests"
-    ))
+    Diagnostic::warning(
+        code::SAME_MATCH,
+        format!("routes `{winner}` and `{loser}` match the same requests"),
+    )
     .at(loser.span)
     .label("not asked for these")
     .related(

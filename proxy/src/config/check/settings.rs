@@ -1,5 +1,6 @@
 //! Single values: within the bounds that their section's documentation names.
 
+use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Spanned;
 use crate::config::{ClientTimeouts, Duration, File, Limits, Reload, Size, Timeouts};
@@ -32,13 +33,16 @@ fn limits(limits: &Limits, found: &mut Vec<Diagnostic>) {
         && !(HEADER_SIZE_MIN..=HEADER_SIZE_MAX).contains(&header.bytes())
     {
         found.push(
-            Diagnostic::error(format!("`header_size` is `{}`", header.value))
-                .at(header.span)
-                .label(format!(
-                    "expected `{}` to `{}`",
-                    size(HEADER_SIZE_MIN),
-                    size(HEADER_SIZE_MAX)
-                )),
+            Diagnostic::error(
+                code::OUT_OF_BOUNDS,
+                format!("`header_size` is `{}`", header.value),
+            )
+            .at(header.span)
+            .label(format!(
+                "expected `{}` to `{}`",
+                size(HEADER_SIZE_MIN),
+                size(HEADER_SIZE_MAX)
+            )),
         );
     }
 }
@@ -52,9 +56,12 @@ fn reload(reload: &Reload, found: &mut Vec<Diagnostic>) {
     };
     if rollback.errors.is_none() {
         found.push(
-            Diagnostic::error("`errors` is `0%`: every edit would be taken back")
-                .at(rollback.errors.span)
-                .label("expected more than nothing"),
+            Diagnostic::error(
+                code::OUT_OF_BOUNDS,
+                "`errors` is `0%`: every edit would be taken back",
+            )
+            .at(rollback.errors.span)
+            .label("expected more than nothing"),
         );
     }
     let second = std::time::Duration::from_secs(1);
@@ -62,7 +69,7 @@ fn reload(reload: &Reload, found: &mut Vec<Diagnostic>) {
         && !(second..=OVER_MAX).contains(&over.get())
     {
         found.push(
-            Diagnostic::error(format!("`over` is `{}`", over.value))
+            Diagnostic::error(code::OUT_OF_BOUNDS, format!("`over` is `{}`", over.value))
                 .at(over.span)
                 .label("expected `1s` to `10m`"),
         );
@@ -86,9 +93,10 @@ fn client_timeouts(timeouts: &ClientTimeouts, found: &mut Vec<Diagnostic>) {
 fn not_zero(key: &str, timeout: Option<Spanned<Duration>>, found: &mut Vec<Diagnostic>) {
     if let Some(timeout) = timeout.filter(|timeout| timeout.is_zero()) {
         found.push(
-            Diagnostic::error(format!(
-                "`{key}` is zero: everything would time out at once"
-            ))
+            Diagnostic::error(
+                code::ZERO_TIMEOUT,
+                format!("`{key}` is zero: everything would time out at once"),
+            )
             .at(timeout.span)
             .label("expected more than nothing")
             .note("there is no way to wait forever; `1h` is as good"),
@@ -99,7 +107,7 @@ fn not_zero(key: &str, timeout: Option<Spanned<Duration>>, found: &mut Vec<Diagn
 fn dns_refresh(refresh: Option<Spanned<Duration>>, found: &mut Vec<Diagnostic>) {
     if let Some(refresh) = refresh.filter(|refresh| refresh.get() < DNS_REFRESH_MIN) {
         found.push(
-            Diagnostic::error(format!("`dns_refresh` is `{refresh}`"))
+            Diagnostic::error(code::OUT_OF_BOUNDS, format!("`dns_refresh` is `{refresh}`"))
                 .at(refresh.span)
                 .label(format!(
                     "expected at least `{}`",

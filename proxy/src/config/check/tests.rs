@@ -1,6 +1,7 @@
 //! The file's own tests: they expect something, of routes and upstreams that there are.
 
 use super::Context;
+use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::nearest::{listed, nearest};
 use crate::config::spanned::Spanned;
@@ -14,10 +15,13 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         let expect = &test.expect;
         if expect.is_empty() && !context.broken_within("tests", name, "expect") {
             found.push(
-                Diagnostic::error(format!("the test `{name}` expects nothing"))
-                    .at(name.span)
-                    .label("it could not fail")
-                    .help("say what must become of the request: `expect: { route: ... }`"),
+                Diagnostic::error(
+                    code::EXPECTS_NOTHING,
+                    format!("the test `{name}` expects nothing"),
+                )
+                .at(name.span)
+                .label("it could not fail")
+                .help("say what must become of the request: `expect: { route: ... }`"),
             );
         }
         if let Some(route) = &expect.route {
@@ -41,12 +45,16 @@ fn unknown<'n, K: Iterator<Item = &'n str>>(
     if unreadable || known().any(|name| name == written.value) {
         return None;
     }
-    let diagnostic = Diagnostic::error(format!("there is no {noun} `{}`", written.value))
-        .at(written.span)
-        .label("a test expects it")
-        .did_you_mean(nearest(written, known()));
+    let diagnostic = Diagnostic::error(
+        code::UNKNOWN_EXPECTED,
+        format!("there is no {noun} `{}`", written.value),
+    )
+    .at(written.span)
+    .label("a test expects it")
+    .did_you_mean(nearest(written, known()));
     Some(match known().count() {
-        1..=NAMES_MAX => diagnostic.note(format!("known {noun}s are {}", listed(known()))),
+        1 => diagnostic.note(format!("the only {noun} is {}", listed(known()))),
+        2..=NAMES_MAX => diagnostic.note(format!("known {noun}s are {}", listed(known()))),
         _ => diagnostic,
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Context;
+use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
 use crate::config::{Route, Upstream};
@@ -23,9 +24,10 @@ fn no_servers(context: &Context<'_>, name: &Spanned<String>) -> Diagnostic {
         .get("upstreams")
         .and_then(|upstreams| upstreams.get(name))
         .and_then(|it| it.get("servers"));
-    Diagnostic::error(format!(
-        "upstream `{name}` has no servers: every request to it would be answered with 503"
-    ))
+    Diagnostic::error(
+        code::NO_SERVERS,
+        format!("upstream `{name}` has no servers: every request to it would be answered with 503"),
+    )
     .at(servers.map_or(name.span, |servers| servers.span))
     .label("an empty list")
     .help("write at least one, such as `servers: [ \"127.0.0.1:5252\" ]`")
@@ -37,11 +39,14 @@ fn twice(name: &str, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
         let address = &server.address;
         if let Some(first) = seen.get(&address.value) {
             found.push(
-                Diagnostic::error(format!("server `{address}` is twice in upstream `{name}`"))
-                    .at(address.span)
-                    .label("again here")
-                    .related(*first, "first here")
-                    .help("give it a `weight` to send it a larger share"),
+                Diagnostic::error(
+                    code::SERVER_TWICE,
+                    format!("server `{address}` is twice in upstream `{name}`"),
+                )
+                .at(address.span)
+                .label("again here")
+                .related(*first, "first here")
+                .help("give it a `weight` to send it a larger share"),
             );
         } else {
             seen.insert(&address.value, address.span);
@@ -82,9 +87,12 @@ fn unused(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         .filter(|name| !used.contains(name.value.as_str()))
     {
         found.push(
-            Diagnostic::warning(format!("no route leads to upstream `{name}`"))
-                .at(name.span)
-                .label("nobody sends to it"),
+            Diagnostic::warning(
+                code::UPSTREAM_UNUSED,
+                format!("no route leads to upstream `{name}`"),
+            )
+            .at(name.span)
+            .label("nobody sends to it"),
         );
     }
 }

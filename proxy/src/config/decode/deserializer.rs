@@ -39,15 +39,17 @@ impl<'n> NodeDeserializer<'n> {
     }
 
     fn whole<N: TryFrom<i128>>(self, smallest: i128, largest: i128) -> Result<N, Fault> {
-        let expected = match (smallest, largest) {
-            (0, ..=0xFFFF_FFFF) => format!("a whole number from 0 to {largest}"),
-            (0, _) => "a whole number, zero or more".to_owned(),
-            _ => "a whole number".to_owned(),
+        let bounds = || format!("a whole number from {smallest} to {largest}");
+        let Some(number) = self.plain().and_then(|text| text.parse::<i128>().ok()) else {
+            return Err(self.wrong_type(match (smallest, largest) {
+                (0, ..=0xFFFF_FFFF) => bounds(),
+                (0, _) => "a whole number, zero or more".to_owned(),
+                _ => "a whole number".to_owned(),
+            }));
         };
-        let number = self.plain().and_then(|text| text.parse::<i128>().ok());
-        let fits = number.filter(|number| (smallest..=largest).contains(number));
+        let fits = Some(number).filter(|number| (smallest..=largest).contains(number));
         fits.and_then(|number| N::try_from(number).ok())
-            .ok_or_else(|| self.wrong_type(expected))
+            .ok_or_else(|| Fault::new(Kind::OutOfRange { expected: bounds() }).at(self.0))
     }
 
     fn items(self, items: &'n [Node]) -> Items<'n> {

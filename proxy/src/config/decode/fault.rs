@@ -7,6 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use super::hints;
 use super::place::{self, Address, Trail};
 use super::subject::Where;
+use crate::config::code::{self, Code};
 use crate::config::complaint::Complaint;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::{Node, Value, is_number, shortened};
@@ -102,9 +103,8 @@ impl Fault {
             Kind::NoValue { expected } => no_value(expected, &place),
             Kind::UnknownVariant { variant, known } => unknown_variant(variant, known, &place),
             Kind::Complaint(complaint) => complaint.clone().into_diagnostic().at(place.span()),
-            Kind::OutOfRange { expected } | Kind::WrongType { expected } => {
-                wrong_type(expected, &place)
-            }
+            Kind::OutOfRange { expected } => wrong_type(code::OUT_OF_BOUNDS, expected, &place),
+            Kind::WrongType { expected } => wrong_type(code::WRONG_TYPE, expected, &place),
             Kind::NotKeys { known } => not_keys(known, &place),
         }
     }
@@ -112,11 +112,10 @@ impl Fault {
 
 fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
     let meant = meant(key, known);
-    let mut diagnostic = Diagnostic::error(format!(
-        "unknown key `{}`{}",
-        shortened(key),
-        place.parent()
-    ))
+    let mut diagnostic = Diagnostic::error(
+        code::UNKNOWN_KEY,
+        format!("unknown key `{}`{}", shortened(key), place.parent()),
+    )
     .at(place.span())
     .label("not known here")
     .did_you_mean(meant);
@@ -171,7 +170,7 @@ fn missing_key(key: &str, place: &Where<'_>) -> Diagnostic {
         "" => format!("the key `{key}` is missing"),
         path => format!("the key `{key}` is missing in `{path}`"),
     };
-    let diagnostic = Diagnostic::error(message).label(format!("needs `{key}`"));
+    let diagnostic = Diagnostic::error(code::MISSING_KEY, message).label(format!("needs `{key}`"));
     match place.name() {
         Some(span) => diagnostic.at(span),
         None => diagnostic,
@@ -179,7 +178,7 @@ fn missing_key(key: &str, place: &Where<'_>) -> Diagnostic {
 }
 
 fn no_value(expected: &str, place: &Where<'_>) -> Diagnostic {
-    Diagnostic::error(format!("{} has no value", place.subject()))
+    Diagnostic::error(code::NO_VALUE, format!("{} has no value", place.subject()))
         .at(place.name().unwrap_or_else(|| place.span()))
         .label(format!("expected {expected}"))
         .help(if place.item {
@@ -190,11 +189,10 @@ fn no_value(expected: &str, place: &Where<'_>) -> Diagnostic {
 }
 
 fn unknown_variant(variant: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
-    Diagnostic::error(format!(
-        "unknown value `{}`{}",
-        shortened(variant),
-        place.of()
-    ))
+    Diagnostic::error(
+        code::UNKNOWN_VALUE,
+        format!("unknown value `{}`{}", shortened(variant), place.of()),
+    )
     .at(place.span())
     .label("not known here")
     .did_you_mean(meant(variant, known))
@@ -209,7 +207,7 @@ fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
         Some(first) => format!("expected keys such as `{first}: ...`"),
         None => "expected no value".to_owned(),
     };
-    let mut diagnostic = Diagnostic::error(place.finding())
+    let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, place.finding())
         .at(place.span())
         .label(expected);
     if let Some(help) = keys_help(known, place) {
@@ -250,12 +248,15 @@ fn keys_help(known: &[&str], place: &Where<'_>) -> Option<String> {
     }
 }
 
-fn wrong_type(expected: &str, place: &Where<'_>) -> Diagnostic {
-    let diagnostic = Diagnostic::error(place.finding())
+fn wrong_type(code: Code, expected: &str, place: &Where<'_>) -> Diagnostic {
+    let diagnostic = Diagnostic::error(code, place.finding())
         .at(place.span())
         .label(format!("expected {expected}"));
     let list = expected == A_LIST;
     match &place.node.value {
+        Value::List(_) if expected == NAMES => {
+            diagnostic.help("write `name:` in place of each `- `")
+        }
         Value::Map(_) if list => diagnostic.help("a `- ` stands before each item of a list"),
         Value::Scalar { text, .. } if list && text.starts_with('-') => {
             diagnostic.help("a space is missing after the `-`")
@@ -266,9 +267,18 @@ fn wrong_type(expected: &str, place: &Where<'_>) -> Diagnostic {
         Value::Scalar { text, quoted: true } if is_number(text) => {
             diagnostic.help("remove the quotes")
         }
+        Value::Scalar { text, .. } if place.path.contains(".split.") => {
+            match text.strip_suffix('%').filter(|number| is_number(number)) {
+                Some(number) => diagnostic.help(format!("shares are relative: write `{number}`")),
+                None => diagnostic,
+            }
+        }
         _ => diagnostic,
     }
 }
+
+/// What is expected where things have names.
+const NAMES: &str = crate::config::named::EXPECTED;
 
 /// What is expected where a list is.
 const A_LIST: &str = "a list (`[ ... ]`)";

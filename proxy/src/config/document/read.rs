@@ -8,6 +8,7 @@ use serde_yaml::granit_parser::{
 
 use super::syntax;
 use super::{Node, Value, shortened};
+use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Span;
 
@@ -34,7 +35,7 @@ pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
             text.len() >> 20,
             BYTES_MAX >> 20
         );
-        return (None, vec![Diagnostic::error(message)]);
+        return (None, vec![Diagnostic::error(code::TOO_LARGE, message)]);
     }
     let mut reader = Reader::new(text);
     let root = reader.document();
@@ -69,7 +70,7 @@ fn too_many(span: Span) -> Fatal {
     let message =
         format!("the file has more than {NODES_MAX} values, counting what aliases stand for");
     Box::new(
-        Diagnostic::error(message)
+        Diagnostic::error(code::TOO_LARGE, message)
             .at(span)
             .label("no further than here"),
     )
@@ -132,7 +133,7 @@ impl<'t> Reader<'t> {
             Event::Alias(id) => return self.alias(id, span, depth),
             _ => {
                 return Err(Box::new(
-                    Diagnostic::error("this is not understood").at(span),
+                    Diagnostic::error(code::NOT_YAML, "this is not understood").at(span),
                 ));
             }
         };
@@ -165,9 +166,12 @@ impl<'t> Reader<'t> {
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
         let Some(anchor) = self.anchors.get(&id) else {
             return Err(Box::new(
-                Diagnostic::error("this stands for something that it is a part of")
-                    .at(span)
-                    .label("it would never end"),
+                Diagnostic::error(
+                    code::ALIAS,
+                    "this stands for something that it is a part of",
+                )
+                .at(span)
+                .label("it would never end"),
             ));
         };
         let (node, nodes, height) = (anchor.node.clone(), anchor.nodes, anchor.height);
@@ -180,7 +184,9 @@ impl<'t> Reader<'t> {
         if depth > DEPTH_MAX {
             let message = format!("more than {DEPTH_MAX} levels of nesting");
             return Err(Box::new(
-                Diagnostic::error(message).at(span).label("too deep"),
+                Diagnostic::error(code::TOO_LARGE, message)
+                    .at(span)
+                    .label("too deep"),
             ));
         }
         if self.nodes > NODES_MAX {
@@ -258,10 +264,13 @@ impl Entries {
         }
         if let Some(first) = self.places.get(text) {
             diagnostics.push(
-                Diagnostic::error(format!("the key `{}` is written twice", shortened(text)))
-                    .at(key.span)
-                    .label("written again here")
-                    .related(*first, "first written here"),
+                Diagnostic::error(
+                    code::KEY_TWICE,
+                    format!("the key `{}` is written twice", shortened(text)),
+                )
+                .at(key.span)
+                .label("written again here")
+                .related(*first, "first written here"),
             );
             return;
         }
@@ -276,7 +285,7 @@ impl Entries {
                 .into_iter()
                 .for_each(|item| self.merge(item, diagnostics)),
             _ => diagnostics.push(
-                Diagnostic::error("`<<` takes keys from elsewhere")
+                Diagnostic::error(code::MERGE, "`<<` takes keys from elsewhere")
                     .at(value.span)
                     .label("no keys to take")
                     .help(

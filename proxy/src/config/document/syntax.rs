@@ -4,6 +4,7 @@ use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
 use super::Node;
 use super::surroundings::Surroundings;
+use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Span;
 
@@ -12,13 +13,13 @@ const ONE_COLUMN: &str = "keys of one group stand in one column";
 
 /// Nothing was written.
 pub(super) fn empty() -> Diagnostic {
-    Diagnostic::error("the file is empty")
+    Diagnostic::error(code::FILE_EMPTY, "the file is empty")
         .help("the least that works is `listeners: { web: { address: \"0.0.0.0:80\" } }`")
 }
 
 /// A `---` in the middle.
 pub(super) fn second_document(span: Span) -> Diagnostic {
-    Diagnostic::error("a second document begins here")
+    Diagnostic::error(code::SECOND_DOCUMENT, "a second document begins here")
         .at(span)
         .label("the routing file is one document")
         .help("remove the `---`, or what follows it")
@@ -26,7 +27,7 @@ pub(super) fn second_document(span: Span) -> Diagnostic {
 
 /// `[a]: b` and the like.
 pub(super) fn odd_key(key: &Node) -> Diagnostic {
-    let diagnostic = Diagnostic::error("a key must be a word").at(key.span);
+    let diagnostic = Diagnostic::error(code::ODD_KEY, "a key must be a word").at(key.span);
     match key.value {
         super::Value::Null => diagnostic.label("nothing before the colon"),
         _ => diagnostic
@@ -37,10 +38,10 @@ pub(super) fn odd_key(key: &Node) -> Diagnostic {
 
 /// `!name`
 pub(super) fn odd_tag(tag: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(format!(
-        "the tag `{}` means nothing here",
-        super::shortened(tag)
-    ))
+    Diagnostic::error(
+        code::TAG,
+        format!("the tag `{}` means nothing here", super::shortened(tag)),
+    )
     .at(span)
     .label("not one of YAML's own")
     .help("remove it; put text that begins with `!` into quotes")
@@ -72,7 +73,7 @@ pub(super) fn diagnostic(text: &str, error: &ScanError) -> Diagnostic {
         ErrorKind::ExpectedBlockSequenceEntry => key_among_items(&near),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => no_colon(&near),
         kind if is_indentation(kind) => indentation(&near),
-        kind => Diagnostic::error("YAML does not allow this")
+        kind => Diagnostic::error(code::NOT_YAML, "YAML does not allow this")
             .at(near.word())
             .label("here")
             .note(kind.to_string()),
@@ -107,7 +108,7 @@ fn is_indentation(kind: &ErrorKind) -> bool {
 }
 
 fn tab(near: &Surroundings<'_>) -> Diagnostic {
-    Diagnostic::error("a tab in the indentation")
+    Diagnostic::error(code::TAB, "a tab in the indentation")
         .at(near.tabs())
         .label("YAML is indented with spaces")
         .help("replace each tab with two spaces")
@@ -116,7 +117,7 @@ fn tab(near: &Surroundings<'_>) -> Diagnostic {
 fn alias(near: &Surroundings<'_>) -> Diagnostic {
     let word = near.word_text();
     let name = word.trim_start_matches('*');
-    Diagnostic::error(format!("nothing is called `&{name}`"))
+    Diagnostic::error(code::ALIAS, format!("nothing is called `&{name}`"))
         .at(near.word())
         .label("a `*` in front stands for something named with `&` above")
         .help(format!(
@@ -130,20 +131,20 @@ fn character_at_start(character: char, near: &Surroundings<'_>) -> Diagnostic {
     } else {
         format!("`{}`", character.escape_debug())
     };
-    Diagnostic::error(format!("{shown} cannot begin a value"))
+    Diagnostic::error(code::NEEDS_QUOTES, format!("{shown} cannot begin a value"))
         .at(near.here())
         .label("YAML keeps this character for itself")
         .help("put the value into quotes")
 }
 
 fn quote(near: &Surroundings<'_>) -> Diagnostic {
-    Diagnostic::error("a quote is never closed")
+    Diagnostic::error(code::QUOTES, "a quote is never closed")
         .at(near.here())
         .label("opened here")
 }
 
 fn after_quote(near: &Surroundings<'_>) -> Diagnostic {
-    Diagnostic::error("something follows a closing quote")
+    Diagnostic::error(code::QUOTES, "something follows a closing quote")
         .at(near.word())
         .label("not part of the quoted text")
         .help(if near.open_bracket().is_some() {
@@ -155,22 +156,25 @@ fn after_quote(near: &Surroundings<'_>) -> Diagnostic {
 
 fn escape(near: &Surroundings<'_>) -> Diagnostic {
     let (span, written) = near.backslash();
-    Diagnostic::error(format!("`{written}` has no meaning within double quotes"))
-        .at(span)
-        .label("unknown")
-        .help("write `\\\\` for a backslash, or use single quotes, in which it means itself")
+    Diagnostic::error(
+        code::ESCAPE,
+        format!("`{written}` has no meaning within double quotes"),
+    )
+    .at(span)
+    .label("unknown")
+    .help("write `\\\\` for a backslash, or use single quotes, in which it means itself")
 }
 
 fn superfluous(near: &Surroundings<'_>) -> Diagnostic {
     let bracket = near.first_char();
-    Diagnostic::error(format!("a `{bracket}` too many"))
+    Diagnostic::error(code::BRACKETS, format!("a `{bracket}` too many"))
         .at(near.here())
         .label("nothing is open here")
 }
 
 fn mismatch(open: char, close: char, near: &Surroundings<'_>) -> Diagnostic {
     let due = closing(open);
-    Diagnostic::error(format!("`{open}` is closed by `{close}`"))
+    Diagnostic::error(code::BRACKETS, format!("`{open}` is closed by `{close}`"))
         .at(near.here())
         .label(format!("needs its `{due}`"))
 }
@@ -182,10 +186,13 @@ fn closing(open: char) -> char {
 /// Within brackets something is missing: a comma, or the bracket's end.
 fn flow(near: &Surroundings<'_>) -> Diagnostic {
     if let Some((span, written)) = near.variable() {
-        return Diagnostic::error("`${...}` needs quotes within `{ }` and `[ ]`")
-            .at(span)
-            .label("YAML takes these braces for its own")
-            .help(format!("write `\"{written}\"`; a number stays a number"));
+        return Diagnostic::error(
+            code::NEEDS_QUOTES,
+            "`${...}` needs quotes within `{ }` and `[ ]`",
+        )
+        .at(span)
+        .label("YAML takes these braces for its own")
+        .help(format!("write `\"{written}\"`; a number stays a number"));
     }
     let Some((open, bracket)) = near.open_bracket() else {
         return unclosed(near);
@@ -193,7 +200,7 @@ fn flow(near: &Surroundings<'_>) -> Diagnostic {
     let due = closing(bracket);
     if near.on_line_of(open) && !near.at_end() {
         if near.follows_bracket() && near.word_text().starts_with(':') {
-            return Diagnostic::error("an address with brackets needs quotes")
+            return Diagnostic::error(code::NEEDS_QUOTES, "an address with brackets needs quotes")
                 .at(near.word())
                 .label("YAML takes the brackets before this for a list")
                 .help("write `\"[::]:80\"`");
@@ -201,11 +208,14 @@ fn flow(near: &Surroundings<'_>) -> Diagnostic {
         if near.follows_quote() {
             return after_quote(near);
         }
-        return Diagnostic::error(format!("a comma or `{due}` is missing"))
-            .at(near.word())
-            .label("before this");
+        return Diagnostic::error(
+            code::COMMA_MISSING,
+            format!("a comma or `{due}` is missing"),
+        )
+        .at(near.word())
+        .label("before this");
     }
-    let diagnostic = Diagnostic::error(format!("`{bracket}` is never closed"))
+    let diagnostic = Diagnostic::error(code::BRACKETS, format!("`{bracket}` is never closed"))
         .at(Span::new(open, open + 1))
         .label(format!("needs its `{due}`"));
     if near.at_end() {
@@ -218,9 +228,11 @@ fn flow(near: &Surroundings<'_>) -> Diagnostic {
 /// The text ends before a bracket does.
 fn unclosed(near: &Surroundings<'_>) -> Diagnostic {
     match near.end().open_bracket() {
-        Some((open, bracket)) => Diagnostic::error(format!("`{bracket}` is never closed"))
-            .at(Span::new(open, open + 1))
-            .label(format!("needs its `{}`", closing(bracket))),
+        Some((open, bracket)) => {
+            Diagnostic::error(code::BRACKETS, format!("`{bracket}` is never closed"))
+                .at(Span::new(open, open + 1))
+                .label(format!("needs its `{}`", closing(bracket)))
+        }
         None => indentation(near),
     }
 }
@@ -228,7 +240,7 @@ fn unclosed(near: &Surroundings<'_>) -> Diagnostic {
 /// A colon where a value has begun already.
 fn colon(near: &Surroundings<'_>) -> Diagnostic {
     if let Some(value) = near.value_with_colon() {
-        return Diagnostic::error("a second `: ` on one line")
+        return Diagnostic::error(code::SECOND_COLON, "a second `: ` on one line")
             .at(near.here())
             .label("a value cannot be a key")
             .help(format!(
@@ -247,24 +259,24 @@ fn no_colon(near: &Surroundings<'_>) -> Diagnostic {
 }
 
 fn no_colon_after(span: Span, line: &str) -> Diagnostic {
-    Diagnostic::error(format!(
-        "a `:` is missing after `{}`",
-        super::shortened(line)
-    ))
+    Diagnostic::error(
+        code::COLON_MISSING,
+        format!("a `:` is missing after `{}`", super::shortened(line)),
+    )
     .at(span)
     .label("expected a key and a colon")
     .help("a space follows the colon, if a value does")
 }
 
 fn dash(near: &Surroundings<'_>) -> Diagnostic {
-    Diagnostic::error("a list cannot begin here")
+    Diagnostic::error(code::LIST_MISPLACED, "a list cannot begin here")
         .at(near.here())
         .label("a `-` needs a line of its own")
         .help("write `[ a, b ]`, or put each `- item` on a line below the key")
 }
 
 fn key_among_items(near: &Surroundings<'_>) -> Diagnostic {
-    Diagnostic::error("a key among the items of a list")
+    Diagnostic::error(code::LIST_MISPLACED, "a key among the items of a list")
         .at(near.word())
         .label("expected `- `, as above")
         .help("things with a name have no `-`: write `name:` in each case")
@@ -272,7 +284,11 @@ fn key_among_items(near: &Surroundings<'_>) -> Diagnostic {
 
 fn indentation(near: &Surroundings<'_>) -> Diagnostic {
     let (span, line) = near.line();
-    let diagnostic = Diagnostic::error("the indentation of this line does not fit").at(span);
+    let diagnostic = Diagnostic::error(
+        code::INDENTATION,
+        "the indentation of this line does not fit",
+    )
+    .at(span);
     if line.starts_with("- ") {
         return diagnostic.label("a list item among keys");
     }

@@ -11,7 +11,7 @@ use crate::filter::Catalogue;
 use crate::generation::difference::{self, Side};
 use crate::generation::{Generation, Text};
 use crate::snapshot::Plan;
-use crate::trial::{self, Proven};
+use crate::trial;
 
 /// Where a file comes from.
 pub(super) enum Origin {
@@ -35,7 +35,7 @@ pub(in crate::server) struct Candidate {
 }
 
 impl Candidate {
-    /// Reads it. Within a tokio runtime.
+    /// Reads it.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -48,8 +48,9 @@ impl Candidate {
                 Plan::load_text(path, text, filters)
             }
         };
-        let Proven { loaded, tests } = loaded.and_then(trial::prove)?;
+        let loaded = loaded.and_then(trial::prove)?;
         Ok(Self {
+            tests: loaded.file.tests.len(),
             files: vec![Text {
                 name: loaded.source.name().to_owned(),
                 text: loaded.source.text().to_owned(),
@@ -57,7 +58,6 @@ impl Candidate {
             effective: Value::Null,
             shown: Value::Null,
             plan: loaded.made,
-            tests,
             source: loaded.source,
             warnings: loaded.warnings,
         })

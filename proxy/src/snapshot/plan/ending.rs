@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{COPY_SIZE, MirrorSpec, TargetSpec, override_timeouts};
 use crate::component::Surroundings;
-use crate::config::{self, Diagnostic, Named, Share, Spanned};
+use crate::config::{self, Diagnostic, Named, Share, Spanned, code};
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
 use crate::end::{PLAIN_TEXT, Reply, content_type};
@@ -108,9 +108,12 @@ fn sticky(written: &config::Sticky) -> Result<Sticky, Vec<Diagnostic>> {
     let name = |written: &Spanned<String>| {
         HeaderName::from_bytes(written.as_bytes()).map_err(|_| {
             vec![
-                Diagnostic::error(format!("`{}` cannot be a name", written.value))
-                    .at(written.span)
-                    .label("no field has such a name (RFC 9110, section 5.6.2)"),
+                Diagnostic::error(
+                    code::FIELD_NAME,
+                    format!("`{}` cannot be a name", written.value),
+                )
+                .at(written.span)
+                .label("no field has such a name (RFC 9110, section 5.6.2)"),
             ]
         })
     };
@@ -164,18 +167,21 @@ fn fields(
         let field = HeaderName::from_bytes(name.as_bytes());
         match (field, HeaderValue::from_str(value)) {
             (Ok(field), _) if OURS.contains(&field.as_str()) => wrong.push(
-                Diagnostic::error(format!("`{name}` is not the file's to say"))
-                    .at(name.span)
-                    .label("the proxy frames its answers"),
+                Diagnostic::error(
+                    code::FIELD_OF_THE_PROXY,
+                    format!("`{name}` is not the file's to say"),
+                )
+                .at(name.span)
+                .label("the proxy frames its answers"),
             ),
             (Ok(field), Ok(value)) => drop(fields.insert(field, value)),
             _ => wrong.push(
-                Diagnostic::error(format!(
-                    "`{}` cannot be the value of a field",
-                    value.escape_debug()
-                ))
+                Diagnostic::error(
+                    code::FIELD_VALUE,
+                    format!("`{}` cannot be the value of a field", value.escape_debug()),
+                )
                 .at(value.span)
-                .label("visible ASCII, spaces and tabs (RFC 9110, section 5.5)"),
+                .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
             ),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::component::{Surroundings, unknown_name};
-use crate::config::{self, Component, Diagnostic, Named, Spanned};
+use crate::config::{self, Component, Diagnostic, Named, Spanned, code};
 use crate::filter::{Catalogue, Filter};
 
 /// A filter, and the name by which the next file's is known to be the same.
@@ -46,9 +46,12 @@ impl<'f> Filters<'f> {
         for (name, component) in written.iter() {
             if kinds.has(name) {
                 wrong.push(
-                    Diagnostic::error(format!("`{name}` is a kind of filter"))
-                        .at(name.span)
-                        .label("give yours another name"),
+                    Diagnostic::error(
+                        code::NAME_OF_A_KIND,
+                        format!("`{name}` is a kind of filter"),
+                    )
+                    .at(name.span)
+                    .label("give yours another name"),
                 );
             }
             let built = kinds.build(component, surroundings);
@@ -108,9 +111,12 @@ impl<'f> Filters<'f> {
         let name = &written.name;
         match self.named.get(name.value.as_str()) {
             Some(_) if written.has_options() => Err(vec![
-                Diagnostic::error(format!("the filter `{name}` has its options already"))
-                    .at(name.span)
-                    .label("they are written where it got its name"),
+                Diagnostic::error(
+                    code::OPTIONS_TWICE,
+                    format!("the filter `{name}` has its options already"),
+                )
+                .at(name.span)
+                .label("they are written where it got its name"),
             ]),
             Some(spec) => Ok(spec.clone()),
             None if self.kinds.has(name) => {
@@ -120,9 +126,16 @@ impl<'f> Filters<'f> {
             }
             None => {
                 let mut known: Vec<&str> = self.names.clone();
-                known.extend(self.kinds.names());
+                let kinds = self.kinds.names().into_iter();
+                known.extend(kinds.filter(|kind| !self.names.contains(kind)));
                 let known = || known.iter().copied();
-                Err(vec![unknown_name("filter", name, name.span, known)])
+                Err(vec![unknown_name(
+                    code::UNKNOWN_COMPONENT,
+                    "filter",
+                    name,
+                    name.span,
+                    known,
+                )])
             }
         }
     }
@@ -144,9 +157,10 @@ fn without_group(
     let missing = asked.iter().filter(|group| !known.contains(group));
     missing
         .map(|group| {
-            let problem = Diagnostic::error(format!(
-                "route `{name}` has no group `{group}` in a `path_regex`"
-            ))
+            let problem = Diagnostic::error(
+                code::NO_GROUP,
+                format!("route `{name}` has no group `{group}` in a `path_regex`"),
+            )
             .at(written.name.span)
             .label(format!("asks for `${{path.{group}}}`"));
             let near = config::nearest::nearest(group, known.iter().map(String::as_str));

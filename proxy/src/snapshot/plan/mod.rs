@@ -15,7 +15,9 @@ use self::ending::Ends;
 pub use self::filters::FilterSpec;
 use self::filters::Filters;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned};
+use crate::config::{
+    self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned, code,
+};
 use crate::filter::Catalogue;
 use crate::generation::judge::Bounds;
 use crate::route::{Entry, Table, matching};
@@ -252,7 +254,7 @@ impl Plan {
             }
         }
         let table = Table::new(&entries).unwrap_or_else(|error| {
-            wrong.push(Diagnostic::error(error.to_string()));
+            wrong.push(Diagnostic::error(code::MATCH_TOO_LARGE, error.to_string()));
             Table::default()
         });
         if !wrong.is_empty() {

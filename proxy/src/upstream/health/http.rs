@@ -26,7 +26,7 @@ use serde::Deserialize;
 use super::Check;
 use super::pace::{Pace, Written};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Duration, Spanned};
+use crate::config::{Diagnostic, Duration, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<Check>> = Kind {
     name: "http",
@@ -126,11 +126,14 @@ fn request(
         (true, Ok(request)) => request,
         _ => {
             let span = path.map(|path| path.span).unwrap_or_default();
-            return Err(vec![
-                Diagnostic::error(format!("`{target}` is not a path"))
-                    .at(span)
-                    .label("a path begins with `/`"),
-            ]);
+            let problem = Diagnostic::error(code::PATH, format!("`{target}` is not a path"));
+            let problem = problem.at(span);
+            return Err(vec![if target.starts_with('/') {
+                problem.label("no request can have it")
+            } else {
+                let problem = problem.label("a path begins with `/`");
+                problem.help(format!("write `/{target}`"))
+            }]);
         }
     };
     let name = host.map_or(HOST_DEFAULT, |host| host.value.as_str());
@@ -142,7 +145,12 @@ fn request(
         Err(_) => {
             let span = host.map(|host| host.span).unwrap_or_default();
             Err(vec![
-                Diagnostic::error(format!("`{name}` cannot stand in a Host header")).at(span),
+                Diagnostic::error(
+                    code::FIELD_VALUE,
+                    format!("`{}` cannot be the host of a probe", name.escape_debug()),
+                )
+                .at(span)
+                .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
             ])
         }
     }
@@ -155,12 +163,16 @@ fn statuses(
         return Ok(vec![200..=299]);
     };
     let wrong = |text: &Spanned<String>| {
-        Diagnostic::error(format!(
-            "`{}` is not a status or a range of statuses",
-            text.value
-        ))
-        .at(text.span)
-        .label("for example `200` or `\"200-299\"`")
+        let message = format!("`{}` is not a status or a range of statuses", text.value);
+        let problem = Diagnostic::error(code::HEALTHY_STATUS, message)
+            .at(text.span)
+            .label("expected 100 to 599, such as `200` or `\"200-299\"`");
+        match text.strip_suffix("xx").or(text.strip_suffix("XX")) {
+            Some(hundred @ ("1" | "2" | "3" | "4" | "5")) => {
+                problem.help(format!("write `\"{hundred}00-{hundred}99\"`"))
+            }
+            _ => problem,
+        }
     };
     let problems: Vec<Diagnostic> = written
         .iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{self, Diagnostic, Spanned};
+use crate::config::{self, Diagnostic, Spanned, code};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,28 +43,31 @@ impl Written {
             .filter(|interval| interval.get() < INTERVAL_FLOOR)
         {
             wrong.push(
-                Diagnostic::error("an interval this short is a load of its own")
+                Diagnostic::error(code::PACE, format!("`interval` is `{}`", interval.value))
                     .at(interval.span)
-                    .label("at least `50ms`"),
+                    .label("expected at least `50ms`")
+                    .note("probes that come faster are a load of their own"),
             );
         }
         if let Some(timeout) = self.timeout.filter(|timeout| timeout.get().is_zero()) {
             wrong.push(
-                Diagnostic::error("a probe that may take no time always fails")
+                Diagnostic::error(code::PACE, "`timeout` is zero: every probe would fail")
                     .at(timeout.span)
-                    .label("more than `0s`"),
+                    .label("expected more than nothing"),
             );
         }
-        for threshold in [self.healthy_after, self.unhealthy_after]
-            .into_iter()
-            .flatten()
-            .filter(|after| after.value == 0)
-        {
-            wrong.push(
-                Diagnostic::error("it takes at least one answer")
-                    .at(threshold.span)
-                    .label("1 or more"),
-            );
+        let thresholds = [
+            ("healthy_after", self.healthy_after),
+            ("unhealthy_after", self.unhealthy_after),
+        ];
+        for (key, threshold) in thresholds {
+            if let Some(threshold) = threshold.filter(|after| after.value == 0) {
+                wrong.push(
+                    Diagnostic::error(code::PACE, format!("`{key}` is zero"))
+                        .at(threshold.span)
+                        .label("it takes at least one probe"),
+                );
+            }
         }
         if wrong.is_empty() {
             Ok(self.with_defaults())

@@ -63,13 +63,7 @@ impl Gateway {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("tidegate.yaml");
         replace(&file, &completed(routing, address, admin));
-        let mut command = Command::new(program(name));
-        command
-            .arg("run")
-            .arg("-c")
-            .arg(&file)
-            .args(["--log-format", "json"])
-            .env("WEB", address.to_string());
+        let mut command = run(name, &file, address);
         adjust(&mut command);
         let mut process = Process::start("tidegate", command);
         process.ready_at(&format!("http://{admin}/ready")).await;
@@ -180,11 +174,98 @@ impl Gateway {
         .await
     }
 
+    /// Ends the process and starts it again, with the file and the generations that lie there.
+    pub async fn restart_with(&mut self, adjust: impl FnOnce(&mut Command)) {
+        if self.process.exited().is_none() {
+            self.terminate().await;
+        }
+        let mut command = run("tidegate", &self.file, self.address);
+        adjust(&mut command);
+        self.process = Process::start("tidegate", command);
+        let ready = format!("http://{}/ready", self.admin);
+        self.process.ready_at(&ready).await;
+    }
+
+    /// Runs another command of the program, about this instance and its file.
+    pub async fn ask(&self, arguments: &[&str]) -> Said {
+        self.ask_about(&self.file, arguments).await
+    }
+
+    /// The same about another file; a name alone is one beside the instance's.
+    pub async fn ask_about(&self, file: impl AsRef<Path>, arguments: &[&str]) -> Said {
+        let file = self.file.with_file_name(file.as_ref());
+        let mut command = tokio::process::Command::new(program("tidegate"));
+        let output = command
+            .args(arguments)
+            .arg("-c")
+            .arg(file)
+            .env("TIDEGATE_ADMIN", self.admin.to_string())
+            .env("WEB", self.address.to_string())
+            .output();
+        let output = tokio::time::timeout(PATIENCE, output).await;
+        let output = output.expect("the command ends").unwrap();
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What the operator's side says at this path.
+    pub async fn operator(&self, path: &str) -> Value {
+        let url = format!("http://{}{path}", self.admin);
+        let answer = self.client.get(url).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// What the operator's side says to this.
+    pub async fn tell(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.admin);
+        let answer = self.client.post(url).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// The same in JSON.
+    pub async fn tell_json(&self, path: &str, body: &Value) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.admin);
+        let answer = self.client.post(url).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// The routing file with what [`Gateway::start`] adds to it.
+    pub fn whole(&self, routing: &str) -> String {
+        completed(routing, self.address, self.admin)
+    }
+
     /// SIGTERM, and waits for its end.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.process.terminate();
         self.process.exit_within(PATIENCE).await
     }
+}
+
+/// The end of a command, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// On standard output.
+    pub out: String,
+    /// On standard error.
+    pub err: String,
+}
+
+/// Generations are kept beside the file.
+fn run(name: &str, file: &Path, web: SocketAddr) -> Command {
+    let mut command = Command::new(program(name));
+    command
+        .arg("run")
+        .arg("-c")
+        .arg(file)
+        .args(["--log-format", "json"])
+        .env("TIDEGATE_STATE", file.with_file_name("state"))
+        .env("WEB", web.to_string());
+    command
 }
 
 /// The routing file, with the sections that the test did not care about.

@@ -40,7 +40,7 @@ pub use api::Api;
 pub use client::{client, h2c_client};
 pub use eventually::{Outcome, PATIENCE, eventually};
 pub use frontend::Frontend;
-pub use gateway::{Gateway, Readiness};
+pub use gateway::{Gateway, Readiness, Said};
 pub use load::{Load, Report};
 pub use named::{Named, examples};
 pub use origin::{Connection, Origin, refusing_address};

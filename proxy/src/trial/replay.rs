@@ -85,7 +85,7 @@ pub fn moved(came: &[Came], snapshot: &Arc<Snapshot>) -> Vec<Moved> {
             }),
         }
     }
-    found.sort_by(|one, other| other.requests.cmp(&one.requests));
+    found.sort_by_key(|moved| std::cmp::Reverse(moved.requests));
     found
 }
 

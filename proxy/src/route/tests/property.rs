@@ -1,4 +1,4 @@
-//! The table against the reference, over routes and requests that nobody thought of; and the normal form of any path.
+//! The table, and its explanations, against the reference, over routes and requests that nobody thought of; and the normal form of any path.
 
 use http::header::HeaderName;
 use http::{HeaderMap, Method};
@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
+use crate::route::consider::Seen;
 use crate::route::{path, reference};
 
 /// Few names and values, so that routes get in each other's way.
@@ -125,6 +126,18 @@ proptest! {
         let table = Table::new(&entries).unwrap();
         let found = table.find(&request).map(|found| found.route);
         prop_assert_eq!(found, reference::find(&entries, &request));
+
+        // What is explained is what is decided.
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let considered = table.consider(&request, &names);
+        let winner = considered.iter().find(|one| one.seen == Seen::Taken);
+        prop_assert_eq!(winner.map(|one| one.route), found);
+        for one in &considered {
+            let alone = reference::find(std::slice::from_ref(&entries[one.route]), &request);
+            let is_refused = matches!(one.seen, Seen::Refused(_));
+            prop_assert_eq!(is_refused, alone.is_none(), "{:?}", one);
+        }
+        prop_assert_eq!(considered.len(), entries.len());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Reloader {
     /// Takes the file as it is now.
     pub(super) async fn reload(&self, cause: &str) {
         let _turn = self.turn.lock().await;
-        match self.from_disk(cause).await {
+        match self.take_from_disk(cause).await {
             Ok(_) => {}
             Err(Refused(report)) => {
                 error!(
@@ -74,7 +74,7 @@ impl Reloader {
         }
     }
 
-    async fn from_disk(&self, cause: &str) -> Result<Generation, Refused> {
+    async fn take_from_disk(&self, cause: &str) -> Result<Generation, Refused> {
         let candidate = self.read(Origin::Disk).await?;
         self.not_taken_back(&candidate)?;
         let generation = self.take(candidate, cause).await?;

@@ -9,64 +9,64 @@ use tracing::{error, warn};
 
 use super::candidate::Origin;
 use super::{Refused, Reloader};
-use crate::generation::judge::{Before, Bounds, Count, Jump, jump};
+use crate::generation::judge::{Before, Count, Jump, jump};
 use crate::snapshot::{Refusal, Snapshot};
 
 /// How often answers are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What the latest generations answered so far.
-#[derive(Default)]
 struct Book {
     /// The one that is counted.
-    generation: u64,
+    snapshot: Arc<Snapshot>,
     /// Counts of it over time, the latest last.
     samples: VecDeque<(Instant, HashMap<String, Count>)>,
-    /// What the one before it answered in the end, and since when this one is watched; none if there was none to compare with.
+    /// What the one before it answered in the end, and since when this one is watched.
     probation: Option<(Before, Instant)>,
 }
 
 /// Watches for as long as the process runs.
 pub(in crate::server) async fn watch(reloader: Arc<Reloader>) {
-    let mut book = Book::default();
+    let mut book = Book::new(reloader.running.snapshot());
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let snapshot = reloader.running.snapshot();
-        let Some(bounds) = snapshot.reload.rollback_on else {
-            book = Book::default();
-            continue;
-        };
-        if let Some(jump) = book.look(&snapshot, &bounds, Instant::now()) {
-            reloader.take_back(snapshot.generation, &jump).await;
+        let found = book.look(reloader.running.snapshot(), Instant::now());
+        if let Some(jump) = found {
+            reloader.take_back(book.snapshot.generation, &jump).await;
             // What returns is not watched: it is what was.
-            book = Book::default();
+            book = Book::new(reloader.running.snapshot());
         }
     }
 }
 
 impl Book {
-    fn look(&mut self, snapshot: &Snapshot, bounds: &Bounds, now: Instant) -> Option<Jump> {
-        if self.generation != snapshot.generation {
-            let before = self.window(bounds.over, now);
-            let is_first = self.generation == 0;
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            samples: VecDeque::new(),
+            probation: None,
+        }
+    }
+
+    fn look(&mut self, snapshot: Arc<Snapshot>, now: Instant) -> Option<Jump> {
+        let Some(bounds) = snapshot.reload.rollback_on else {
+            *self = Self::new(snapshot);
+            return None;
+        };
+        if self.snapshot.generation != snapshot.generation {
+            let last = counts(&self.snapshot);
+            let probation = Some((self.before(last, bounds.over, now), now));
             *self = Self {
-                generation: snapshot.generation,
-                samples: VecDeque::new(),
-                probation: (!is_first).then_some((before, now)),
+                probation,
+                ..Self::new(snapshot)
             };
         }
-        let counts = counts(snapshot);
-        let found = match &self.probation {
-            Some((_, since)) if now.duration_since(*since) > bounds.over => {
-                self.probation = None;
-                None
-            }
-            Some((before, _)) => {
-                let now = counts.iter().map(|(name, count)| (name.as_str(), *count));
-                jump(bounds, before, now)
-            }
-            None => None,
-        };
+        self.probation
+            .take_if(|(_, since)| now.duration_since(*since) > bounds.over);
+        let counts = counts(&self.snapshot);
+        let after = counts.iter().map(|(name, count)| (name.as_str(), *count));
+        let probation = self.probation.as_ref();
+        let found = probation.and_then(|(before, _)| jump(&bounds, before, after));
         self.samples.push_back((now, counts));
         let is_old = |(at, _): &(Instant, _)| now.duration_since(*at) > bounds.over;
         // The last one before the window is where it begins.
@@ -76,21 +76,18 @@ impl Book {
         found
     }
 
-    /// What was answered in the time before now.
-    fn window(&self, over: Duration, now: Instant) -> Before {
-        let Some((_, last)) = self.samples.back() else {
-            return Before::default();
-        };
+    /// What was answered in the time before now, up to these counts.
+    fn before(&self, last: HashMap<String, Count>, over: Duration, now: Instant) -> Before {
         let mut samples = self.samples.iter();
         let begin = samples
             .rfind(|(at, _)| now.duration_since(*at) > over)
             .map(|(_, counts)| counts);
-        let count = |name: &String, count: &Count| {
-            let before = begin.and_then(|begin| begin.get(name)).copied();
-            (name.clone(), count.since(before.unwrap_or_default()))
+        let count = |(name, count): (String, Count)| {
+            let before = begin.and_then(|begin| begin.get(&name)).copied();
+            (name, count.since(before.unwrap_or_default()))
         };
         Before {
-            routes: last.iter().map(|(name, one)| count(name, one)).collect(),
+            routes: last.into_iter().map(count).collect(),
         }
     }
 }
@@ -146,40 +143,32 @@ impl Reloader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Plan;
 
-    const BOUNDS: Bounds = Bounds {
-        errors: 0.2,
-        over: Duration::from_secs(10),
-        requests: 20,
-    };
+    const OVER: Duration = Duration::from_secs(10);
 
-    fn book(samples: &[(u64, u64, u64)], start: Instant) -> Book {
-        let sample = |(at, answers, failed): &(u64, u64, u64)| {
-            let count = Count {
-                answers: *answers,
-                failed: *failed,
-            };
-            let counts = HashMap::from([("a".to_owned(), count)]);
-            (start + Duration::from_secs(*at), counts)
-        };
-        Book {
-            generation: 1,
-            samples: samples.iter().map(sample).collect(),
-            probation: None,
-        }
+    fn counted(answers: u64, failed: u64) -> HashMap<String, Count> {
+        HashMap::from([("a".to_owned(), Count { answers, failed })])
     }
 
     #[test]
     fn compared_is_with_the_time_before_the_swap_and_no_longer_ago() {
+        let text = "listeners: { w: { address: '127.0.0.1:1' } }";
+        let plan = Plan::parse("x", text, &|_| None, std::path::Path::new(".")).unwrap();
+        let mut book = Book::new(Arc::new(Snapshot::still(&plan.made)));
         let start = Instant::now();
-        let book = book(&[(0, 100, 100), (5, 200, 100), (12, 300, 110)], start);
-        let before = book.window(BOUNDS.over, start + Duration::from_secs(14));
+        for (at, answers, failed) in [(0, 100, 100), (5, 200, 100), (12, 300, 110)] {
+            let at = start + Duration::from_secs(at);
+            book.samples.push_back((at, counted(answers, failed)));
+        }
+        let now = start + Duration::from_secs(14);
+        let before = book.before(counted(320, 110), OVER, now);
         let expected = Count {
-            answers: 200,
+            answers: 220,
             failed: 10,
         };
         assert_eq!(before.routes.get("a"), Some(&expected));
-        let all = book.window(Duration::from_secs(60), start + Duration::from_secs(14));
-        assert_eq!(all.routes.get("a").map(|count| count.answers), Some(300));
+        let all = book.before(counted(320, 110), OVER * 6, now);
+        assert_eq!(all.routes.get("a").map(|count| count.answers), Some(320));
     }
 }

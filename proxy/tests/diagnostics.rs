@@ -41,7 +41,7 @@ fn output(case: &Path) -> String {
         .into_owned();
     let text = std::fs::read(case).expect("the case");
     let text = String::from_utf8(text).expect("text");
-    match Plan::parse(&name, &text, &environment, folder) {
+    match Plan::parse(&name, &text, &environment, Some(folder)) {
         Ok(loaded) => format!(
             "{}{name}: ok\n",
             loaded.source.render(&loaded.warnings, Colour::Never)

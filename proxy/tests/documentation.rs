@@ -99,7 +99,7 @@ fn every_piece_of_yaml_that_is_shown_is_taken() {
         for piece in pieces(&file) {
             let name = file.display().to_string();
             let folder = file.parent().expect("a folder");
-            if let Err(report) = Plan::parse(&name, &completed(&piece), &|_| None, folder) {
+            if let Err(report) = Plan::parse(&name, &completed(&piece), &|_| None, Some(folder)) {
                 assert_eq!(report.errors(), 0, "{name} shows:\n{piece}\n{report}");
             }
             count += 1;

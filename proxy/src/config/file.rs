@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Admin, Component, Limits, Listener, Named, Retry, Route, Shutdown, Timeouts, Upstream,
+    Admin, Component, Limits, Listener, Named, OneOrMany, Retry, Route, Shutdown, Spanned,
+    Timeouts, Upstream,
 };
 
 /// The top of the file: five nouns and the settings that they inherit.
@@ -35,4 +36,6 @@ pub struct File {
     /// How the process ends.
     #[serde(default)]
     pub shutdown: Shutdown,
+    /// Other files that say a part of it: names, or patterns such as `routes/*.yaml`, beside the file that says this.
+    pub include: Option<OneOrMany<Spanned<String>>>,
 }

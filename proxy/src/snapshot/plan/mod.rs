@@ -15,7 +15,9 @@ use self::ending::Ends;
 pub use self::filters::FilterSpec;
 use self::filters::Filters;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned};
+use crate::config::{
+    self, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Share, Spanned,
+};
 use crate::filter::Catalogue;
 use crate::route::{Entry, Table, matching};
 use crate::upstream::balance;
@@ -152,11 +154,10 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path, filters: &Catalogue) -> Result<Loaded<Self>, Report> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        config::load(path, |file| Self::new(file, folder, filters)).map(with_warnings)
+        config::load(path, |file, files| Self::new(file, files, filters)).map(with_warnings)
     }
 
-    /// Reads a text and makes its plan. `name`, `environment` as in [`config::parse`]; files that it names lie in `folder`.
+    /// Reads a text and makes its plan, all as in [`config::parse`].
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -164,17 +165,17 @@ impl Plan {
         name: &str,
         text: &str,
         environment: &Lookup<'_>,
-        folder: &Path,
+        folder: Option<&Path>,
     ) -> Result<Loaded<Self>, Report> {
         let filters = Catalogue::default();
-        let make = |file: &File| Self::new(file, folder, &filters);
-        config::parse(name, text, environment, make).map(with_warnings)
+        let make = |file: &File, files: &Files| Self::new(file, files, &filters);
+        config::parse(name, text, environment, folder, make).map(with_warnings)
     }
 
     /// Of a file that is wrong elsewhere, only the errors are of use.
-    fn new(file: &File, folder: &Path, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
+    fn new(file: &File, files: &Files, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
-        let surroundings = Surroundings::new(folder);
+        let surroundings = Surroundings::new(files);
         let upstreams: Vec<Spec> = file
             .upstreams
             .iter()
@@ -250,6 +251,8 @@ impl Plan {
 /// Together with those that the components had.
 fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
     loaded.warnings.append(&mut loaded.made.warnings);
+    let report = Report::new(loaded.source, loaded.warnings);
+    (loaded.source, loaded.warnings) = (report.source, report.diagnostics);
     loaded
 }
 

@@ -66,13 +66,9 @@ pub(super) fn beside(source: &Source, place: Span, written: &str) -> Option<(Pat
 
 /// Without a `./` that nobody wrote.
 pub(super) fn plain(path: &Path) -> String {
-    path.components()
-        .collect::<PathBuf>()
-        .strip_prefix("./")
-        .map_or_else(
-            |_| path.display().to_string(),
-            |path| path.display().to_string(),
-        )
+    let path: PathBuf = path.components().collect();
+    let path = path.strip_prefix(".").unwrap_or(&path);
+    path.display().to_string()
 }
 
 /// The folder of a file; of a bare name, the one where we are.

@@ -35,7 +35,8 @@ impl Inputs {
     pub(super) fn read(&mut self, path: &Path, name: &str, most: usize) -> io::Result<Vec<u8>> {
         let most = u64::try_from(most).unwrap_or(u64::MAX);
         let read = read(path, most);
-        let digest = read.as_ref().ok().map(|bytes| digest(bytes));
+        let kept = read.as_ref().ok().filter(|_| is_file(path));
+        let digest = kept.map(|bytes| digest(bytes));
         self.files.entry(path.to_owned()).or_insert_with(|| Held {
             name: name.to_owned(),
             most,
@@ -125,13 +126,14 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A pipe that was read once would be waited for.
 fn digest_of(path: &Path, most: u64) -> Option<u64> {
-    let is_file = path.metadata().is_ok_and(|it| it.is_file());
-    is_file
-        .then(|| read(path, most).ok())
-        .flatten()
-        .map(|bytes| digest(&bytes))
+    let bytes = is_file(path).then(|| read(path, most).ok()).flatten();
+    bytes.map(|bytes| digest(&bytes))
+}
+
+/// A pipe that was read once would be waited for.
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|it| it.is_file())
 }
 
 /// Told apart are two states of one file, by nobody who would seek two with one digest.

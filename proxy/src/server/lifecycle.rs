@@ -62,10 +62,9 @@ pub enum CannotStart {
 /// Why it could not start. Once it runs, it ends well.
 pub async fn run(settings: Settings) -> Result<(), CannotStart> {
     let mut signals = Signals::new()?;
-    let watch = FileWatch::new(&settings.path);
-    let plan = reload::read(&settings.path, &settings.filters).map_err(CannotStart::File)?;
-    let process = Process::start(settings, &plan).await?;
-    process.serve(&mut signals, watch).await;
+    let (inputs, plan) = reload::read(&settings.path, &settings.filters);
+    let process = Process::start(settings, &plan.map_err(CannotStart::File)?).await?;
+    process.serve(&mut signals, FileWatch::new(inputs)).await;
     process.drain(&mut signals).await;
     Ok(())
 }
@@ -128,8 +127,10 @@ impl Process {
         let reloader = Arc::clone(&self.reloader);
         let watching = tokio::spawn(async move {
             loop {
-                watch.changed().await;
-                reloader.reload("file changed").await;
+                let cause = watch.changed().await;
+                if let Some(inputs) = reloader.reload(&cause).await {
+                    watch.follow(inputs);
+                }
             }
         });
         while signals.next().await == Wish::Reload {

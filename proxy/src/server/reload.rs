@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 use super::listener::Listeners;
-use crate::config::Report;
+use crate::config::{Inputs, Report};
 use crate::filter::Catalogue;
 use crate::snapshot::{Plan, Refusal, Running, Snapshot};
 use crate::upstream::Live;
@@ -32,23 +32,40 @@ pub(super) struct Reloader {
     pub(super) turn: Mutex<()>,
 }
 
-/// Reads a file and makes its plan.
+/// Reads a file and makes its plan. What was read is told also of one that is refused: any of it may be mended.
 ///
 /// # Errors
 /// Everything that is wrong with it, as it is printed.
-pub(super) fn read(path: &Path, filters: &Catalogue) -> Result<Plan, String> {
-    let loaded = Plan::load(path, filters).map_err(|report| report.to_string())?;
+pub(super) fn read(path: &Path, filters: &Catalogue) -> (Inputs, Result<Plan, String>) {
+    let loaded = match Plan::load(path, filters) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            let printed = report.to_string();
+            return (report.inputs, Err(printed));
+        }
+    };
     if !loaded.warnings.is_empty() {
         warn!("{}", Report::new(loaded.source, loaded.warnings));
     }
-    Ok(loaded.made)
+    (loaded.inputs, Ok(loaded.made))
 }
 
 impl Reloader {
-    /// Takes the file as it is now.
-    pub(super) async fn reload(&self, cause: &str) {
+    /// Takes the file as it is now. Returns what was read; nothing if not even that went well.
+    pub(super) async fn reload(&self, cause: &str) -> Option<Inputs> {
         let _turn = self.turn.lock().await;
-        match self.take().await {
+        let (path, filters) = (self.path.clone(), Arc::clone(&self.filters));
+        // A large file takes a while, and probes, signals and the operator's side go on meanwhile.
+        let reading = tokio::task::spawn_blocking(move || read(&path, &filters));
+        let (inputs, plan) = match reading.await {
+            Ok((inputs, plan)) => (Some(inputs), plan),
+            Err(error) => (None, Err(error.to_string())),
+        };
+        let taken = match plan {
+            Ok(plan) => self.take(&plan).await,
+            Err(report) => Err(report),
+        };
+        match taken {
             Ok(generation) => info!(generation, cause, "routing file taken"),
             Err(report) => {
                 error!(
@@ -61,26 +78,23 @@ impl Reloader {
                 }));
             }
         }
+        inputs
     }
 
-    async fn take(&self) -> Result<u64, String> {
-        let (path, filters) = (self.path.clone(), Arc::clone(&self.filters));
-        // A large file takes a while, and probes, signals and the operator's side go on meanwhile.
-        let reading = tokio::task::spawn_blocking(move || read(&path, &filters));
-        let plan = reading.await.map_err(|error| error.to_string())??;
+    async fn take(&self, plan: &Plan) -> Result<u64, String> {
         let prepared = self
             .listeners
             .prepare(&plan.listeners)
             .map_err(|error| error.to_string())?;
         let mut restart_required = prepared.restart_required();
         let before = self.running.snapshot();
-        let next = Snapshot::start(&plan, before.generation + 1, &self.live, Some(&before));
+        let next = Snapshot::start(plan, before.generation + 1, &self.live, Some(&before));
         next.settle(SETTLE).await;
         let generation = next.generation;
         self.running.swap(next);
         self.listeners.apply(prepared);
         self.running.note_refusal(None);
-        restart_required.extend(self.admin_that_moved(&plan));
+        restart_required.extend(self.admin_that_moved(plan));
         for change in &restart_required {
             warn!("applies after a restart only: {change}");
         }

@@ -7,19 +7,25 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Remark};
 use super::spanned::Span;
 
 /// What stands for a secret.
-const HIDDEN: &str = "***";
+const SHOWN: &str = "***";
+
+const NOTE: &str = "the value comes from a file (`${file:...}`) and is not shown";
 
 /// A shorter text is found everywhere, and is no secret.
 const SHORTEST: usize = 4;
 
 /// The texts that are not shown.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secrets {
+pub struct Secrets(Arc<Hidden>);
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Hidden {
     /// Each with its other spellings, longest first.
     texts: BTreeSet<(Reverse<usize>, String)>,
     /// Values that hold one.
@@ -29,38 +35,40 @@ pub struct Secrets {
 /// Not even to whoever looks for bugs.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} values with secrets", self.values.len())
+        write!(f, "{} values with secrets", self.0.values.len())
     }
 }
 
 impl Secrets {
     /// A value at a place, and the texts within it that came from files.
     pub(super) fn note(&mut self, span: Span, value: &str, texts: &[String]) {
+        let hidden = Arc::make_mut(&mut self.0);
         for text in texts.iter().map(String::as_str).chain([value]) {
             let spellings = spellings(text).into_iter();
-            self.texts
+            hidden
+                .texts
                 .extend(spellings.map(|spelling| (Reverse(spelling.len()), spelling)));
         }
-        self.values.push((span, value.to_owned()));
+        hidden.values.push((span, value.to_owned()));
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.0.values.is_empty()
     }
 
     /// The text with `***` in place of every secret.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         let mut masked = text.to_owned();
-        for (_, secret) in &self.texts {
+        for (_, secret) in &self.0.texts {
             if secret.len() >= SHORTEST {
                 if masked.contains(secret) {
-                    masked = masked.replace(secret, HIDDEN);
+                    masked = masked.replace(secret, SHOWN);
                 }
             } else {
-                masked = masked.replace(&format!("`{secret}`"), &format!("`{HIDDEN}`"));
+                masked = masked.replace(&format!("`{secret}`"), &format!("`{SHOWN}`"));
             }
         }
         masked
@@ -72,7 +80,8 @@ impl Secrets {
             return;
         }
         let at = |span: Span| {
-            self.values
+            self.0
+                .values
                 .iter()
                 .filter(move |(place, _)| place.contains(span))
         };
@@ -102,9 +111,9 @@ impl Secrets {
             let (Remark::Help(text) | Remark::Note(text)) = remark;
             *text = hide(text);
         }
-        if !values.is_empty() {
-            let note = "the value comes from a file (`${file:...}`) and is not shown";
-            finding.remarks.push(Remark::Note(note.to_owned()));
+        let note = Remark::Note(NOTE.to_owned());
+        if !values.is_empty() && !finding.remarks.contains(&note) {
+            finding.remarks.push(note);
         }
     }
 }
@@ -133,7 +142,7 @@ fn hide_parts(text: &str, value: &str) -> String {
             out.push('`');
         }
         if index % 2 == 1 && is_part(piece, &value, &words) {
-            out.push_str(HIDDEN);
+            out.push_str(SHOWN);
         } else {
             out.push_str(&without_numbers(piece, &words));
         }
@@ -160,7 +169,7 @@ fn without_numbers(text: &str, words: &[&str]) -> String {
     {
         out = out
             .split(' ')
-            .map(|part| if part == *word { HIDDEN } else { part })
+            .map(|part| if part == *word { SHOWN } else { part })
             .collect::<Vec<_>>()
             .join(" ");
     }

@@ -229,8 +229,7 @@ fn a_value_from_a_file_is_a_value() {
         .get("a")
         .unwrap()
         .servers
-        .iter()
-        .next()
+        .first()
         .unwrap();
     assert_eq!(
         (server.address.to_string().as_str(), server.weight.value),

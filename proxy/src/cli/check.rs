@@ -25,7 +25,7 @@ pub(super) fn check(path: &Path, filters: &Catalogue) -> ExitCode {
 }
 
 /// Colour where somebody sees it and did not ask for none (<https://no-color.org>).
-fn colour() -> Colour {
+pub(super) fn colour() -> Colour {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if stderr().is_terminal() && !unwanted {
         Colour::Always
@@ -34,7 +34,7 @@ fn colour() -> Colour {
     }
 }
 
-fn summary(file: &File) -> String {
+pub(super) fn summary(file: &File) -> String {
     let counts = [
         (file.listeners.len(), "listener"),
         (file.upstreams.len(), "upstream"),

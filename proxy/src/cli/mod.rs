@@ -1,15 +1,22 @@
 //! The command line: one command per file.
 
 mod check;
+mod completions;
 mod health;
+mod init;
+mod man;
 mod run;
 
+use std::io::{ErrorKind, Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use self::completions::CompletionsOptions;
 use self::health::HealthOptions;
+use self::init::InitOptions;
+use self::man::ManOptions;
 use self::run::RunOptions;
 use crate::filter::Catalogue;
 
@@ -36,6 +43,12 @@ enum Command {
     Check(FileOption),
     /// Exit 0 if the local instance is ready, for container health checks
     Health(HealthOptions),
+    /// Write a commented starter file, from a few questions or from flags
+    Init(InitOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsOptions),
+    /// Print the manual page
+    Man(ManOptions),
 }
 
 #[derive(Debug, Args)]
@@ -60,5 +73,21 @@ pub fn main(filters: Catalogue) -> ExitCode {
         Some(Command::Run(options)) => run::run(options, filters),
         Some(Command::Check(file)) => check::check(&file.config, &filters),
         Some(Command::Health(options)) => health::health(&options),
+        Some(Command::Init(options)) => init::init(options),
+        Some(Command::Completions(options)) => {
+            completions::completions(&options, CommandLine::command())
+        }
+        Some(Command::Man(options)) => man::man(&options, CommandLine::command()),
+    }
+}
+
+/// Who reads may have had enough before the end.
+fn print(bytes: &[u8]) -> ExitCode {
+    match stdout().write_all(bytes) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }

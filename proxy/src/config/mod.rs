@@ -64,7 +64,7 @@ pub use limits::{Limits, RouteLimits};
 pub use listener::{ClientTimeouts, Listener, Protocol};
 pub use mirror::Mirror;
 pub use moment::Moment;
-pub use named::{FieldName, Named, Text};
+pub use named::{FieldName, Named, Text, check_name};
 pub use network::Network;
 pub use one_or_many::OneOrMany;
 pub use rate::Rate;

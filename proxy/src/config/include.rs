@@ -38,8 +38,8 @@ struct Found {
 struct Including<'r, 'e> {
     reading: &'r mut Reading<'e>,
     merged: Merged,
-    /// Which files were taken, by what they really are, and where that was said; nowhere for the first one.
-    taken: HashMap<PathBuf, Option<Span>>,
+    /// Which files were taken, by what they really are: under which name, and where that was said; nowhere for the first one.
+    taken: HashMap<PathBuf, (String, Option<Span>)>,
     /// Those that include the one that is looked at, outermost first, which is itself the last.
     chain: Vec<Found>,
 }
@@ -57,11 +57,10 @@ pub(super) fn resolve(mut root: Node, path: Option<&Path>, reading: &mut Reading
         reading,
     };
     if let Some(path) = path {
-        including.taken.insert(really(path), None);
-        including.chain.push(Found {
-            path: path.to_owned(),
-            name: including.reading.source.name().to_owned(),
-        });
+        let name = including.reading.source.name().to_owned();
+        let path = path.to_owned();
+        including.taken.insert(really(&path), (name.clone(), None));
+        including.chain.push(Found { path, name });
     }
     including.all(&included);
     including.merged.finish(including.reading.is_partial)
@@ -78,14 +77,18 @@ fn included(root: &mut Node, reading: &mut Reading<'_>) -> Vec<Spanned<String>> 
     };
     let mut included = Vec::new();
     for item in items {
-        if let Some(text) = item.text() {
+        if let Some(text) = item.text().filter(|text| !text.is_empty()) {
             included.push(Spanned::new(text.to_owned(), item.span));
             continue;
         }
         reading.is_partial = true;
         // A variable that is not set is reported already.
         if !item.is_broken() {
-            let message = format!("{subject} is {}", item.describe());
+            let what = match item.text() {
+                Some(_) => "empty".to_owned(),
+                None => item.describe(),
+            };
+            let message = format!("{subject} is {what}");
             let problem = Diagnostic::error(message).at(item.span);
             let problem = problem.label("expected the name of a file, or a list of them");
             reading.diagnostics.push(problem);
@@ -170,7 +173,8 @@ impl Including<'_, '_> {
                 return self.missing(problem.did_you_mean(neighbour(&file).as_deref()));
             }
         };
-        self.taken.insert(really(&file.path), Some(place));
+        let taken = (file.name.clone(), Some(place));
+        self.taken.insert(really(&file.path), taken);
         let Some(mut part) = self.reading.tree(&file.name, &text, Some(&folder)) else {
             return;
         };
@@ -190,7 +194,7 @@ impl Including<'_, '_> {
                 .position(|outer| really(&outer.path) == path);
             return Err(Box::new(match within {
                 Some(from) => self.circle(from, file, place),
-                None => twice(file, place, *first),
+                None => twice(file, place, first),
             }));
         }
         if self.chain.len() > DEPTH_MAX {
@@ -229,13 +233,18 @@ fn cannot(written: &Spanned<String>) -> Diagnostic {
     Diagnostic::error(message).at(written.span)
 }
 
-fn twice(file: &Found, place: Span, first: Option<Span>) -> Diagnostic {
+fn twice(file: &Found, place: Span, (name, first): &(String, Option<Span>)) -> Diagnostic {
     let problem = Diagnostic::error(format!("`{}` is included twice", file.name))
         .at(place)
         .label("included again here");
-    match first {
-        Some(first) if first != place => problem.related(first, "first included here"),
+    let problem = match first {
+        Some(first) if *first != place => problem.related(*first, "first included here"),
         _ => problem,
+    };
+    if *name == file.name {
+        problem
+    } else {
+        problem.note(format!("`{name}` is the same file"))
     }
 }
 
@@ -255,8 +264,11 @@ fn finds_nothing(written: &Spanned<String>, shown: &Path) -> Diagnostic {
     }
 }
 
-/// What it may have been meant to be: a file beside it with nearly the same name, whatever its ending.
+/// What may have been meant by one that is not there: a file beside it with nearly the same name, whatever its ending.
 fn neighbour(file: &Found) -> Option<String> {
+    if file.path.exists() {
+        return None;
+    }
     let entries = std::fs::read_dir(folder_of(&file.path)).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.take(FOUND_MAX).collect();

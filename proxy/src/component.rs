@@ -5,15 +5,13 @@
 //! whatever is printed about them come from that list.
 
 use std::cell::RefCell;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
 use crate::config::decode::decode;
 use crate::config::document::{Node, Value};
 use crate::config::nearest::{listed, nearest};
-use crate::config::{self, Code, Component, Diagnostic, Span, Spanned, code};
+use crate::config::{Code, Component, Diagnostic, Files, Span, Spanned, code};
 
 /// One of the things that can be plugged in at some place.
 #[derive(Debug)]
@@ -27,20 +25,20 @@ pub struct Kind<T> {
 }
 
 /// What a file that is named in the routing file may hold: it is kept in memory.
-const FILE_MAX: u64 = 1 << 20;
+const FILE_MAX: usize = 1 << 20;
 
-/// What components are made in: the folder of the routing file, and a place for what is no error but worth a word.
+/// What components are made in: the files that they may name, and a place for what is no error but worth a word.
 #[derive(Debug, Default)]
 pub struct Surroundings {
-    folder: PathBuf,
+    files: Files,
     warnings: RefCell<Vec<Diagnostic>>,
 }
 
 impl Surroundings {
-    /// Relative files are looked for in `folder`.
-    pub fn new(folder: &Path) -> Self {
+    /// Among these files.
+    pub fn new(files: &Files) -> Self {
         Self {
-            folder: folder.to_owned(),
+            files: files.clone(),
             warnings: RefCell::default(),
         }
     }
@@ -50,33 +48,29 @@ impl Surroundings {
         self.warnings.into_inner()
     }
 
-    /// Reads a file that the routing file names, up to 1 MiB.
+    /// Whether an included file could not be read: what seems to be missing may stand there.
+    pub fn is_partial(&self) -> bool {
+        self.files.is_partial()
+    }
+
+    /// Reads a file that the routing file names, up to 1 MiB. A relative one lies beside the file that names it.
     ///
     /// # Errors
     /// Why it cannot be read.
     pub fn file(&self, written: &Spanned<String>) -> Result<Vec<u8>, Vec<Diagnostic>> {
-        let path = self.folder.join(&written.value);
         let wrong = |why: String| {
             let message = format!("cannot use the file `{}`", written.value);
             let problem = Diagnostic::error(code::FILE_NAMED, message)
                 .at(written.span)
                 .label(why);
-            vec![problem.note("a relative file is looked for beside the routing file")]
+            vec![problem.note("a relative file is looked for beside the file that names it")]
         };
-        let mut bytes = Vec::new();
-        // A pipe would be waited for.
-        if path.metadata().is_ok_and(|it| !it.is_file()) {
-            return Err(wrong("it is no regular file".to_owned()));
+        let bytes = self.files.read(written, FILE_MAX).map_err(wrong)?;
+        if bytes.len() > FILE_MAX {
+            let why = "it is larger than 1 MiB, and would be kept in memory";
+            return Err(wrong(why.to_owned()));
         }
-        let read = std::fs::File::open(&path)
-            .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
-        match read {
-            Err(error) => Err(wrong(config::reason(&error))),
-            Ok(length) if length as u64 > FILE_MAX => Err(wrong(
-                "it is larger than 1 MiB, and would be kept in memory".to_owned(),
-            )),
-            Ok(_) => Ok(bytes),
-        }
+        Ok(bytes)
     }
 }
 
@@ -210,7 +204,7 @@ mod tests {
             "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ 'a:1' ], health_check: {written} }} }}"
         );
         let loaded =
-            crate::config::parse("x", &text, &|_| None, crate::config::as_written).unwrap();
+            crate::config::parse("x", &text, &|_| None, None, crate::config::as_written).unwrap();
         loaded
             .file
             .upstreams

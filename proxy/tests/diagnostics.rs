@@ -42,7 +42,7 @@ fn output(case: &Path) -> String {
         .into_owned();
     let text = std::fs::read(case).expect("the case");
     let text = String::from_utf8(text).expect("text");
-    match Plan::parse(&name, &text, &environment, folder).and_then(trial::prove) {
+    match Plan::parse(&name, &text, &environment, Some(folder)).and_then(trial::prove) {
         Ok(loaded) => format!(
             "{}{name}: ok\n",
             loaded.source.render(&loaded.warnings, Colour::Never)

@@ -5,8 +5,12 @@ use std::process::{Command, Output};
 
 use tidegate_tests::{program, repository};
 
-/// The files of `conf/`, at any depth.
+/// The files of `conf/`, at any depth. A folder of the examples is one of them, whose other files are its parts.
 fn files(folder: &Path) -> Vec<PathBuf> {
+    let is_example = folder.parent().is_some_and(|it| it.ends_with("examples"));
+    if is_example {
+        return vec![folder.join("tidegate.yaml")];
+    }
     let entries = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -60,7 +64,31 @@ fn every_file_in_conf_loads() {
     }
 }
 
-/// The test above can fail: one letter more in a good file, and it is refused by name and line.
+/// The parts are taken: without one of them, its file is refused.
+#[test]
+fn an_example_in_several_files_needs_all_of_them() {
+    let example = repository().join("conf/examples/several-files");
+    let folder = tempfile::tempdir().unwrap();
+    let parts = [
+        "tidegate.yaml",
+        "upstreams.yaml",
+        "routes/api.yaml",
+        "routes/site.yaml",
+    ];
+    std::fs::create_dir(folder.path().join("routes")).unwrap();
+    for part in parts {
+        std::fs::copy(example.join(part), folder.path().join(part)).unwrap();
+    }
+    let output = check(&folder.path().join("tidegate.yaml"));
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("routes/api.yaml:7:"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// The first test can fail: one letter more in a good file, and it is refused by name and line.
 #[test]
 fn a_slip_in_the_demo_file_is_found() {
     let good = std::fs::read_to_string(repository().join("conf/tidegate.yaml")).unwrap();

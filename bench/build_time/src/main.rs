@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -154,7 +153,7 @@ fn file(routes: &[Route]) -> String {
 /// What one part made is gone before the next begins, so that both find the same memory.
 fn build(text: &str) -> Result<Took, Box<dyn Error>> {
     let read = timed(|| sections(text)).1;
-    let (plan, all) = timed(|| Plan::parse("routes", text, &|_| None, Path::new(".")));
+    let (plan, all) = timed(|| Plan::parse("routes", text, &|_| None, None));
     plan.map(drop)
         .map_err(|_| "no plan can be made of the file")?;
     let file = sections(text)?;
@@ -171,7 +170,7 @@ fn build(text: &str) -> Result<Took, Box<dyn Error>> {
 }
 
 fn sections(text: &str) -> Result<File, Box<dyn Error>> {
-    let read = config::parse("routes", text, &|_| None, config::as_written);
+    let read = config::parse("routes", text, &|_| None, None, config::as_written);
     Ok(read.map_err(|_| "the file cannot be read")?.file)
 }
 

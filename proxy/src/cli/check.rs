@@ -126,7 +126,7 @@ fn print(whole: &Whole<'_>) -> io::Result<()> {
     writeln!(out)
 }
 
-fn summary(summary: Summary) -> String {
+pub(super) fn summary(summary: Summary) -> String {
     let counts = [
         (summary.listeners, "listener"),
         (summary.upstreams, "upstream"),

@@ -1,21 +1,27 @@
 //! The command line: one command per file.
 
 mod check;
+mod completions;
 mod explain;
 mod health;
+mod init;
 mod instance;
+mod man;
 mod run;
 mod status;
 
-use std::io::{IsTerminal, stderr};
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use self::check::CheckOptions;
+use self::completions::CompletionsOptions;
 use self::explain::ExplainOptions;
+use self::init::InitOptions;
 use self::instance::InstanceOptions;
+use self::man::ManOptions;
 use self::run::RunOptions;
 use self::status::{RollbackOptions, StatusOptions};
 use crate::config::Colour;
@@ -50,6 +56,12 @@ enum Command {
     Rollback(RollbackOptions),
     /// Exit 0 if the local instance is ready, for container health checks
     Health(InstanceOptions),
+    /// Write a commented starter file, from a few questions or from flags
+    Init(InitOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsOptions),
+    /// Print the manual page
+    Man(ManOptions),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +89,22 @@ pub fn main(filters: Catalogue) -> ExitCode {
         Some(Command::Status(options)) => status::status(&options),
         Some(Command::Rollback(options)) => status::rollback(&options),
         Some(Command::Health(options)) => health::health(&options),
+        Some(Command::Init(options)) => init::init(options),
+        Some(Command::Completions(options)) => {
+            completions::completions(&options, CommandLine::command())
+        }
+        Some(Command::Man(options)) => man::man(&options, CommandLine::command()),
+    }
+}
+
+/// Who reads may have had enough before the end.
+fn print(bytes: &[u8]) -> ExitCode {
+    match stdout().write_all(bytes) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -13,16 +13,24 @@ use super::spanned::Span;
 
 pub(crate) use self::routes::syntax as match_syntax;
 
-/// All findings about a file that decoded, at least in part. `earlier` are the errors of the parts that did not.
-pub(super) fn check(file: &File, root: &Node, earlier: &[Diagnostic]) -> Vec<Diagnostic> {
+/// All findings about a file that decoded, at least in part. `earlier` are the errors of the parts that did not; `is_partial` is
+/// whether something is not even there, an included file that could not be read.
+pub(super) fn check(
+    file: &File,
+    root: &Node,
+    earlier: &[Diagnostic],
+    is_partial: bool,
+) -> Vec<Diagnostic> {
     let context = Context {
         file,
         root,
         earlier,
-        incomplete: root
-            .entries()
-            .iter()
-            .any(|(_, section)| section.is_broken()),
+        is_partial,
+        incomplete: is_partial
+            || root
+                .entries()
+                .iter()
+                .any(|(_, section)| section.is_broken()),
     };
     let mut found = Vec::new();
     listeners::check(&context, &mut found);
@@ -54,6 +62,8 @@ struct Context<'f> {
     root: &'f Node,
     /// What is wrong with the parts that did not decode.
     earlier: &'f [Diagnostic],
+    /// Whether a whole file could not be read: what leads nowhere may lead there.
+    is_partial: bool,
     /// Whether a whole section could not be read: then nothing is said about what is missing.
     incomplete: bool,
 }

@@ -111,6 +111,9 @@ codes! {
     ODD_KEY = error 119 "a key that is no word";
     NOT_YAML = error 120 "the text is not YAML";
     MORE = error 121 "more mistakes than are shown";
+    CANNOT_INCLUDE = error 122 "a file that cannot be included";
+    INCLUDED_TWICE = error 123 "a file that is included twice";
+    INCLUDES_NOTHING = warning 101 "a pattern that finds no file";
 
     UNKNOWN_KEY = error 201 "an unknown key";
     MISSING_KEY = error 202 "a key is missing";
@@ -187,6 +190,7 @@ codes! {
     VARIABLE_OPEN = error 702 "a variable without its closing brace";
     VARIABLE_NAME = error 703 "no name of an environment variable";
     FILE_NAMED = error 704 "a file that is named cannot be used";
+    VALUE_FILE = error 705 "a file that cannot be used as a value";
 
     NO_REQUEST = error 801 "a test without a request that can be asked";
     EXPECTS_NOTHING = error 802 "a test that expects nothing";

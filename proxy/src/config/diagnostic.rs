@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::code::{self, Code};
+use super::inputs::Inputs;
 use super::source::Source;
 use super::spanned::Span;
 
@@ -58,6 +59,14 @@ impl Diagnostic {
     /// The file can be used all the same.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, message.into())
+    }
+
+    /// The same in a file that begins so many bytes further on.
+    pub(super) fn shift(&mut self, by: usize) {
+        let related = self.related.iter_mut().map(|(span, _)| span);
+        related
+            .chain(&mut self.span)
+            .for_each(|span| *span = span.shifted(by));
     }
 
     fn new(severity: Severity, code: Code, message: String) -> Self {
@@ -120,17 +129,19 @@ impl Diagnostic {
 /// After so many findings nobody reads on.
 const SHOWN_MAX: usize = 200;
 
-/// Everything that was found about one file: what a refused file comes back with.
+/// Everything that was found about a file and those that it includes: what a refused file comes back with.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The file.
+    /// The files.
     pub source: Source,
-    /// What was found, in the order of the file.
+    /// What was found, in the order of the files. No secret is quoted.
     pub diagnostics: Vec<Diagnostic>,
+    /// What was read to find it.
+    pub inputs: Inputs,
 }
 
 impl Report {
-    /// A report in the order of the file; what was found twice at one place is said once.
+    /// A report in the order of the files; what was found twice at one place is said once, and secrets are hidden.
     #[must_use]
     pub fn new(source: Source, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by(|a, b| (a.span, &a.message).cmp(&(b.span, &b.message)));
@@ -143,10 +154,21 @@ impl Report {
                 format!("{more} more, not shown"),
             ));
         }
+        diagnostics
+            .iter_mut()
+            .for_each(|finding| source.secrets().hide(finding));
         Self {
             source,
             diagnostics,
+            inputs: Inputs::default(),
         }
+    }
+
+    /// The same, of a load that read these.
+    #[must_use]
+    pub fn after(mut self, inputs: Inputs) -> Self {
+        self.inputs = inputs;
+        self
     }
 
     /// How many errors there are.

@@ -12,10 +12,10 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use super::diagnostic::Diagnostic;
 use super::spanned::Span;
 
-pub(super) use read::BYTES_MAX;
+pub(super) use read::{BYTES_MAX, NODES_MAX, Root, read};
+pub(super) use syntax::empty;
 
 /// The name by which a [`Node`] asks for itself, undecoded.
 pub(crate) const NODE: &str = "$tidegate::Node";
@@ -59,6 +59,22 @@ impl Node {
         }
     }
 
+    /// The same in a file that begins so many bytes further on.
+    fn shift(&mut self, by: usize) {
+        if by == 0 {
+            return;
+        }
+        self.span = self.span.shifted(by);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+                key.shift(by);
+                value.shift(by);
+            }),
+            _ => {}
+        }
+    }
+
     /// The value of a key, if this is a map.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
@@ -66,6 +82,15 @@ impl Node {
             .iter()
             .find(|(known, _)| known.text() == Some(key))
             .map(|(_, value)| value)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let Value::Map(entries) = &mut self.value else {
+            return None;
+        };
+        let mut entries = entries.iter_mut();
+        let found = entries.find(|(known, _)| known.text() == Some(key));
+        found.map(|(_, value)| value)
     }
 
     /// Keys and values; none if this is no map.
@@ -121,11 +146,6 @@ pub(super) fn is_number(text: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'))
         && text.parse::<f64>().is_ok()
-}
-
-/// Reads a text into a tree. What is wrong with it but leaves a tree (a duplicate key) is reported beside it.
-pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
-    read::read(text)
 }
 
 thread_local! {

@@ -1,4 +1,5 @@
-//! `${NAME}` and `${NAME:-default}`: values from the environment.
+//! `${NAME}` and `${NAME:-default}`: values from the environment. `${file:path}`: what a file holds, without its last line
+//! break; a secret.
 //!
 //! Names with a dot (`${client.ip}`), and `${route}`, are left for those who know the request.
 //!
@@ -8,39 +9,50 @@
 use super::code;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Value};
+use super::secrets::Secrets;
 use super::spanned::Span;
 
 /// How a variable is looked up.
 pub type Lookup<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
-/// Puts the environment into all values. A value that cannot be completed is reported and marked as broken.
+/// What `${...}` stands for.
+pub(super) trait Values {
+    /// The value of a variable.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// What is written at a place.
+    fn written(&self, place: Span) -> &str;
+
+    /// What a file holds that is named at a place, or why that cannot be used.
+    fn file(&mut self, place: Span, path: &str) -> Result<String, String>;
+}
+
+/// Puts them into all values. A value that cannot be completed is reported and marked as broken.
 pub(super) fn substitute(
     node: &mut Node,
-    text: &str,
-    environment: &Lookup<'_>,
+    values: &mut impl Values,
+    secrets: &mut Secrets,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let span = node.span;
     match &mut node.value {
         Value::List(items) => items
             .iter_mut()
-            .for_each(|item| substitute(item, text, environment, diagnostics)),
-        Value::Map(entries) => {
-            entries
-                .iter_mut()
-                .for_each(|(_, value)| substitute(value, text, environment, diagnostics));
-        }
-        Value::Scalar {
-            text: value,
-            quoted,
-        } if value.contains('$') => match expand(value, environment) {
+            .for_each(|item| substitute(item, values, secrets, diagnostics)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .for_each(|(_, value)| substitute(value, values, secrets, diagnostics)),
+        Value::Scalar { text, quoted } if text.contains('$') => match expand(text, span, values) {
             Ok(expanded) => {
                 // `"${PORT}"` is a number if the variable is one: within braces, YAML wants the quotes.
-                *quoted &= !is_one_variable(value);
-                *value = expanded;
+                *quoted &= !is_one_variable(text);
+                *text = expanded.text;
+                if !expanded.secrets.is_empty() {
+                    secrets.note(span, text, &expanded.secrets);
+                }
             }
             Err(fault) => {
-                diagnostics.push(fault.into_diagnostic(span, text));
+                diagnostics.push(fault.into_diagnostic(span, values.written(span)));
                 node.value = Value::Broken;
             }
         },
@@ -60,33 +72,67 @@ enum Fault {
     Missing(String),
     Unclosed,
     Misnamed(String),
+    File { path: String, why: String },
+    FileWithDefault(String),
 }
 
-fn expand(value: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
-    let mut out = String::with_capacity(value.len());
+#[derive(Debug, Default)]
+struct Expanded {
+    text: String,
+    /// The parts of it that came from files.
+    secrets: Vec<String>,
+}
+
+fn expand(value: &str, place: Span, values: &mut impl Values) -> Result<Expanded, Fault> {
+    let mut out = Expanded::default();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
+        out.text.push_str(before);
         if let Some(after) = after.strip_prefix('$') {
-            out.push('$');
+            out.text.push('$');
             rest = after;
         } else if let Some(after) = after.strip_prefix('{') {
             let (inner, after) = after.split_once('}').ok_or(Fault::Unclosed)?;
-            if is_of_a_request(inner) {
-                out.push_str("${");
-                out.push_str(inner);
-                out.push('}');
-            } else {
-                out.push_str(&variable(inner, environment)?);
-            }
+            out.put(inner, place, values)?;
             rest = after;
         } else {
-            out.push('$');
+            out.text.push('$');
             rest = after;
         }
     }
-    out.push_str(rest);
+    out.text.push_str(rest);
     Ok(out)
+}
+
+impl Expanded {
+    fn put(&mut self, inner: &str, place: Span, values: &mut impl Values) -> Result<(), Fault> {
+        if let Some(path) = inner.strip_prefix("file:") {
+            let secret = file(path, place, values)?;
+            self.text.push_str(&secret);
+            self.secrets.push(secret);
+        } else if is_of_a_request(inner) {
+            self.text.push_str("${");
+            self.text.push_str(inner);
+            self.text.push('}');
+        } else {
+            self.text.push_str(&variable(inner, values)?);
+        }
+        Ok(())
+    }
+}
+
+fn file(path: &str, place: Span, values: &mut impl Values) -> Result<String, Fault> {
+    if path.contains(":-") {
+        return Err(Fault::FileWithDefault(path.to_owned()));
+    }
+    let read = match path {
+        "" => Err("the name of a file is due".to_owned()),
+        path => values.file(place, path),
+    };
+    read.map_err(|why| Fault::File {
+        path: path.to_owned(),
+        why,
+    })
 }
 
 /// `${client.ip}`, `${route}`: known when a request comes. No variable has such a name.
@@ -94,7 +140,7 @@ fn is_of_a_request(inner: &str) -> bool {
     inner == "route" || (inner.contains('.') && !inner.contains(":-"))
 }
 
-fn variable(inner: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
+fn variable(inner: &str, values: &impl Values) -> Result<String, Fault> {
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
@@ -102,7 +148,7 @@ fn variable(inner: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Err(Fault::Misnamed(inner.to_owned()));
     }
-    match (environment(name), default) {
+    match (values.variable(name), default) {
         // As in a shell: `:-` also replaces what is set but empty.
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
         (Some(value), _) => Ok(value),
@@ -112,33 +158,49 @@ fn variable(inner: &str, environment: &Lookup<'_>) -> Result<String, Fault> {
 }
 
 impl Fault {
-    fn into_diagnostic(self, span: Span, text: &str) -> Diagnostic {
+    /// `written` is what stands at the place of the value.
+    fn into_diagnostic(self, span: Span, written: &str) -> Diagnostic {
         match self {
             Self::Missing(name) => Diagnostic::error(
                 code::VARIABLE_NOT_SET,
                 format!("the environment variable `{name}` is not set"),
             )
-            .at(within(span, text, &format!("${{{name}")))
+            .at(within(span, written, &format!("${{{name}")))
             .label("not set")
             .help(format!("set it, or give a default: `${{{name}:-default}}`")),
             Self::Unclosed => Diagnostic::error(code::VARIABLE_OPEN, "a `${` without its `}`")
-                .at(within(span, text, "${"))
+                .at(within(span, written, "${"))
                 .label("never closed")
                 .help("write `$$` for a plain `$`"),
             Self::Misnamed(inner) => Diagnostic::error(
                 code::VARIABLE_NAME,
                 format!("`{inner}` is not the name of an environment variable"),
             )
-            .at(within(span, text, &format!("${{{inner}")))
+            .at(within(span, written, &format!("${{{inner}")))
             .label("names are made of letters, digits and `_`")
             .help("a default follows `:-`, as in `${PORT:-8080}`; write `$$` for a plain `$`"),
+            Self::File { path, why } => {
+                let message = match path.as_str() {
+                    "" => "`${file:}` names no file".to_owned(),
+                    path => format!("cannot use the file `{path}` as a value"),
+                };
+                Diagnostic::error(code::VALUE_FILE, message)
+                    .at(within(span, written, &format!("${{file:{path}")))
+                    .label(why)
+                    .note("a relative file is looked for beside the file that names it")
+            }
+            Self::FileWithDefault(inner) => {
+                Diagnostic::error(code::VALUE_FILE, "a file has no default")
+                    .at(within(span, written, &format!("${{file:{inner}")))
+                    .label("`:-` is for variables")
+                    .help("put the default into a file, and name that one")
+            }
         }
     }
 }
 
 /// The place of the substitution within its value, up to its brace, as far as it can be found in the text.
-fn within(span: Span, text: &str, beginning: &str) -> Span {
-    let written = text.get(span.start..span.end).unwrap_or_default();
+fn within(span: Span, written: &str, beginning: &str) -> Span {
     let Some(start) = written.find(beginning) else {
         return span;
     };
@@ -153,14 +215,34 @@ fn within(span: Span, text: &str, beginning: &str) -> Span {
 mod tests {
     use super::*;
 
+    struct Given;
+
+    impl Values for Given {
+        fn variable(&self, name: &str) -> Option<String> {
+            match name {
+                "A" => Some("1".to_owned()),
+                "EMPTY" => Some(String::new()),
+                "NESTED" => Some("${A}".to_owned()),
+                _ => None,
+            }
+        }
+
+        fn written(&self, _: Span) -> &str {
+            ""
+        }
+
+        fn file(&mut self, _: Span, path: &str) -> Result<String, String> {
+            match path {
+                "in.a/token" => Ok("${A}: [".to_owned()),
+                _ => Err("missing".to_owned()),
+            }
+        }
+    }
+
     fn expanded(value: &str) -> Option<String> {
-        let environment = |name: &str| match name {
-            "A" => Some("1".to_owned()),
-            "EMPTY" => Some(String::new()),
-            "NESTED" => Some("${A}".to_owned()),
-            _ => None,
-        };
-        expand(value, &environment).ok()
+        expand(value, Span::default(), &mut Given)
+            .ok()
+            .map(|expanded| expanded.text)
     }
 
     #[test]
@@ -176,6 +258,8 @@ mod tests {
             ("$${A}", "${A}"),
             ("$5 and $", "$5 and $"),
             ("${NESTED}", "${A}"),
+            ("x ${file:in.a/token}${A}", "x ${A}: [1"),
+            ("${client.ip} ${route}", "${client.ip} ${route}"),
         ] {
             assert_eq!(expanded(value).as_deref(), Some(want), "{value}");
         }
@@ -183,7 +267,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_completed_is_refused() {
-        for value in ["${NO}", "${A", "${}", "${A B}", "${A-1}"] {
+        for value in [
+            "${NO}",
+            "${A",
+            "${}",
+            "${A B}",
+            "${A-1}",
+            "${file:}",
+            "${file:no}",
+            "${file:in.a/token:-x}",
+        ] {
             assert_eq!(expanded(value), None, "{value}");
         }
     }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Admin, Component, Limits, Listener, Named, Reload, Retry, Route, Shutdown, Test, Text,
-    Timeouts, Upstream,
+    Admin, Component, Limits, Listener, Named, OneOrMany, Reload, Retry, Route, Shutdown, Spanned,
+    Test, Text, Timeouts, Upstream,
 };
 
 /// The top of the file: five nouns and the settings that they inherit.
@@ -42,4 +42,6 @@ pub struct File {
     /// How the process ends.
     #[serde(default)]
     pub shutdown: Shutdown,
+    /// Other files that say a part of it: names, or patterns such as `routes/*.yaml`, beside the file that says this.
+    pub include: Option<OneOrMany<Spanned<String>>>,
 }

@@ -2,8 +2,8 @@
 //!
 //! Nothing here knows the runtime: decoding opens no socket, resolves no name and compiles no expression.
 //!
-//! On the way in, text becomes a tree in which every node knows its place ([`document`]), the environment is put in
-//! (`environment`), the tree becomes the types below with every mistake on the way (`decode`), and what the sections say
+//! On the way in, text becomes a tree in which every node knows its place ([`document`]), the environment and secrets are put
+//! in (`environment`), the trees of included files are put together (`include`), the tree becomes the types below with every mistake on the way (`decode`), and what the sections say
 //! together is checked (`check`). What is wrong is said in the reader's words ([`Diagnostic`]) and shown in the text
 //! ([`Source`]).
 
@@ -18,6 +18,9 @@ mod diagnostic;
 pub mod document;
 mod environment;
 mod file;
+mod files;
+mod include;
+mod inputs;
 mod limits;
 mod listener;
 mod mirror;
@@ -26,13 +29,16 @@ mod named;
 pub(crate) mod nearest;
 mod network;
 mod one_or_many;
+mod pattern;
 mod rate;
+mod reading;
 mod redirect;
 mod reload;
 mod respond;
 mod retry;
 mod route;
 mod scalar;
+mod secrets;
 mod share;
 mod shutdown;
 mod source;
@@ -45,7 +51,7 @@ mod upstream;
 mod value_match;
 mod verdict;
 
-use std::io::Read;
+use std::collections::HashMap;
 use std::path::Path;
 
 pub use address::{Host, ServerAddress};
@@ -58,11 +64,13 @@ pub(crate) use diagnostic::counted;
 pub use diagnostic::{Diagnostic, Remark, Report, Severity};
 pub use environment::Lookup;
 pub use file::File;
+pub use files::Files;
+pub use inputs::Inputs;
 pub use limits::{Limits, RouteLimits};
 pub use listener::{ClientTimeouts, Listener, Protocol};
 pub use mirror::Mirror;
 pub use moment::Moment;
-pub use named::{FieldName, Named, Text};
+pub use named::{FieldName, Named, Text, check_name};
 pub use network::{ClientAddress, Network};
 pub use one_or_many::OneOrMany;
 pub use rate::Rate;
@@ -73,6 +81,7 @@ pub use respond::Respond;
 pub use retry::Retry;
 pub(crate) use route::PATH_MAX;
 pub use route::{Match, Route};
+pub use secrets::Secrets;
 pub use share::Share;
 pub use shutdown::Shutdown;
 pub use source::{Colour, Place, Source};
@@ -85,6 +94,9 @@ pub use upstream::{Server, Upstream};
 pub use value_match::ValueMatch;
 pub use verdict::{Finding, Related, Summary, Verdict};
 
+use self::files::folder_of;
+use self::reading::Reading;
+
 /// A file that can be used.
 #[derive(Debug, Clone)]
 pub struct Loaded<T> {
@@ -92,44 +104,66 @@ pub struct Loaded<T> {
     pub file: File,
     /// What was made of them.
     pub made: T,
-    /// Its text, to show in it what is found later.
+    /// Its text and those of the files that it includes, to show in them what is found later.
     pub source: Source,
+    /// Everything that was read.
+    pub inputs: Inputs,
     /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Reads a file with the environment of the process. `make` is as in [`parse`].
+/// Reads a file with the environment of the process, and what it includes. `make` is as in [`parse`].
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, or why it cannot be read.
-pub fn load<T>(path: &Path, make: impl FnOnce(&File) -> Made<T>) -> Result<Loaded<T>, Report> {
+pub fn load<T>(
+    path: &Path,
+    make: impl FnOnce(&File, &Files) -> Made<T>,
+) -> Result<Loaded<T>, Report> {
     let name = path.display().to_string();
-    let unreadable = |why: String| {
-        let source = Source::new(&name, "");
-        Report::new(
-            source,
-            vec![Diagnostic::error(
-                code::FILE_UNREADABLE,
-                format!("cannot read `{name}`: {why}"),
-            )],
-        )
+    let mut inputs = Inputs::default();
+    let bytes = match inputs.read(path, &name, document::BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("cannot read `{name}`: {}", reason(&error));
+            let source = Source::new(&name, "");
+            return Err(Report::new(
+                source,
+                vec![Diagnostic::error(code::FILE_UNREADABLE, message)],
+            )
+            .after(inputs));
+        }
     };
-    let bytes = read(path).map_err(|error| unreadable(reason(&error)))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text, &|variable| std::env::var(variable).ok(), make),
-        Err(error) => Err(not_text(&name, &error)),
-    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let source = Source::new(&name, &String::from_utf8_lossy(error.as_bytes()));
+        let problem = not_text(error.utf8_error().valid_up_to());
+        Report::new(source, vec![problem]).after(inputs.clone())
+    })?;
+    let environment = |variable: &str| std::env::var(variable).ok();
+    let reading = Reading::new(&environment, inputs);
+    read(reading, &name, &text, Some(folder_of(path)), make)
 }
 
-/// One byte more than allowed, so that the excess is noticed, but never all of an endless file.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = u64::try_from(document::BYTES_MAX).unwrap_or(u64::MAX);
-    std::fs::File::open(path)?
-        .take(most.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Reads a text in place of the file at `path`. What it includes is read from the disk, or, if `kept` has names and texts, is one
+/// of these and nothing else.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn load_text<T>(
+    path: &Path,
+    text: &str,
+    kept: Option<HashMap<String, String>>,
+    make: impl FnOnce(&File, &Files) -> Made<T>,
+) -> Result<Loaded<T>, Report> {
+    let environment = |variable: &str| std::env::var(variable).ok();
+    let mut reading = Reading::new(&environment, Inputs::default());
+    if let Some(kept) = kept {
+        reading = reading.keep_to(kept);
+    }
+    let name = path.display().to_string();
+    read(reading, &name, text, Some(folder_of(path)), make)
 }
 
 /// `No such file or directory`, without the number that the standard library adds.
@@ -142,22 +176,20 @@ pub(crate) fn reason(error: &std::io::Error) -> String {
 }
 
 /// The readable beginning is kept, so that the place can be shown.
-fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Report {
-    let end = error.utf8_error().valid_up_to();
-    let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let diagnostic = Diagnostic::error(code::NOT_UTF8, "the file is not UTF-8 text")
+fn not_text(end: usize) -> Diagnostic {
+    Diagnostic::error(code::NOT_UTF8, "the file is not UTF-8 text")
         .at(Span::new(end, end + 1))
         .label("readable up to here")
-        .help("save it as UTF-8");
-    Report::new(Source::new(name, &lossy), vec![diagnostic])
+        .help("save it as UTF-8")
 }
 
 /// Something made of a file's sections, or what is wrong with them for that.
 pub type Made<T> = Result<T, Vec<Diagnostic>>;
 
-/// Reads a text. `name` is what it is called in messages, `environment` looks up what `${NAME}` stands for. What `make`
-/// finds wrong (an unknown policy, say) is told together with the rest; so it is given the file also when parts of it
-/// are missing because they are wrong.
+/// Reads a text. `name` is what it is called in messages, `environment` looks up what `${NAME}` stands for. What it includes or
+/// names besides is looked for in `folder`; without one nothing is read, wherever it lies. What `make` finds wrong (an unknown
+/// policy, say) is told together with the rest; so it is given the file also when parts of it are missing because they are
+/// wrong.
 ///
 /// # Errors
 ///
@@ -166,31 +198,53 @@ pub fn parse<T>(
     name: &str,
     text: &str,
     environment: &Lookup<'_>,
-    make: impl FnOnce(&File) -> Made<T>,
+    folder: Option<&Path>,
+    make: impl FnOnce(&File, &Files) -> Made<T>,
 ) -> Result<Loaded<T>, Report> {
-    let source = Source::new(name, text);
-    let (root, mut diagnostics) = document::read(source.text());
+    let reading = Reading::new(environment, Inputs::default());
+    read(reading, name, text, folder, make)
+}
+
+fn read<T>(
+    mut reading: Reading<'_>,
+    name: &str,
+    text: &str,
+    folder: Option<&Path>,
+    make: impl FnOnce(&File, &Files) -> Made<T>,
+) -> Result<Loaded<T>, Report> {
+    let root = reading.first(name, text, folder);
+    let own_name = Path::new(name).file_name().unwrap_or_default();
+    let path = folder.map(|folder| folder.join(own_name));
+    let root = root.map(|root| include::resolve(root, path.as_deref(), &mut reading));
+    let Reading {
+        source,
+        inputs,
+        mut diagnostics,
+        is_partial,
+        ..
+    } = reading;
     let Some(mut root) = root else {
-        return Err(Report::new(source, diagnostics));
+        return Err(Report::new(source, diagnostics).after(inputs));
     };
-    environment::substitute(&mut root, source.text(), environment, &mut diagnostics);
     let decoded = decode::decode::<File>(&mut root, None);
     diagnostics.extend(decoded.diagnostics);
     let Some(file) = decoded.value else {
-        return Err(Report::new(source, diagnostics));
+        return Err(Report::new(source, diagnostics).after(inputs));
     };
-    let mut found = check::check(&file, &root, &diagnostics);
+    let mut found = check::check(&file, &root, &diagnostics, is_partial);
     diagnostics.append(&mut found);
-    let made = make(&file);
+    let files = Files::new(source.clone(), inputs, is_partial);
+    let made = make(&file, &files);
     if let Err(found) = &made {
         diagnostics.extend(found.iter().cloned());
     }
-    let report = Report::new(source, diagnostics);
+    let report = Report::new(source, diagnostics).after(files.into_inputs());
     match made {
         Ok(made) if report.errors() == 0 => Ok(Loaded {
             file,
             made,
             source: report.source,
+            inputs: report.inputs,
             warnings: report.diagnostics,
         }),
         _ => Err(report),
@@ -202,7 +256,7 @@ pub fn parse<T>(
 /// # Errors
 ///
 /// None.
-pub fn as_written(_: &File) -> Made<()> {
+pub fn as_written(_: &File, _: &Files) -> Made<()> {
     Ok(())
 }
 

@@ -204,6 +204,14 @@ impl Key for Name {
     }
 }
 
+/// Whether a text may be the name of something in the file.
+///
+/// # Errors
+/// Why it may not.
+pub fn check_name(text: &str) -> Result<(), Complaint> {
+    text.parse::<Written<Name>>().map(|_| ())
+}
+
 /// The name of a header field or of a cookie: a token (RFC 9110, section 5.6.2).
 #[derive(Debug, Clone, Copy)]
 pub struct FieldName;

@@ -29,6 +29,12 @@ impl Span {
         Self { start, end }
     }
 
+    /// The place so many bytes further on.
+    #[must_use]
+    pub(super) const fn shifted(self, by: usize) -> Self {
+        Self::new(self.start + by, self.end + by)
+    }
+
     /// Whether `other` lies within this place.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

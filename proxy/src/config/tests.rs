@@ -33,7 +33,7 @@ fn most(name: &str) -> Option<String> {
 }
 
 fn good(text: &str) -> Loaded<()> {
-    match parse("good.yaml", text, &most, as_written) {
+    match parse("good.yaml", text, &most, None, as_written) {
         Ok(loaded) => loaded,
         Err(report) => panic!("{report}"),
     }
@@ -94,7 +94,7 @@ fn line_ends_and_byte_order_marks_change_nothing() {
 fn a_value_from_the_environment_cannot_change_the_structure() {
     let environment = |_: &str| Some("x\"], evil: [\"\n- y".to_owned());
     let text = "listeners: { w: { address: '0.0.0.0:1' } }\nupstreams: { a: { servers: [ \"${X}:80\" ] } }";
-    let report = parse("x", text, &environment, as_written).unwrap_err();
+    let report = parse("x", text, &environment, None, as_written).unwrap_err();
     assert_eq!(report.errors(), 1, "{report}");
 }
 
@@ -126,7 +126,7 @@ fn a_file_that_is_no_text_says_where() {
 
 #[test]
 fn colour_is_the_callers_choice() {
-    let report = parse("x", "listeners: 5", &most, as_written).unwrap_err();
+    let report = parse("x", "listeners: 5", &most, None, as_written).unwrap_err();
     assert!(!report.render(Colour::Never).contains('\u{1b}'));
     assert!(report.render(Colour::Always).contains('\u{1b}'));
 }
@@ -167,7 +167,7 @@ fn a_mutilated_file_gives_a_file_or_a_report() {
             }
         }
         let text = String::from_utf8_lossy(&bytes);
-        if let Err(report) = parse("mutilated.yaml", &text, &most, as_written) {
+        if let Err(report) = parse("mutilated.yaml", &text, &most, None, as_written) {
             assert!(
                 report.errors() > 0 && report.to_string().starts_with(['e', 'w']),
                 "{text}"
@@ -179,7 +179,7 @@ fn a_mutilated_file_gives_a_file_or_a_report() {
 #[test]
 fn every_beginning_of_a_file_gives_a_file_or_a_report() {
     for end in 0..GOOD.len() {
-        if let Err(report) = parse("cut.yaml", &GOOD[..end], &most, as_written) {
+        if let Err(report) = parse("cut.yaml", &GOOD[..end], &most, None, as_written) {
             assert!(!report.to_string().is_empty());
         }
     }
@@ -192,7 +192,7 @@ fn a_large_broken_file_takes_no_time() {
         "  same: { upstream: nowhere }\n".repeat(20_000)
     );
     let start = std::time::Instant::now();
-    let report = parse("large.yaml", &text, &most, as_written).unwrap_err();
+    let report = parse("large.yaml", &text, &most, None, as_written).unwrap_err();
     assert!(report.to_string().contains("more, not shown"));
     assert!(
         start.elapsed() < std::time::Duration::from_secs(10),
@@ -218,7 +218,7 @@ impl Random {
 fn anchors_within_anchors_are_bounded() {
     let open: String = (0..60).map(|number| format!("&a{number} [")).collect();
     let text = format!("k: {open}{}{}", "x,".repeat(100_000), "]".repeat(60));
-    let report = parse("anchors.yaml", &text, &most, as_written).unwrap_err();
+    let report = parse("anchors.yaml", &text, &most, None, as_written).unwrap_err();
     let said = report.to_string();
     assert!(said.contains("more than 500000 values"), "{said}");
 }
@@ -228,7 +228,7 @@ fn anchors_within_anchors_are_bounded() {
 fn tags_are_not_looked_for_far_away() {
     let text = format!("k: [{}]", "!%61 x,".repeat(200_000));
     let start = std::time::Instant::now();
-    assert!(parse("tags.yaml", &text, &most, as_written).is_err());
+    assert!(parse("tags.yaml", &text, &most, None, as_written).is_err());
     let took = start.elapsed();
     assert!(took < std::time::Duration::from_secs(30), "{took:?}");
 }

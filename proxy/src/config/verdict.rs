@@ -166,7 +166,7 @@ mod tests {
     const GOOD: &str = "listeners: { web: { address: '0.0.0.0:80' } }\n";
 
     fn verdict(text: &str) -> Value {
-        let verdict = match parse("a.yaml", text, &|_| None, as_written) {
+        let verdict = match parse("a.yaml", text, &|_| None, None, as_written) {
             Ok(loaded) => serde_json::to_value(loaded.verdict()),
             Err(report) => serde_json::to_value(report.verdict()),
         };

@@ -43,7 +43,7 @@ struct Written {
     /// Names, and the hashes of their passwords.
     #[serde(default)]
     users: Named<Spanned<String>, Text>,
-    /// A file beside the routing file with one `name:hash` in a line. It is read when the routing file is.
+    /// A file beside the routing file with one `name:hash` in a line. It is watched like that.
     file: Option<Spanned<String>>,
     /// A field that tells the server who it is. What a client says in it itself is replaced.
     user_header: Option<Spanned<String>>,

@@ -66,14 +66,14 @@ pub enum CannotStart {
 /// Why it could not start. Once it runs, it ends well.
 pub async fn run(settings: Settings) -> Result<(), CannotStart> {
     let mut signals = Signals::new()?;
-    let watch = FileWatch::new(&settings.path);
     let first = reload::first(
         &settings.path,
         settings.state.as_ref(),
         settings.last_good,
         &settings.filters,
     );
-    let first = first.map_err(CannotStart::File)?;
+    let mut first = first.map_err(CannotStart::File)?;
+    let watch = FileWatch::new(std::mem::take(&mut first.inputs));
     let process = Process::start(settings, first).await?;
     process.serve(&mut signals, watch).await;
     process.drain(&mut signals).await;
@@ -143,8 +143,10 @@ impl Process {
         let reloader = Arc::clone(&self.reloader);
         let watching = tokio::spawn(async move {
             loop {
-                watch.changed().await;
-                reloader.reload("file changed").await;
+                let cause = watch.changed().await;
+                if let Some(inputs) = reloader.reload(&cause).await {
+                    watch.follow(inputs);
+                }
             }
         });
         while signals.next().await == Wish::Reload {

@@ -1,15 +1,20 @@
-//! When the file may have changed.
+//! When the file may have changed, or anything else that the last load read: included files, patterns, secrets, files named in
+//! options.
 //!
 //! Editors rename, Kubernetes swaps a symbolic link two folders up, some mounts send no events at all. So events only say
-//! when to look at once; the file is looked at every two seconds in any case, and what counts is what it holds.
+//! when to look at once; everything is looked at every two seconds in any case, and what counts is what it holds, compared
+//! with what the load saw: an edit while a load was under way is not missed.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tokio::task::spawn_blocking;
+use tracing::{debug, warn};
+
+use crate::config::Inputs;
 
 /// Where the system sends no events, a change is seen after this long.
 const POLL: Duration = Duration::from_secs(2);
@@ -17,75 +22,105 @@ const POLL: Duration = Duration::from_secs(2);
 /// A file that is still being written looks different after this long.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// Looks at one file.
+/// Looks at everything that a load read.
 pub(super) struct FileWatch {
-    path: PathBuf,
-    seen: Option<Vec<u8>>,
+    inputs: Arc<Inputs>,
+    /// What was there when a change was told last, so that it is told once.
+    told: Option<u64>,
+    sender: mpsc::Sender<()>,
     events: mpsc::Receiver<()>,
     /// Sends the events; kept alive with the watch.
     _watcher: Option<RecommendedWatcher>,
 }
 
 impl FileWatch {
-    /// What the file holds now is known already.
-    pub(super) fn new(path: &Path) -> Self {
+    /// From what the first load read.
+    pub(super) fn new(inputs: Inputs) -> Self {
         let (sender, events) = mpsc::channel(1);
-        let watcher = watcher(path, sender)
-            .map_err(|error| warn!("no file events ({error}); looking every {POLL:?}"))
-            .ok();
-        Self {
-            path: path.to_owned(),
-            seen: std::fs::read(path).ok(),
+        let mut watch = Self {
+            inputs: Arc::default(),
+            told: None,
+            sender,
             events,
-            _watcher: watcher,
-        }
+            _watcher: None,
+        };
+        watch.follow(inputs);
+        watch
     }
 
-    /// Ends when the file holds something else than last time, and has held it for a moment.
-    pub(super) async fn changed(&mut self) {
+    /// From what a later load read, whether it was taken or refused. Folders may be others by now, also those of one name.
+    pub(super) fn follow(&mut self, inputs: Inputs) {
+        self._watcher = watcher(&inputs, self.sender.clone())
+            .map_err(|error| warn!("no file events ({error}); looking every {POLL:?}"))
+            .ok();
+        self.inputs = Arc::new(inputs);
+        self.told = None;
+        // What changed since the load has sent no event.
+        self.look();
+    }
+
+    /// Ends when something holds something else than the load saw, and has held it for a moment: `routes/api.yaml changed`.
+    pub(super) async fn changed(&mut self) -> String {
         loop {
             tokio::select! {
-                event = self.events.recv() => if event.is_none() { tokio::time::sleep(POLL).await },
+                _ = self.events.recv() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
             // A busy neighbour in the folder must not keep us busy too.
             tokio::time::sleep(SETTLE).await;
-            if tokio::fs::read(&self.path).await.ok() != self.seen && self.settle().await {
-                return;
+            if self.change().await.is_none() {
+                continue;
+            }
+            let now = self.settle().await;
+            if let Some(change) = self.change().await
+                && self.told != now
+            {
+                self.told = now;
+                return change;
             }
         }
     }
 
-    /// Waits until two looks agree; whether they agree on something new.
-    async fn settle(&mut self) -> bool {
-        let mut before = tokio::fs::read(&self.path).await.ok();
+    /// A full channel means that a look is due already.
+    fn look(&self) {
+        let _ = self.sender.try_send(());
+    }
+
+    async fn change(&self) -> Option<String> {
+        let inputs = Arc::clone(&self.inputs);
+        spawn_blocking(move || inputs.change()).await.ok().flatten()
+    }
+
+    /// Waits until two looks agree, and returns what they saw.
+    async fn settle(&self) -> Option<u64> {
+        let look = || {
+            let inputs = Arc::clone(&self.inputs);
+            spawn_blocking(move || inputs.look())
+        };
+        let mut before = look().await.ok();
         loop {
             tokio::time::sleep(SETTLE).await;
-            let now = tokio::fs::read(&self.path).await.ok();
+            let now = look().await.ok();
             if now == before {
-                let is_new = now != self.seen;
-                self.seen = now;
-                return is_new;
+                return now;
             }
             before = now;
         }
     }
 }
 
-/// Watches the folder that holds the name and, behind a symbolic link, the one that holds the file: the file itself is
-/// another one after every rename.
-fn watcher(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+/// Watches folders and not files: a file is another one after every rename.
+fn watcher(inputs: &Inputs, sender: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         if !event.is_ok_and(|event| is_a_look(event.kind)) {
             // A full channel means that a look is due already.
             let _ = sender.try_send(());
         }
     })?;
-    watcher.watch(folder(path), RecursiveMode::NonRecursive)?;
-    if let Ok(real) = path.canonicalize()
-        && real.parent() != folder(path).canonicalize().ok().as_deref()
-    {
-        watcher.watch(folder(&real), RecursiveMode::NonRecursive)?;
+    for folder in inputs.folders() {
+        if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            debug!("no events of {} ({error})", folder.display());
+        }
     }
     Ok(watcher)
 }
@@ -93,10 +128,4 @@ fn watcher(path: &Path, sender: mpsc::Sender<()>) -> notify::Result<RecommendedW
 /// Our own reading is an event too.
 fn is_a_look(kind: EventKind) -> bool {
     kind.is_access() && kind != EventKind::Access(AccessKind::Close(AccessMode::Write))
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }

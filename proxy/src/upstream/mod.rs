@@ -261,7 +261,7 @@ mod tests {
         let text = format!(
             "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], health_check: {check} }} }}"
         );
-        let loaded = crate::config::parse("x", &text, &|_| None, |file| {
+        let loaded = crate::config::parse("x", &text, &|_| None, None, |file, _| {
             let written = file.upstreams.get("a").unwrap();
             let written = written.health_check.as_ref().unwrap();
             component::build(

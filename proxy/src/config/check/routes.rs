@@ -52,7 +52,7 @@ fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Di
             .map(|name| name.value.as_str())
     };
     let wanted = written.value.as_str();
-    let unreadable = context.incomplete && known().next().is_none();
+    let unreadable = context.is_partial || (context.incomplete && known().next().is_none());
     if unreadable || known().any(|name| name == wanted) {
         return;
     }

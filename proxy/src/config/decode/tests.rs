@@ -36,9 +36,12 @@ enum Kind {
 struct Newtype(u8);
 
 fn decoded<T: DeserializeOwned>(text: &str) -> (Option<T>, Vec<String>) {
-    let (root, syntax) = document::read(text);
-    assert_eq!(syntax, []);
-    let decoded = decode(&mut root.unwrap(), None);
+    let read = document::read(text, 0, document::NODES_MAX);
+    assert_eq!(read.diagnostics, []);
+    let document::Root::Node(mut root) = read.root else {
+        panic!("no tree in {text}");
+    };
+    let decoded = decode(&mut root, None);
     let messages = decoded
         .diagnostics
         .into_iter()

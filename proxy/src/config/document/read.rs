@@ -15,9 +15,9 @@ use crate::config::spanned::Span;
 /// A file is not larger than this: 10,000 routes take about 1 MiB.
 pub(in crate::config) const BYTES_MAX: usize = 16 << 20;
 
-/// A file has no more nodes than this, counting what aliases stand for each time, and what anchors keep for them likewise. It
-/// bounds memory and time.
-const NODES_MAX: usize = 500_000;
+/// A file, and all that it includes, has no more nodes than this, counting what aliases stand for each time, and what anchors
+/// keep for them likewise. It bounds memory and time.
+pub(in crate::config) const NODES_MAX: usize = 500_000;
 
 /// Lists and maps are not nested deeper than this; it bounds the stack.
 const DEPTH_MAX: usize = 64;
@@ -28,25 +28,64 @@ const TAG_WITHIN: usize = 1024;
 /// What stops the reading: the tree is of no use after it.
 type Fatal = Box<Diagnostic>;
 
-pub(super) fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+/// What a text says, and what is wrong with it but leaves a tree (a duplicate key).
+pub(in crate::config) struct Read {
+    pub(in crate::config) root: Root,
+    pub(in crate::config) diagnostics: Vec<Diagnostic>,
+    /// How many nodes it has.
+    pub(in crate::config) nodes: usize,
+}
+
+/// What a text says.
+pub(in crate::config) enum Root {
+    Node(Node),
+    /// Nothing but comments, if that.
+    Empty,
+    /// The diagnostics say why.
+    Unreadable,
+}
+
+/// Reads a text into a tree of at most so many nodes, whose places begin at `base`.
+pub(in crate::config) fn read(text: &str, base: usize, nodes_max: usize) -> Read {
     if text.len() > BYTES_MAX {
-        let message = format!(
-            "the file has {} MiB; more than {} MiB are not read",
-            text.len() >> 20,
-            BYTES_MAX >> 20
-        );
-        return (None, vec![Diagnostic::error(code::TOO_LARGE, message)]);
+        return Read {
+            root: Root::Unreadable,
+            diagnostics: vec![too_large(text.len())],
+            nodes: 0,
+        };
     }
-    let mut reader = Reader::new(text);
-    let root = reader.document();
-    let mut diagnostics = reader.diagnostics;
-    match root {
-        Ok(root) => (Some(root), diagnostics),
-        Err(fatal) => {
-            diagnostics.push(*fatal);
-            (None, diagnostics)
+    let mut reader = Reader::new(text, nodes_max);
+    let root = match reader.document() {
+        Ok(Some(mut root)) => {
+            root.shift(base);
+            Root::Node(root)
         }
+        Ok(None) => Root::Empty,
+        Err(fatal) => {
+            reader.diagnostics.push(*fatal);
+            Root::Unreadable
+        }
+    };
+    let mut diagnostics = reader.diagnostics;
+    diagnostics
+        .iter_mut()
+        .for_each(|finding| finding.shift(base));
+    Read {
+        root,
+        diagnostics,
+        nodes: reader.nodes,
     }
+}
+
+fn too_large(bytes: usize) -> Diagnostic {
+    Diagnostic::error(
+        code::TOO_LARGE,
+        format!(
+            "the file has {} MiB; more than {} MiB are not read",
+            bytes >> 20,
+            BYTES_MAX >> 20
+        ),
+    )
 }
 
 /// What an alias stands for, and what it costs to repeat it.
@@ -61,6 +100,7 @@ struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     anchors: HashMap<usize, Anchor>,
     nodes: usize,
+    nodes_max: usize,
     /// Those that anchors keep a copy of: one within another is kept twice.
     kept: usize,
     diagnostics: Vec<Diagnostic>,
@@ -77,7 +117,7 @@ fn too_many(span: Span) -> Fatal {
 }
 
 impl<'t> Reader<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, nodes_max: usize) -> Self {
         let mut options = yaml::Options::default();
         options.set_emit_comments(false);
         let parser = Parser::new_from_str_with_options(text, options);
@@ -86,17 +126,18 @@ impl<'t> Reader<'t> {
             parser,
             anchors: HashMap::new(),
             nodes: 0,
+            nodes_max,
             kept: 0,
             diagnostics: Vec::new(),
         }
     }
 
-    fn document(&mut self) -> Result<Node, Fatal> {
+    fn document(&mut self) -> Result<Option<Node>, Fatal> {
         let mut root = None;
         loop {
             let (event, span) = self.next()?;
             match event {
-                Event::StreamEnd => return root.ok_or_else(|| Box::new(syntax::empty())),
+                Event::StreamEnd => return Ok(root),
                 Event::DocumentStart(..) if root.is_some() => {
                     return Err(Box::new(syntax::second_document(span)));
                 }
@@ -140,7 +181,7 @@ impl<'t> Reader<'t> {
         if id != 0 {
             let nodes = self.nodes - before + 1;
             self.kept += nodes;
-            if self.kept > NODES_MAX {
+            if self.kept > self.nodes_max {
                 return Err(too_many(node.span));
             }
             let anchor = Anchor {
@@ -189,7 +230,7 @@ impl<'t> Reader<'t> {
                     .label("too deep"),
             ));
         }
-        if self.nodes > NODES_MAX {
+        if self.nodes > self.nodes_max {
             return Err(too_many(span));
         }
         Ok(())

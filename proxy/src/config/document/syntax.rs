@@ -12,7 +12,7 @@ use crate::config::spanned::Span;
 const ONE_COLUMN: &str = "keys of one group stand in one column";
 
 /// Nothing was written.
-pub(super) fn empty() -> Diagnostic {
+pub(in crate::config) fn empty() -> Diagnostic {
     Diagnostic::error(code::FILE_EMPTY, "the file is empty")
         .help("the least that works is `listeners: { web: { address: \"0.0.0.0:80\" } }`")
 }

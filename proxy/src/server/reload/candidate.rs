@@ -1,12 +1,13 @@
 //! A file that may come into effect: read, checked, its tests run, its plan made.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
 use tracing::warn;
 
-use crate::config::{Diagnostic, Report, Source};
+use crate::config::{Diagnostic, Inputs, Report, Source};
 use crate::filter::Catalogue;
 use crate::generation::difference::{self, Side};
 use crate::generation::{Generation, Text};
@@ -29,6 +30,7 @@ pub(in crate::server) struct Candidate {
     pub(super) files: Vec<Text>,
     pub(super) tests: usize,
     source: Source,
+    inputs: Inputs,
     warnings: Vec<Diagnostic>,
     effective: Value,
     shown: Value,
@@ -42,25 +44,28 @@ impl Candidate {
     pub(super) fn read(path: &Path, origin: &Origin, filters: &Catalogue) -> Result<Self, Report> {
         let loaded = match origin {
             Origin::Disk => Plan::load(path, filters),
-            Origin::Text(text) => Plan::load_text(path, text, filters),
+            Origin::Text(text) => Plan::load_text(path, text, None, filters),
             Origin::Kept(files) => {
                 let text = files.first().map_or("", |file| file.text.as_str());
-                Plan::load_text(path, text, filters)
+                Plan::load_text(path, text, Some(included(path, files)), filters)
             }
         };
         let loaded = loaded.and_then(trial::prove)?;
         Ok(Self {
             tests: loaded.file.tests.len(),
-            files: vec![Text {
-                name: loaded.source.name().to_owned(),
-                text: loaded.source.text().to_owned(),
-            }],
+            files: texts(path, &loaded.source),
+            inputs: loaded.inputs,
             effective: Value::Null,
             shown: Value::Null,
             plan: loaded.made,
             source: loaded.source,
             warnings: loaded.warnings,
         })
+    }
+
+    /// What was read for it.
+    pub(in crate::server) fn inputs(&self) -> Inputs {
+        self.inputs.clone()
     }
 
     /// What it asks for.
@@ -85,6 +90,11 @@ impl Candidate {
             .source
             .render(&self.warnings, crate::config::Colour::Never);
         (self.warnings.len(), told)
+    }
+
+    /// Whether another one would change nothing.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.files == other.files && self.effective == other.effective
     }
 
     /// What is different in another one.
@@ -120,4 +130,28 @@ impl Candidate {
             shown: &self.shown,
         }
     }
+}
+
+/// Names are kept as seen from the folder of the routing file: the next start may call that otherwise.
+fn texts(path: &Path, source: &Source) -> Vec<Text> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let text = |(name, text): (&str, &str)| Text {
+        name: Path::new(name)
+            .strip_prefix(folder)
+            .map_or_else(|_| name.to_owned(), |name| name.display().to_string()),
+        text: text.to_owned(),
+    };
+    source.texts().map(text).collect()
+}
+
+/// Names and texts of what was included.
+fn included(path: &Path, files: &[Text]) -> HashMap<String, String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let named = |file: &Text| {
+        (
+            folder.join(&file.name).display().to_string(),
+            file.text.clone(),
+        )
+    };
+    files.iter().skip(1).map(named).collect()
 }

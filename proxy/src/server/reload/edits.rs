@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::candidate::{Candidate, Origin};
-use super::{Refused, Reloader};
+use super::{Refused, Reloader, Unreadable};
 use crate::admin::{Disk, Edits, State, Verdict};
 use crate::generation::Generation;
 use crate::snapshot::Refusal;
@@ -38,7 +38,7 @@ impl Edits for Reloader {
     async fn check(&self, text: String) -> Verdict {
         match self.read(Origin::Text(text)).await {
             Ok(candidate) => self.fine(&candidate),
-            Err(Refused(report)) => Verdict::refused(report),
+            Err(Unreadable { report, .. }) => Verdict::refused(report),
         }
     }
 
@@ -122,7 +122,7 @@ impl Reloader {
                 changes: current.changes_to(&disk),
                 refused: self.not_taken_back(&disk).err().map(|Refused(why)| why),
             },
-            Err(Refused(report)) => Disk {
+            Err(Unreadable { report, .. }) => Disk {
                 same: false,
                 changes: Vec::new(),
                 refused: Some(report),

@@ -26,6 +26,7 @@ use self::candidate::Origin;
 pub(super) use self::probation::watch;
 pub(super) use self::start::{First, first};
 use super::listener::Listeners;
+use crate::config::{Inputs, Report};
 use crate::filter::Catalogue;
 use crate::generation::{Generation, History};
 use crate::snapshot::{Plan, Refusal, Running, Snapshot};
@@ -55,40 +56,75 @@ pub(super) struct Reloader {
 #[derive(Debug, Clone)]
 pub(super) struct Refused(pub(super) String);
 
-impl Reloader {
-    /// Takes the file as it is now.
-    pub(super) async fn reload(&self, cause: &str) {
-        let _turn = self.turn.lock().await;
-        match self.take_from_disk(cause).await {
-            Ok(_) => {}
-            Err(Refused(report)) => {
-                error!(
-                    cause,
-                    "routing file refused, the running one stays\n{report}"
-                );
-                self.running.note_refusal(Some(Refusal {
-                    since: SystemTime::now(),
-                    report,
-                }));
-            }
+/// A file that is wrong, and what was read of it: any of that may be mended.
+pub(super) struct Unreadable {
+    inputs: Option<Inputs>,
+    report: String,
+}
+
+impl From<Report> for Unreadable {
+    fn from(report: Report) -> Self {
+        Self {
+            report: report.to_string(),
+            inputs: Some(report.inputs),
         }
     }
+}
 
-    async fn take_from_disk(&self, cause: &str) -> Result<Generation, Refused> {
-        let candidate = self.read(Origin::Disk).await?;
+impl From<Unreadable> for Refused {
+    fn from(unreadable: Unreadable) -> Self {
+        Self(unreadable.report)
+    }
+}
+
+impl Reloader {
+    /// Takes the file as it is now. Returns what was read; nothing if not even that went well.
+    pub(super) async fn reload(&self, cause: &str) -> Option<Inputs> {
+        let _turn = self.turn.lock().await;
+        let read = self.read(Origin::Disk).await;
+        let (inputs, taken) = match read {
+            Ok(candidate) => {
+                let inputs = candidate.inputs();
+                (Some(inputs), self.take_from_disk(candidate, cause).await)
+            }
+            Err(Unreadable { inputs, report }) => (inputs, Err(Refused(report))),
+        };
+        if let Err(Refused(report)) = taken {
+            error!(
+                cause,
+                "routing file refused, the running one stays\n{report}"
+            );
+            self.running.note_refusal(Some(Refusal {
+                since: SystemTime::now(),
+                report,
+            }));
+        }
+        inputs
+    }
+
+    async fn take_from_disk(&self, candidate: Candidate, cause: &str) -> Result<(), Refused> {
         self.not_taken_back(&candidate)?;
-        let generation = self.take(candidate, cause).await?;
+        if self.current().is_same(&candidate) {
+            info!(cause, "nothing changed");
+        } else {
+            self.take(candidate, cause).await?;
+        }
         self.running.note_refusal(None);
-        Ok(generation)
+        Ok(())
     }
 
     /// A large file takes a while, and probes, signals and the operator's side go on meanwhile.
-    async fn read(&self, origin: Origin) -> Result<Candidate, Refused> {
+    async fn read(&self, origin: Origin) -> Result<Candidate, Unreadable> {
         let (path, filters) = (self.path.clone(), Arc::clone(&self.filters));
         let reading =
             tokio::task::spawn_blocking(move || Candidate::read(&path, &origin, &filters));
-        let read = reading.await.map_err(|error| Refused(error.to_string()))?;
-        read.map_err(|report| Refused(report.to_string()))
+        match reading.await {
+            Ok(read) => read.map_err(Unreadable::from),
+            Err(error) => Err(Unreadable {
+                inputs: None,
+                report: error.to_string(),
+            }),
+        }
     }
 
     /// What failed does not come back because somebody asks for a reload.

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn compared_is_with_the_time_before_the_swap_and_no_longer_ago() {
         let text = "listeners: { w: { address: '127.0.0.1:1' } }";
-        let plan = Plan::parse("x", text, &|_| None, std::path::Path::new(".")).unwrap();
+        let plan = Plan::parse("x", text, &|_| None, None).unwrap();
         let mut book = Book::new(Arc::new(Snapshot::still(&plan.made)));
         let start = Instant::now();
         for (at, answers, failed) in [(0, 100, 100), (5, 200, 100), (12, 300, 110)] {

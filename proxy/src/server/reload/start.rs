@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use tracing::{error, info, warn};
 
 use super::candidate::{Candidate, Origin};
+use crate::config::Inputs;
 use crate::filter::Catalogue;
 use crate::generation::{Generation, History};
 use crate::snapshot::Refusal;
@@ -14,6 +15,8 @@ use crate::snapshot::Refusal;
 /// What the process starts with.
 pub(in crate::server) struct First {
     pub(in crate::server) candidate: Candidate,
+    /// What was read of the file on disk.
+    pub(in crate::server) inputs: Inputs,
     pub(in crate::server) number: u64,
     pub(in crate::server) history: History,
     /// Why it is not the file on disk.
@@ -31,7 +34,12 @@ pub(in crate::server) fn first(
     filters: &Catalogue,
 ) -> Result<First, String> {
     let mut history = open(state);
-    let read = Candidate::read(path, &Origin::Disk, filters).map_err(|report| report.to_string());
+    let read = Candidate::read(path, &Origin::Disk, filters);
+    let inputs = match &read {
+        Ok(candidate) => candidate.inputs(),
+        Err(report) => report.inputs.clone(),
+    };
+    let read = read.map_err(|report| report.to_string());
     let taken_back = read.as_ref().ok().and_then(|candidate| {
         let one = history.refused(&candidate.files)?;
         Some(format!(
@@ -73,6 +81,7 @@ pub(in crate::server) fn first(
     candidate.warn();
     Ok(First {
         candidate,
+        inputs,
         number,
         history,
         refusal,

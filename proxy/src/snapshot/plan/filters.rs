@@ -124,6 +124,8 @@ impl<'f> Filters<'f> {
                 let identity = Arc::default();
                 Ok(Some(FilterSpec { identity, filter }))
             }
+            // It may stand in the file that could not be read.
+            None if self.surroundings.is_partial() => Ok(None),
             None => {
                 let mut known: Vec<&str> = self.names.clone();
                 let kinds = self.kinds.names().into_iter();

@@ -16,7 +16,7 @@ pub use self::filters::FilterSpec;
 use self::filters::Filters;
 use crate::component::{self, Surroundings};
 use crate::config::{
-    self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned, code,
+    self, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Share, Spanned, code,
 };
 use crate::filter::Catalogue;
 use crate::generation::judge::Bounds;
@@ -170,23 +170,26 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path, filters: &Catalogue) -> Result<Loaded<Self>, Report> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        config::load(path, |file| Self::new(file, folder, filters)).map(with_warnings)
+        config::load(path, |file, files| Self::new(file, files, filters)).map(with_warnings)
     }
 
-    /// Reads a text in place of the file at `path` and makes its plan.
+    /// Reads a text in place of the file at `path` and makes its plan; `kept` as in [`config::load_text`].
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load_text(path: &Path, text: &str, filters: &Catalogue) -> Result<Loaded<Self>, Report> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let name = path.display().to_string();
-        let environment = |variable: &str| std::env::var(variable).ok();
-        let make = |file: &File| Self::new(file, folder, filters);
-        config::parse(&name, text, &environment, make).map(with_warnings)
+    pub fn load_text(
+        path: &Path,
+        text: &str,
+        kept: Option<HashMap<String, String>>,
+        filters: &Catalogue,
+    ) -> Result<Loaded<Self>, Report> {
+        config::load_text(path, text, kept, |file, files| {
+            Self::new(file, files, filters)
+        })
+        .map(with_warnings)
     }
 
-    /// Reads a text and makes its plan. `name`, `environment` as in [`config::parse`]; files that it names lie in `folder`.
+    /// Reads a text and makes its plan, all as in [`config::parse`].
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -194,17 +197,17 @@ impl Plan {
         name: &str,
         text: &str,
         environment: &Lookup<'_>,
-        folder: &Path,
+        folder: Option<&Path>,
     ) -> Result<Loaded<Self>, Report> {
         let filters = Catalogue::default();
-        let make = |file: &File| Self::new(file, folder, &filters);
-        config::parse(name, text, environment, make).map(with_warnings)
+        let make = |file: &File, files: &Files| Self::new(file, files, &filters);
+        config::parse(name, text, environment, folder, make).map(with_warnings)
     }
 
     /// Of a file that is wrong elsewhere, only the errors are of use.
-    fn new(file: &File, folder: &Path, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
+    fn new(file: &File, files: &Files, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
-        let surroundings = Surroundings::new(folder);
+        let surroundings = Surroundings::new(files);
         let upstreams: Vec<Spec> = file
             .upstreams
             .iter()
@@ -281,6 +284,8 @@ impl Plan {
 /// Together with those that the components had.
 fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
     loaded.warnings.append(&mut loaded.made.warnings);
+    let report = Report::new(loaded.source, loaded.warnings);
+    (loaded.source, loaded.warnings) = (report.source, report.diagnostics);
     loaded
 }
 

@@ -20,10 +20,11 @@ use tidegate::snapshot::Plan;
 use tidegate::trial;
 
 /// What no text of a file can show, and why.
-const WITHOUT_EXAMPLE: [(Code, &str); 5] = [
+const WITHOUT_EXAMPLE: [(Code, &str); 6] = [
     (code::FILE_UNREADABLE, "there is no text"),
     (code::NOT_UTF8, "a page is UTF-8 itself"),
     (code::MORE, "the file would be too long to be read"),
+    (code::MORE_WARNINGS, "the file would be too long to be read"),
     (code::REFUSED_BY_FILTER, "the filter is not ours"),
     (code::DOUBTED_BY_FILTER, "the filter is not ours"),
 ];

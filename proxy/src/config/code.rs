@@ -113,7 +113,8 @@ codes! {
     MORE = error 121 "more mistakes than are shown";
     CANNOT_INCLUDE = error 122 "a file that cannot be included";
     INCLUDED_TWICE = error 123 "a file that is included twice";
-    INCLUDES_NOTHING = warning 101 "a pattern that finds no file";
+    MORE_WARNINGS = warning 101 "more warnings than are shown";
+    INCLUDES_NOTHING = warning 102 "a pattern that finds no file";
 
     UNKNOWN_KEY = error 201 "an unknown key";
     MISSING_KEY = error 202 "a key is missing";
@@ -165,12 +166,15 @@ codes! {
     NO_ROUTES = warning 401 "no routes";
     SAME_MATCH = warning 402 "two routes match the same requests";
     HOST_CASE = warning 403 "a host that is not in lower case";
+    ROUTE_HIDDEN = warning 404 "a route that can never match";
+    REGEX_NEEDLESS = warning 405 "an expression where a path would do";
 
     NO_SERVERS = error 501 "an upstream without servers";
     SERVER_TWICE = error 502 "a server twice in one upstream";
     PACE = error 503 "a health check that cannot work at this pace";
     HEALTHY_STATUS = error 504 "no status, or range of them";
     UPSTREAM_UNUSED = warning 501 "no route leads to an upstream";
+    NO_HEALTH_CHECK = warning 502 "several servers without a health check";
 
     NAME_OF_A_KIND = error 601 "a filter named like a kind of filter";
     OPTIONS_TWICE = error 602 "options for a filter that has them already";
@@ -185,6 +189,8 @@ codes! {
     CREDENTIALS = error 611 "credentials for every origin";
     MEDIA_TYPE = error 612 "no media type";
     FAULT_ENDED = warning 601 "a fault that has ended";
+    PLAIN_SECRET = warning 602 "a secret in plain text";
+    FILTER_UNUSED = warning 603 "a filter that no route uses";
 
     VARIABLE_NOT_SET = error 701 "an environment variable is not set";
     VARIABLE_OPEN = error 702 "a variable without its closing brace";

@@ -148,11 +148,13 @@ impl Report {
         diagnostics.dedup_by(|b, a| a.span == b.span && a.message == b.message);
         let more = diagnostics.len().saturating_sub(SHOWN_MAX);
         if more > 0 {
+            let has_errors = diagnostics.iter().any(|d| d.severity == Severity::Error);
             diagnostics.truncate(SHOWN_MAX);
-            diagnostics.push(Diagnostic::error(
-                code::MORE,
-                format!("{more} more, not shown"),
-            ));
+            let message = format!("{more} more, not shown");
+            diagnostics.push(match has_errors {
+                true => Diagnostic::error(code::MORE, message),
+                false => Diagnostic::warning(code::MORE_WARNINGS, message),
+            });
         }
         diagnostics
             .iter_mut()
@@ -222,3 +224,37 @@ impl fmt::Display for Report {
 }
 
 impl std::error::Error for Report {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report about a file with so many warnings, and an error or none at the end.
+    fn report(warnings: usize, error: Option<Diagnostic>) -> Report {
+        let warning = |number| {
+            let place = Span::new(number, number);
+            Diagnostic::warning(code::UPSTREAM_UNUSED, "unused").at(place)
+        };
+        let all = (0..warnings).map(warning).chain(error).collect();
+        Report::new(Source::new("a.yaml", ""), all)
+    }
+
+    #[test]
+    fn many_warnings_refuse_nothing() {
+        let report = report(SHOWN_MAX + 3, None);
+        assert_eq!((report.errors(), report.warnings()), (0, SHOWN_MAX + 1));
+        let last = report.diagnostics.last().unwrap();
+        assert_eq!(
+            (last.code, last.message.as_str()),
+            (code::MORE_WARNINGS, "3 more, not shown")
+        );
+    }
+
+    #[test]
+    fn an_error_behind_many_warnings_still_refuses() {
+        let error = Diagnostic::error(code::NO_SERVERS, "none").at(Span::new(900, 901));
+        let report = report(SHOWN_MAX, Some(error));
+        assert_eq!(report.errors(), 1);
+        assert_eq!(report.diagnostics.last().unwrap().code, code::MORE);
+    }
+}

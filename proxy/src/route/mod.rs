@@ -17,17 +17,21 @@
 //! | `matching` | from a `match:` as it was written to conditions |
 //! | `rank` | which of two rules is asked first |
 //! | `consider` | what a look-up decides, with its reasons |
+//! | `cover` | routes that can never match |
+//! | `simpler` | expressions that say no more than a path |
 //! | `words` | conditions in words |
 //! | `paths` | the rules of one host, found by path |
 
 pub mod condition;
 pub mod consider;
+pub mod cover;
 pub mod matching;
 pub mod path;
 mod paths;
 mod rank;
 #[cfg(test)]
 mod reference;
+pub mod simpler;
 mod words;
 
 use std::collections::{HashMap, HashSet};

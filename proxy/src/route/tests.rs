@@ -1,5 +1,6 @@
 //! Which route the table finds.
 
+mod cover;
 mod gateway_api;
 mod property;
 

@@ -1,4 +1,7 @@
-//! The table, and its explanations, against the reference, over routes and requests that nobody thought of; and the normal form of any path.
+//! The table and its explanations against the reference, over routes and requests that nobody thought of; routes that can never match; and the
+//! normal form of any path.
+
+use std::net::IpAddr;
 
 use http::header::HeaderName;
 use http::{HeaderMap, Method};
@@ -99,18 +102,67 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
     })
 }
 
+/// What a request is made of.
+#[derive(Debug, Clone)]
+struct Asked {
+    host: &'static str,
+    path: String,
+    query: Option<&'static str>,
+    method: Method,
+    headers: HeaderMap,
+    client: Option<IpAddr>,
+}
+
+impl Asked {
+    fn request(&self) -> Request<'_> {
+        Request {
+            host: self.host,
+            path: &self.path,
+            query: self.query,
+            method: &self.method,
+            headers: &self.headers,
+            client: self.client,
+        }
+    }
+}
+
+fn requests() -> impl Strategy<Value = Asked> {
+    let fields = (
+        select(vec!["h1", "h2", "cookie"]),
+        select(vec!["1", "2", "c1=1", "c2=2; c1=2"]),
+    );
+    let queries = vec![None, Some("q1=1"), Some("q1=2&q2=1"), Some("q2&q1=1&q1=2")];
+    let clients = vec![None, Some([10, 1, 0, 1].into()), Some([10, 2, 0, 1].into())];
+    let parts = (
+        select(vec!["x", "a.x", "c.b.a.x", "y", "z", ""]),
+        request_paths(),
+        select(queries),
+        select(vec![Method::GET, Method::PUT, Method::DELETE]),
+        proptest::collection::vec(fields, 0..4),
+        select(clients),
+    );
+    parts.prop_map(|(host, path, query, method, fields, client)| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value.parse().unwrap());
+        }
+        Asked {
+            host,
+            path,
+            query,
+            method,
+            headers,
+            client,
+        }
+    })
+}
+
 proptest! {
     #[test]
     fn the_table_finds_what_the_reference_finds(
         entries in entries(),
         shuffle in any::<Index>(),
-        host in select(vec!["x", "a.x", "c.b.a.x", "y", "z", ""]),
-        path in request_paths(),
-        query in select(vec![None, Some("q1=1"), Some("q1=2&q2=1"), Some("q2&q1=1&q1=2")]),
-        method in select(vec![Method::GET, Method::PUT, Method::DELETE]),
-        fields in proptest::collection::vec(
-            (select(vec!["h1", "h2", "cookie"]), select(vec!["1", "2", "c1=1", "c2=2; c1=2"])), 0..4),
-        client in select(vec![None, Some([10, 1, 0, 1].into()), Some([10, 2, 0, 1].into())]),
+        asked in requests(),
     ) {
         let mut entries = entries;
         if !entries.is_empty() {
@@ -118,26 +170,38 @@ proptest! {
             let by = shuffle.index(entries.len());
             entries.rotate_left(by);
         }
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(name, value.parse().unwrap());
-        }
-        let request = Request { host, path: &path, query, method: &method, headers: &headers, client };
         let table = Table::new(&entries).unwrap();
-        let found = table.find(&request).map(|found| found.route);
-        prop_assert_eq!(found, reference::find(&entries, &request));
+        let found = table.find(&asked.request()).map(|found| found.route);
+        prop_assert_eq!(found, reference::find(&entries, &asked.request()));
 
         // What is explained is what is decided.
         let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        let considered = table.consider(&request, &names);
+        let considered = table.consider(&asked.request(), &names);
         let winner = considered.iter().find(|one| one.seen == Seen::Taken);
         prop_assert_eq!(winner.map(|one| one.route), found);
         for one in &considered {
-            let alone = reference::find(std::slice::from_ref(&entries[one.route]), &request);
+            let alone = reference::find(std::slice::from_ref(&entries[one.route]), &asked.request());
             let is_refused = matches!(one.seen, Seen::Refused(_));
             prop_assert_eq!(is_refused, alone.is_none(), "{:?}", one);
         }
         prop_assert_eq!(considered.len(), entries.len());
+    }
+
+    #[test]
+    fn a_hidden_route_is_never_found(
+        entries in entries(),
+        asked in proptest::collection::vec(requests(), 1..40),
+    ) {
+        let table = Table::new(&entries).unwrap();
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let hidden = table.hidden(&names);
+        for asked in &asked {
+            let found = table.find(&asked.request()).map(|found| found.route);
+            prop_assert!(hidden.iter().all(|hidden| Some(hidden.route) != found), "{:?} {:?}", hidden, found);
+        }
+        for hidden in &hidden {
+            prop_assert!(hidden.by.iter().all(|by| by.route != hidden.route));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
+mod doubts;
 mod ending;
 mod filters;
 
@@ -281,10 +282,12 @@ impl Plan {
     }
 }
 
-/// Together with those that the components had.
+/// Together with those that the components had, and with what is doubtful, in the order of the file.
 fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
-    loaded.warnings.append(&mut loaded.made.warnings);
-    let report = Report::new(loaded.source, loaded.warnings);
+    let mut warnings = self::doubts::doubts(&loaded);
+    warnings.append(&mut loaded.warnings);
+    warnings.append(&mut loaded.made.warnings);
+    let report = Report::new(loaded.source, warnings);
     (loaded.source, loaded.warnings) = (report.source, report.diagnostics);
     loaded
 }

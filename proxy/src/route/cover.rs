@@ -1,0 +1,251 @@
+//! Routes that can never match, because rules that are asked before theirs take every request that they would take.
+//!
+//! Only what is certain counts: a rule is covered by an earlier one whose host and path are as wide or wider, and whose
+//! conditions follow, each by itself, from those of the covered one. That two rules together leave nothing for a third one,
+//! or what expressions have in common, is not looked for.
+//!
+//! Of rules with the same priority, a wider one is never asked earlier; so only a table with several priorities is looked at
+//! beyond the rules of one host and path. Of these, the first [`LOOKED_AT`] are.
+
+use std::collections::HashMap;
+use std::iter::successors;
+
+use super::condition::{Condition, Host, PathCondition, Test};
+use super::rank::precedence;
+use super::{Rule, Table, suffixes};
+
+/// Rules of one host and path that a rule is compared with: a bound on what a look at thousands of them costs.
+const LOOKED_AT: usize = 32;
+
+/// A route that can never match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// Its position.
+    pub route: usize,
+    /// Those that take its requests, in the order in which they are asked.
+    pub by: Vec<By>,
+}
+
+/// A route that takes requests before another one is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Its position.
+    pub route: usize,
+    /// Why it is asked first.
+    pub why: String,
+}
+
+impl Table {
+    /// The routes that can never match, by their position. `names` are the routes' by position.
+    pub fn hidden(&self, names: &[&str]) -> Vec<Hidden> {
+        // For each route, the rules that cover those of its own; none as soon as one of them is not covered.
+        let mut pairs: Vec<Option<Vec<(usize, usize)>>> = vec![Some(Vec::new()); names.len()];
+        let mut places = Places::default();
+        let highest = self.rules.first().map_or(0, |rule| rule.priority);
+        for (number, rule) in self.rules.iter().enumerate() {
+            if let Some(pairs) = pairs.get_mut(rule.route) {
+                let has_higher = highest > rule.priority;
+                match places.covering(rule, self, has_higher) {
+                    Some(by) => pairs.iter_mut().for_each(|pairs| pairs.push((by, number))),
+                    None => *pairs = None,
+                }
+            }
+            let place = places.0.entry((rule.host.as_ref(), key(&rule.path)));
+            place.or_default().push(number);
+        }
+        let all = pairs.into_iter().enumerate();
+        all.filter_map(|(route, pairs)| {
+            let by = self.by(route, &pairs?, names);
+            (!by.is_empty()).then_some(Hidden { route, by })
+        })
+        .collect()
+    }
+
+    /// Each route once that covers rules of this one. A rule may also be covered by one of its own route.
+    fn by(&self, route: usize, pairs: &[(usize, usize)], names: &[&str]) -> Vec<By> {
+        let mut pairs = pairs.to_vec();
+        pairs.sort_unstable();
+        let name = |rule: &Rule| names.get(rule.route).copied().unwrap_or_default();
+        let mut by: Vec<By> = Vec::new();
+        for (first, behind) in pairs {
+            let (Some(first), Some(behind)) = (self.rules.get(first), self.rules.get(behind))
+            else {
+                continue;
+            };
+            if first.route != route && by.iter().all(|known| known.route != first.route) {
+                by.push(By {
+                    route: first.route,
+                    why: precedence(
+                        (first, &first.rank(name(first))),
+                        (behind, &behind.rank(name(behind))),
+                    ),
+                });
+            }
+        }
+        by
+    }
+}
+
+/// What the rules of one place have in common beside the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key<'r> {
+    Exact(&'r str),
+    /// That of every path is the empty one.
+    Prefix(&'r str),
+    Pattern(&'r str),
+}
+
+fn key(path: &PathCondition) -> Key<'_> {
+    match path {
+        PathCondition::Any => Key::Prefix(""),
+        PathCondition::Exact(path) => Key::Exact(path),
+        PathCondition::Prefix(prefix) => Key::Prefix(prefix),
+        PathCondition::Pattern(pattern) => Key::Pattern(pattern.as_str()),
+    }
+}
+
+/// The rules that are asked earlier, by host and path, in their order.
+#[derive(Default)]
+struct Places<'r>(HashMap<(Option<&'r Host>, Key<'r>), Vec<usize>>);
+
+impl Places<'_> {
+    /// The first rule that takes everything that this one would take.
+    fn covering(&self, rule: &Rule, table: &Table, has_higher: bool) -> Option<usize> {
+        let own = self.first_at(rule.host.as_ref(), key(&rule.path), rule, table);
+        if !has_higher {
+            return own;
+        }
+        let hosts = wider_hosts(rule.host.as_ref(), table.wildcard_longest);
+        let hosts = hosts.iter().map(Some).chain([rule.host.as_ref(), None]);
+        hosts
+            .flat_map(|host| wider_paths(&rule.path).map(move |path| (host, path)))
+            .filter_map(|(host, path)| self.first_at(host, path, rule, table))
+            .chain(own)
+            .min()
+    }
+
+    fn first_at(
+        &self,
+        host: Option<&Host>,
+        path: Key<'_>,
+        rule: &Rule,
+        table: &Table,
+    ) -> Option<usize> {
+        let here = self.0.get(&(host, path))?.iter().take(LOOKED_AT);
+        let covers = |number: &&usize| {
+            let earlier = table.rules.get(**number);
+            earlier.is_some_and(|earlier| follow(&earlier.conditions, rule))
+        };
+        here.copied().find(|number| covers(&number))
+    }
+}
+
+/// The wildcards that it is below.
+fn wider_hosts(host: Option<&Host>, longest: usize) -> Vec<Host> {
+    let name = match host {
+        Some(Host::Exact(name) | Host::Below(name)) => name.as_str(),
+        None => "",
+    };
+    let below = suffixes(name, longest).map(str::to_owned);
+    below.map(Host::Below).collect()
+}
+
+/// This path, the prefixes that it is below, and the empty one.
+fn wider_paths(path: &PathCondition) -> impl Iterator<Item = Key<'_>> {
+    let from = match path {
+        PathCondition::Exact(path) | PathCondition::Prefix(path) => path.as_str(),
+        PathCondition::Any | PathCondition::Pattern(_) => "",
+    };
+    let above = successors(Some(from), |path| path.get(..path.rfind('/')?));
+    [key(path)].into_iter().chain(above.map(Key::Prefix))
+}
+
+/// Whether all of these conditions hold for each request that the rule takes.
+fn follow(conditions: &[Condition], rule: &Rule) -> bool {
+    conditions.iter().all(|one| follows(one, rule))
+}
+
+fn follows(condition: &Condition, rule: &Rule) -> bool {
+    let from_place = match condition {
+        Condition::Path(wide) => is_wider_path(wide, &rule.path),
+        Condition::Host(wide) => rule.host.as_ref().is_some_and(|host| is_among(host, wide)),
+        Condition::Any(groups) => groups.iter().any(|group| follow(group, rule)),
+        _ => false,
+    };
+    from_place
+        || rule
+            .conditions
+            .iter()
+            .any(|given| implies(given, condition))
+}
+
+/// Whether the second one holds for each request for which the first one does.
+fn implies(given: &Condition, wanted: &Condition) -> bool {
+    use Condition::{Any, Client, Cookie, Header, Method, Not, Path, Query};
+    match (given, wanted) {
+        (Condition::Host(these), Condition::Host(wide)) => {
+            these.iter().all(|host| is_among(host, wide))
+        }
+        (Path(narrow), Path(wide)) => is_wider_path(wide, narrow),
+        (Method(these), Method(wide)) => these.iter().all(|method| wide.contains(method)),
+        (Header(name, these), Header(other, wide)) => name == other && imply(these, wide),
+        (Query(name, these), Query(other, wide)) | (Cookie(name, these), Cookie(other, wide)) => {
+            name == other && imply(these, wide)
+        }
+        (Client(these), Client(wide)) => these
+            .iter()
+            .all(|one| wide.iter().any(|network| network.contains(one))),
+        (Not(these), Not(fewer)) => all_imply(fewer, these),
+        (Any(groups), Any(wide)) => groups
+            .iter()
+            .all(|group| wide.iter().any(|other| all_imply(group, other))),
+        _ => false,
+    }
+}
+
+/// Whether each of `wanted` follows from one of `given`.
+fn all_imply(given: &[Condition], wanted: &[Condition]) -> bool {
+    let follows = |wanted| given.iter().any(|given| implies(given, wanted));
+    wanted.iter().all(follows)
+}
+
+/// Of several tests one has to hold.
+fn imply(these: &[Test], wide: &[Test]) -> bool {
+    let one = |given: &Test| wide.iter().any(|wanted| implies_test(given, wanted));
+    these.iter().all(one)
+}
+
+fn implies_test(given: &Test, wanted: &Test) -> bool {
+    match (given, wanted) {
+        (Test::Exact(value), wanted) => wanted.holds(Some(value.as_bytes())),
+        (Test::Prefix(value), Test::Prefix(wide)) => value.starts_with(wide.as_str()),
+        (Test::Pattern(one), Test::Pattern(other)) => one.as_str() == other.as_str(),
+        (Test::Absent, Test::Absent)
+        | (Test::Prefix(_) | Test::Pattern(_) | Test::Present, Test::Present) => true,
+        _ => false,
+    }
+}
+
+fn is_among(host: &Host, wide: &[Host]) -> bool {
+    wide.iter().any(|wide| is_wider_host(wide, host))
+}
+
+fn is_wider_host(wide: &Host, narrow: &Host) -> bool {
+    match (wide, narrow) {
+        (wide, Host::Exact(name)) => wide.holds(name),
+        (Host::Below(wide), Host::Below(name)) => name.ends_with(wide.as_str()),
+        (Host::Exact(_), Host::Below(_)) => false,
+    }
+}
+
+fn is_wider_path(wide: &PathCondition, narrow: &PathCondition) -> bool {
+    use PathCondition::{Any, Exact, Pattern, Prefix};
+    match (wide, narrow) {
+        (Any, _) => true,
+        (Prefix(prefix), _) if prefix.is_empty() => true,
+        (wide, Exact(path)) => wide.holds(path),
+        (wide @ Prefix(_), Prefix(path)) => wide.holds(path),
+        (Pattern(one), Pattern(other)) => one.as_str() == other.as_str(),
+        _ => false,
+    }
+}

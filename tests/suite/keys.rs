@@ -83,7 +83,7 @@ fn keys() -> BTreeSet<String> {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap();
             if of_components {
                 let named = keys_in(&text, Some(stem));
-                if named.is_empty() && text.contains("name: \"") {
+                if named.is_empty() && text.contains("Kind::new") {
                     keys.insert(stem.to_owned());
                 }
                 keys.extend(named);

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{Colour, File, counted};
+use crate::config::{Colour, File, Report, counted};
 use crate::filter::Catalogue;
 use crate::snapshot::Plan;
 
@@ -16,12 +16,15 @@ pub(super) fn check(path: &Path, filters: &Catalogue) -> ExitCode {
             println!("{}: ok ({})", path.display(), summary(&loaded.file));
             ExitCode::SUCCESS
         }
-        Err(report) => {
-            eprint!("{}", report.render(colour()));
-            eprintln!("error: {}: {}", path.display(), report.tally());
-            ExitCode::FAILURE
-        }
+        Err(report) => refuse(path, &report),
     }
+}
+
+/// Says what is wrong with a file that cannot be used.
+pub(super) fn refuse(path: &Path, report: &Report) -> ExitCode {
+    eprint!("{}", report.render(colour()));
+    eprintln!("error: {}: {}", path.display(), report.tally());
+    ExitCode::FAILURE
 }
 
 /// Colour where somebody sees it and did not ask for none (<https://no-color.org>).

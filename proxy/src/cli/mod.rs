@@ -2,14 +2,18 @@
 
 mod check;
 mod health;
+mod print;
 mod run;
+mod schema;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use self::health::HealthOptions;
+use self::print::PrintOptions;
 use self::run::RunOptions;
 use crate::filter::Catalogue;
 
@@ -34,6 +38,10 @@ enum Command {
     Run(RunOptions),
     /// Say everything that is wrong with the file and where; exit 1 if anything is
     Check(FileOption),
+    /// Show the file as it is in effect: every default filled in, secrets masked
+    Print(PrintOptions),
+    /// Write the JSON Schema of the file, for editors
+    Schema,
     /// Exit 0 if the local instance is ready, for container health checks
     Health(HealthOptions),
 }
@@ -59,6 +67,22 @@ pub fn main(filters: Catalogue) -> ExitCode {
         None => run::run(line.run, filters),
         Some(Command::Run(options)) => run::run(options, filters),
         Some(Command::Check(file)) => check::check(&file.config, &filters),
+        Some(Command::Print(options)) => print::print(&options, &filters),
+        Some(Command::Schema) => schema::schema(&filters),
         Some(Command::Health(options)) => health::health(&options),
+    }
+}
+
+/// To standard output; whoever closes it early has read enough.
+fn write(text: Result<String, String>) -> ExitCode {
+    match text {
+        Ok(text) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("tidegate: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

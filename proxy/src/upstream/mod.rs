@@ -249,6 +249,7 @@ mod tests {
                 written,
                 &component::Surroundings::default(),
             )
+            .map(|built| built.made)
         })
         .unwrap();
         let second = Duration::from_secs(1);

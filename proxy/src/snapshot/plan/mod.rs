@@ -1,6 +1,7 @@
 //! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
+mod completed;
 mod ending;
 mod filters;
 
@@ -14,8 +15,11 @@ pub(super) use self::ending::EndSpec;
 use self::ending::Ends;
 pub use self::filters::FilterSpec;
 use self::filters::Filters;
+use super::effective::Effective;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned};
+use crate::config::{
+    self, Component, Diagnostic, File, Loaded, Lookup, Protocol, Report, Share, Spanned,
+};
 use crate::filter::Catalogue;
 use crate::route::{Entry, Table, matching};
 use crate::upstream::balance;
@@ -60,6 +64,7 @@ pub struct Plan {
     pub admin: Option<SocketAddr>,
     /// How the process ends.
     pub shutdown: Shutdown,
+    effective: Effective,
     warnings: Vec<Diagnostic>,
 }
 
@@ -175,7 +180,7 @@ impl Plan {
     fn new(file: &File, folder: &Path, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
         let surroundings = Surroundings::new(folder);
-        let upstreams: Vec<Spec> = file
+        let (upstreams, chosen): (Vec<Spec>, Vec<Chosen>) = file
             .upstreams
             .iter()
             .filter_map(|(name, upstream)| {
@@ -183,7 +188,7 @@ impl Plan {
                     .map_err(|problems| wrong.extend(problems))
                     .ok()
             })
-            .collect();
+            .unzip();
         let positions: HashMap<String, usize> = upstreams
             .iter()
             .enumerate()
@@ -230,7 +235,8 @@ impl Plan {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self {
+        let named = filters.effective();
+        let mut plan = Self {
             listeners: file
                 .listeners
                 .iter()
@@ -242,8 +248,19 @@ impl Plan {
             admin: file.admin.as_ref().map(|admin| admin.address.value),
             shutdown: shutdown(&file.shutdown),
             upstreams,
-            warnings: surroundings.into_warnings(),
-        })
+            effective: Effective::default(),
+            warnings: Vec::new(),
+        };
+        let completed = completed::file(file, &plan, &chosen, named);
+        plan.effective = Effective::new(&completed, surroundings.files());
+        plan.warnings = surroundings.into_warnings();
+        Ok(plan)
+    }
+
+    /// The file as it is in effect.
+    #[must_use]
+    pub fn effective(&self) -> &Effective {
+        &self.effective
     }
 }
 
@@ -253,40 +270,47 @@ fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
     loaded
 }
 
+/// The components of an upstream, as they are in effect.
+struct Chosen {
+    balance: Component,
+    health_check: Option<Component>,
+}
+
 fn spec(
     name: &str,
     upstream: &config::Upstream,
     file: &File,
     surroundings: &Surroundings,
-) -> Result<Spec, Vec<Diagnostic>> {
-    let policy = upstream
-        .balance
-        .as_ref()
-        .map(|written| component::build("balancing policy", balance::KINDS, written, surroundings));
+) -> Result<(Spec, Chosen), Vec<Diagnostic>> {
+    let usual = || Component::bare(balance::DEFAULT);
+    let policy = upstream.balance.clone().unwrap_or_else(usual);
+    let policy = component::build("balancing policy", balance::KINDS, &policy, surroundings);
     let check = upstream
         .health_check
         .as_ref()
         .map(|written| component::build("health check", health::KINDS, written, surroundings));
     let mut wrong = Vec::new();
-    let policy = policy.transpose().unwrap_or_else(|problems| {
-        wrong.extend(problems);
-        None
-    });
+    let policy = policy.map_err(|problems| wrong.extend(problems)).ok();
     let check = check.transpose().unwrap_or_else(|problems| {
         wrong.extend(problems);
         None
     });
-    if !wrong.is_empty() {
+    let (Some(policy), true) = (policy, wrong.is_empty()) else {
         return Err(wrong);
-    }
-    Ok(Spec {
+    };
+    let (check, health_check) = check.map(|built| (built.made, built.effective)).unzip();
+    let chosen = Chosen {
+        balance: policy.effective,
+        health_check,
+    };
+    let spec = Spec {
         name: name.to_owned(),
         servers: upstream
             .servers
             .iter()
             .map(|server| server_spec(server))
             .collect(),
-        policy: policy.unwrap_or_else(balance::default_policy),
+        policy: policy.made,
         check,
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         attempts: upstream
@@ -297,7 +321,8 @@ fn spec(
         dns_refresh: upstream
             .dns_refresh
             .map_or(DNS_REFRESH, |refresh| refresh.get()),
-    })
+    };
+    Ok((spec, chosen))
 }
 
 fn server_spec(server: &config::Server) -> ServerSpec {

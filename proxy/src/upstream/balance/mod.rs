@@ -49,7 +49,7 @@ impl Tried {
     }
 }
 
-/// The policy of an upstream that names none.
+/// What the policy of that name is.
 pub fn default_policy() -> Arc<dyn Policy> {
     Arc::new(round_robin::RoundRobin::default())
 }

@@ -26,29 +26,44 @@ pub struct Pace {
 }
 
 /// The settings as a file writes them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
-    pub(super) interval: Option<Spanned<config::Duration>>,
-    pub(super) timeout: Option<Spanned<config::Duration>>,
-    pub(super) healthy_after: Option<Spanned<u32>>,
-    pub(super) unhealthy_after: Option<Spanned<u32>>,
+    pub(super) interval: Spanned<config::Duration>,
+    pub(super) timeout: Spanned<config::Duration>,
+    pub(super) healthy_after: Spanned<u32>,
+    pub(super) unhealthy_after: Spanned<u32>,
+}
+
+pub(super) fn interval() -> Spanned<config::Duration> {
+    config::Duration::from(INTERVAL).into()
+}
+
+pub(super) fn timeout() -> Spanned<config::Duration> {
+    config::Duration::from(TIMEOUT).into()
+}
+
+pub(super) fn healthy_after() -> Spanned<u32> {
+    HEALTHY_AFTER.into()
+}
+
+pub(super) fn unhealthy_after() -> Spanned<u32> {
+    UNHEALTHY_AFTER.into()
 }
 
 impl Written {
     /// Fills in the defaults.
     pub(super) fn pace(self) -> Result<Pace, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
-        if let Some(interval) = self
-            .interval
-            .filter(|interval| interval.get() < INTERVAL_FLOOR)
-        {
+        let interval = self.interval;
+        if interval.get() < INTERVAL_FLOOR {
             wrong.push(
                 Diagnostic::error("an interval this short is a load of its own")
                     .at(interval.span)
                     .label("at least `50ms`"),
             );
         }
-        if let Some(timeout) = self.timeout.filter(|timeout| timeout.get().is_zero()) {
+        let timeout = self.timeout;
+        if timeout.is_zero() {
             wrong.push(
                 Diagnostic::error("a probe that may take no time always fails")
                     .at(timeout.span)
@@ -57,7 +72,6 @@ impl Written {
         }
         for threshold in [self.healthy_after, self.unhealthy_after]
             .into_iter()
-            .flatten()
             .filter(|after| after.value == 0)
         {
             wrong.push(
@@ -67,22 +81,14 @@ impl Written {
             );
         }
         if wrong.is_empty() {
-            Ok(self.with_defaults())
+            Ok(Pace {
+                interval: interval.get(),
+                timeout: timeout.get(),
+                healthy_after: self.healthy_after.value,
+                unhealthy_after: self.unhealthy_after.value,
+            })
         } else {
             Err(wrong)
-        }
-    }
-
-    fn with_defaults(self) -> Pace {
-        Pace {
-            interval: self.interval.map_or(INTERVAL, |interval| interval.get()),
-            timeout: self.timeout.map_or(TIMEOUT, |timeout| timeout.get()),
-            healthy_after: self
-                .healthy_after
-                .map_or(HEALTHY_AFTER, |after| after.value),
-            unhealthy_after: self
-                .unhealthy_after
-                .map_or(UNHEALTHY_AFTER, |after| after.value),
         }
     }
 }

@@ -12,10 +12,14 @@ mod shown;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jsonschema::Validator;
-use serde_json::Value;
-use tidegate::filter::Catalogue;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tidegate::component::{Kind, NoOptions};
+use tidegate::filter::{Catalogue, Filter};
 use tidegate::snapshot::{Plan, schema, schema_text};
 
 use shown::{completed, configurations, pages, pieces, repository, sources};
@@ -188,6 +192,64 @@ routes:
     let text = text.replace(", sticky: \"${S}\"", "");
     let complaints = complaints(&validator(), &read(&text).expect("YAML"));
     assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Gate {
+    /// Who keeps it.
+    #[serde(default = "keeper")]
+    keeper: String,
+}
+
+fn keeper() -> String {
+    "nobody".to_owned()
+}
+
+impl Filter for Gate {}
+
+#[derive(Debug)]
+struct Idle;
+
+impl Filter for Idle {}
+
+/// One with options, and one without.
+fn own() -> Catalogue {
+    let gate: Kind<Arc<dyn Filter>> = Kind::new::<Gate>("gate", "keeps", |options| {
+        Ok(Arc::new(options.decode::<Gate>()?))
+    });
+    let idle: Kind<Arc<dyn Filter>> =
+        Kind::new::<NoOptions>("idle", "does nothing", |_| Ok(Arc::new(Idle)));
+    Catalogue::default().with(gate).with(idle)
+}
+
+#[test]
+fn filters_of_ones_own_are_in_the_schema_and_in_what_is_printed() {
+    let validator = jsonschema::draft202012::new(&schema(&own())).expect("a schema");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("own.yaml");
+    let file = |filters: &str| {
+        format!(
+            "listeners: {{ w: {{ address: '127.0.0.1:1' }} }}\nroutes: {{ r: {{ filters: {filters}, respond: {{ text: x }} }} }}"
+        )
+    };
+    std::fs::write(&path, file("[ gate, idle, { gate: { keeper: me } } ]")).expect("a file");
+    let plan = Plan::load(&path, &own()).expect("a plan").made;
+    let printed = plan.effective().value();
+    let filters = printed.pointer("/routes/r/filters");
+    let expected =
+        json!([{ "gate": { "keeper": "nobody" } }, "idle", { "gate": { "keeper": "me" } }]);
+    assert_eq!(filters, Some(&expected));
+    assert!(validator.is_valid(printed));
+    for (filters, is_fine) in [
+        ("[ gate, idle ]", true),
+        ("[ { gate: { keepr: me } } ]", false),
+        ("[ { idle: { x: 1 } } ]", false),
+        ("[ { gote: {} } ]", false),
+    ] {
+        let value = read(&file(filters)).expect("YAML");
+        assert_eq!(validator.is_valid(&value), is_fine, "{filters}");
+    }
 }
 
 /// What a schema cannot know, with the files that are broken only so.

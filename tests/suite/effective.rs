@@ -99,7 +99,7 @@ fn a_file_that_is_wrong_is_not_printed() {
     let (code, printed, err) = said(tidegate(&["print", "-c", &path]), "");
     assert_eq!((code, printed.as_str()), (Some(1), ""));
     assert!(
-        err.contains("tidegate.yaml:2:28") && err.contains("nobody"),
+        err.contains("tidegate.yaml:2:26") && err.contains("nobody"),
         "{err}"
     );
 }

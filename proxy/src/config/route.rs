@@ -35,11 +35,8 @@ pub(crate) const PATH_MAX: usize = 4096;
 )]
 pub struct Route {
     /// Which requests; an empty one takes all.
-    #[serde(
-        rename = "match",
-        default,
-        skip_serializing_if = "super::written::says_nothing"
-    )]
+    #[serde(rename = "match")]
+    #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub matches: Match,
     /// Above every route with a smaller one, whatever their conditions. Default: 0.
     #[schemars(extend("default" = 0))]

@@ -126,14 +126,18 @@ fn scalar(schema: &mut Map<String, Value>) {
         *pattern += &format!("|{SUBSTITUTION}");
         return;
     }
-    let types = match schema.get("type").and_then(Value::as_str) {
-        Some(kind @ ("integer" | "number" | "boolean")) => {
-            schema.insert("pattern".to_owned(), SUBSTITUTION.into());
-            json!([kind, "string"])
-        }
+    let kind = schema
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let types = match kind {
+        "integer" | "number" | "boolean" => json!([kind, "string"]),
         // Any value is a text, the way it was written.
-        Some("string") => json!(["string", "number", "boolean"]),
+        "string" => {
+            return drop(schema.insert("type".to_owned(), json!(["string", "number", "boolean"])));
+        }
         _ => return,
     };
     schema.insert("type".to_owned(), types);
+    schema.insert("pattern".to_owned(), SUBSTITUTION.into());
 }

@@ -16,7 +16,9 @@ pub(super) fn text(value: &Value) -> Result<String, String> {
         compact_list_indent: false,
         prefer_block_scalars: false,
     };
-    serde_yaml::to_string_with_options(&Styled(value, WHOLE), options)
+    let text = serde_yaml::to_string_with_options(&Styled(value, WHOLE), options);
+    // After a last line in braces the library leaves the end of the line out.
+    text.map(|text| text.trim_end().to_owned() + "\n")
         .map_err(|error| error.to_string())
 }
 

@@ -7,8 +7,7 @@ use std::time;
 use http::header::CONTENT_TYPE;
 
 use super::{
-    ATTEMPTS, Chosen, ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, RouteSpec, TargetSpec,
-    timeouts,
+    ATTEMPTS, ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, RouteSpec, TargetSpec, timeouts,
 };
 use crate::config::{
     self, Admin, Component, Duration, File, Listener, Named, Protocol, Respond, Retry, Route,
@@ -17,6 +16,12 @@ use crate::config::{
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
 use crate::upstream::{Spec, Timeouts};
+
+/// The components of an upstream, as they are in effect.
+pub(super) struct Chosen {
+    pub(super) balance: Component,
+    pub(super) health_check: Option<Component>,
+}
 
 /// The file, with what the plan made of it in every key.
 pub(super) fn file(

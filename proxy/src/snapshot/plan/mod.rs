@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::completed::Chosen;
 pub(super) use self::ending::EndSpec;
 use self::ending::Ends;
 pub use self::filters::FilterSpec;
@@ -268,12 +269,6 @@ impl Plan {
 fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
     loaded.warnings.append(&mut loaded.made.warnings);
     loaded
-}
-
-/// The components of an upstream, as they are in effect.
-struct Chosen {
-    balance: Component,
-    health_check: Option<Component>,
 }
 
 fn spec(

@@ -48,8 +48,3 @@ impl Tried {
         self.0.contains(&address)
     }
 }
-
-/// What the policy of that name is.
-pub fn default_policy() -> Arc<dyn Policy> {
-    Arc::new(round_robin::RoundRobin::default())
-}

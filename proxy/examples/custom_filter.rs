@@ -9,19 +9,20 @@ use std::sync::Arc;
 
 use http::header::USER_AGENT;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate::component::{Kind, Options};
 use tidegate::config::{Diagnostic, code};
 use tidegate::end::Reply;
 use tidegate::filter::{Catalogue, Filter, Request, Verdict};
 
-const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "bouncer",
-    summary: "turns away programs by what they call themselves",
+const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Bouncer>(
+    "bouncer",
+    "turns away programs by what they call themselves",
     build,
-};
+);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Bouncer {
     /// Parts of their names.

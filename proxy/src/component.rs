@@ -4,13 +4,24 @@
 //! the code, each folder of such things has one plain list of [`Kind`]s; lookup, the error for an unknown name and
 //! whatever is printed about them come from that list.
 
+mod schema;
+
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use blake2::{Blake2s256, Digest};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
+pub(crate) use self::schema::{Bare, choice};
 use crate::config::decode::decode;
 use crate::config::document::{Node, Value};
 use crate::config::nearest::{listed, nearest};
+use crate::config::written::said;
 use crate::config::{Code, Component, Diagnostic, Files, Span, Spanned, code};
 
 /// One of the things that can be plugged in at some place.
@@ -20,8 +31,40 @@ pub struct Kind<T> {
     pub name: &'static str,
     /// One sentence about it.
     pub summary: &'static str,
+    /// What its options may be.
+    schema: fn(&mut SchemaGenerator) -> Schema,
     /// Makes it from its options.
-    pub build: fn(&Options<'_>) -> Result<T, Vec<Diagnostic>>,
+    build: fn(&Options<'_>) -> Result<T, Vec<Diagnostic>>,
+}
+
+impl<T> Kind<T> {
+    /// One whose options are an `O`, which `build` decodes.
+    pub const fn new<O: JsonSchema>(
+        name: &'static str,
+        summary: &'static str,
+        build: fn(&Options<'_>) -> Result<T, Vec<Diagnostic>>,
+    ) -> Self {
+        Self {
+            name,
+            summary,
+            schema: O::json_schema,
+            build,
+        }
+    }
+}
+
+/// The options of what has none.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoOptions {}
+
+/// What was made of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built<T> {
+    /// It.
+    pub made: T,
+    /// As it was written, with every default filled in.
+    pub effective: Component,
 }
 
 /// What a file that is named in the routing file may hold: it is kept in memory.
@@ -31,6 +74,7 @@ const FILE_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Surroundings {
     files: Files,
+    read: RefCell<BTreeMap<String, String>>,
     warnings: RefCell<Vec<Diagnostic>>,
 }
 
@@ -39,6 +83,7 @@ impl Surroundings {
     pub fn new(files: &Files) -> Self {
         Self {
             files: files.clone(),
+            read: RefCell::default(),
             warnings: RefCell::default(),
         }
     }
@@ -46,6 +91,11 @@ impl Surroundings {
     /// What was worth a word.
     pub fn into_warnings(self) -> Vec<Diagnostic> {
         self.warnings.into_inner()
+    }
+
+    /// The files that were read, as they are named, and a digest of each.
+    pub fn files(&self) -> BTreeMap<String, String> {
+        self.read.borrow().clone()
     }
 
     /// Whether an included file could not be read: what seems to be missing may stand there.
@@ -70,6 +120,8 @@ impl Surroundings {
             let why = "it is larger than 1 MiB, and would be kept in memory";
             return Err(wrong(why.to_owned()));
         }
+        let digest = URL_SAFE_NO_PAD.encode(Blake2s256::digest(&bytes));
+        self.read.borrow_mut().insert(written.value.clone(), digest);
         Ok(bytes)
     }
 }
@@ -79,6 +131,7 @@ impl Surroundings {
 pub struct Options<'s> {
     name: Spanned<String>,
     node: Option<Node>,
+    effective: RefCell<Json>,
     surroundings: &'s Surroundings,
 }
 
@@ -87,6 +140,7 @@ impl<'s> Options<'s> {
         Self {
             name: component.name.clone(),
             node: component.options.clone(),
+            effective: RefCell::default(),
             surroundings,
         }
     }
@@ -104,18 +158,24 @@ impl<'s> Options<'s> {
         self.surroundings.file(written)
     }
 
+    /// Says what they are in effect, where that is more than what was decoded: a default that follows from another option.
+    pub fn are(&self, effective: &impl Serialize) {
+        *self.effective.borrow_mut() = said(effective);
+    }
+
     /// Where the component's name was written.
     #[must_use]
     pub fn span(&self) -> Span {
         self.name.span
     }
 
-    /// Decodes them. A bare name has no options: what is required is missing, what has a default gets it.
+    /// Decodes them. A bare name has no options: what is required is missing, what has a default gets it. What comes out is
+    /// what `tidegate print` shows.
     ///
     /// # Errors
     ///
     /// All mistakes in the options.
-    pub fn decode<O: DeserializeOwned>(&self) -> Result<O, Vec<Diagnostic>> {
+    pub fn decode<O: DeserializeOwned + Serialize>(&self) -> Result<O, Vec<Diagnostic>> {
         let empty = || Node {
             span: self.name.span,
             value: Value::Map(Vec::new()),
@@ -123,7 +183,10 @@ impl<'s> Options<'s> {
         let mut node = self.node.clone().unwrap_or_else(empty);
         let decoded = decode(&mut node, Some(&self.name));
         match decoded.value {
-            Some(value) if decoded.diagnostics.is_empty() => Ok(value),
+            Some(value) if decoded.diagnostics.is_empty() => {
+                self.are(&value);
+                Ok(value)
+            }
             _ => Err(decoded.diagnostics),
         }
     }
@@ -139,9 +202,14 @@ pub fn build<T>(
     kinds: &[Kind<T>],
     component: &Component,
     surroundings: &Surroundings,
-) -> Result<T, Vec<Diagnostic>> {
+) -> Result<Built<T>, Vec<Diagnostic>> {
     match kinds.iter().find(|kind| kind.name == component.name.value) {
-        Some(kind) => (kind.build)(&Options::of(component, surroundings)),
+        Some(kind) => {
+            let options = Options::of(component, surroundings);
+            let made = (kind.build)(&options)?;
+            let effective = Component::with(kind.name, &options.effective.into_inner());
+            Ok(Built { made, effective })
+        }
         None => Err(vec![unknown(noun, kinds, &component.name)]),
     }
 }
@@ -173,29 +241,26 @@ pub fn unknown_name<'k, K: Iterator<Item = &'k str>>(
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize as Derive;
-
     use super::*;
 
-    #[derive(Debug, Derive)]
-    #[expect(dead_code, reason = "only decoded")]
+    #[derive(Debug, Deserialize, Serialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Http {
         path: String,
-        interval: Option<Spanned<crate::config::Duration>>,
+        #[serde(default = "often")]
+        interval: Spanned<crate::config::Duration>,
+        host: Option<String>,
+    }
+
+    fn often() -> Spanned<crate::config::Duration> {
+        crate::config::Duration::from(std::time::Duration::from_secs(5)).into()
     }
 
     const KINDS: &[Kind<String>] = &[
-        Kind {
-            name: "http",
-            summary: "Asks.",
-            build: |options| options.decode::<Http>().map(|http| http.path),
-        },
-        Kind {
-            name: "tcp",
-            summary: "Connects.",
-            build: |_| Ok("connected".to_owned()),
-        },
+        Kind::new::<Http>("http", "Asks.", |options| {
+            options.decode::<Http>().map(|http| http.path)
+        }),
+        Kind::new::<NoOptions>("tcp", "Connects.", |_| Ok("connected".to_owned())),
     ];
 
     /// The `health_check` of a file that has nothing else of interest.
@@ -227,7 +292,26 @@ mod tests {
             &component(written),
             &Surroundings::default(),
         )
+        .map(|built| built.made)
         .map_err(messages)
+    }
+
+    #[test]
+    fn what_is_in_effect_has_every_default() {
+        let effective = |written: &str| {
+            let built = build(
+                "check",
+                KINDS,
+                &component(written),
+                &Surroundings::default(),
+            );
+            said(&built.unwrap().effective).to_string()
+        };
+        assert_eq!(effective("{ tcp: {} }"), r#""tcp""#);
+        assert_eq!(
+            effective("{ http: { path: /up } }"),
+            r#"{"http":{"path":"/up","interval":"5s"}}"#
+        );
     }
 
     #[test]
@@ -244,7 +328,8 @@ mod tests {
                 KINDS,
                 &Component::bare("tcp"),
                 &Surroundings::default()
-            ),
+            )
+            .map(|built| built.made),
             Ok("connected".to_owned())
         );
     }

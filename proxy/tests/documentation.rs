@@ -3,93 +3,14 @@
 
 #![expect(clippy::expect_used, reason = "a test that fails may panic")]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod shown;
 
 use tidegate::config::{Diagnostic, code};
 use tidegate::filter::Catalogue;
 use tidegate::snapshot::Plan;
 use tidegate::trial;
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the repository")
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-/// The text between ```` ```yaml ```` and ```` ``` ````; in a source file, of its `//!` lines only.
-fn pieces(path: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(path).expect("a readable file");
-    let is_source = path.extension().is_some_and(|extension| extension == "rs");
-    let lines = text.lines().filter_map(|line| {
-        let head = line.strip_prefix("//!");
-        if is_source {
-            head.map(|line| line.strip_prefix(' ').unwrap_or(line))
-        } else {
-            Some(line)
-        }
-    });
-    let mut pieces = Vec::new();
-    let mut piece: Option<String> = None;
-    for line in lines {
-        match (&mut piece, line.trim()) {
-            (None, "```yaml") => piece = Some(String::new()),
-            (Some(_), "```") => pieces.extend(piece.take()),
-            (Some(text), _) => *text += &format!("{line}\n"),
-            (None, _) => {}
-        }
-    }
-    pieces
-}
-
-/// A piece about a part of an upstream is put into one; what a file cannot do without is added.
-fn completed(piece: &str) -> String {
-    let begins = |key: &str| piece.lines().any(|line| line.starts_with(key));
-    let mut whole = piece.to_owned();
-    if begins("balance:") || begins("health_check:") {
-        whole = piece.lines().map(|line| format!("    {line}\n")).collect();
-        whole.insert_str(
-            0,
-            "upstreams:\n  example:\n    servers: [ \"127.0.0.1:1\" ]\n",
-        );
-    }
-    if begins("filters:")
-        && piece
-            .lines()
-            .any(|line| line.starts_with("  - ") || line.starts_with("filters: ["))
-    {
-        let indented: String = piece.lines().map(|line| format!("    {line}\n")).collect();
-        whole = format!("routes:\n  example:\n{indented}    respond: {{ status: 204 }}\n");
-    }
-    if !begins("listeners:") {
-        whole += "listeners: { example: { address: \"127.0.0.1:1\" } }\n";
-    }
-    if !begins("upstreams:") && begins("routes:") {
-        let after = piece.split("upstream: ").skip(1);
-        let named = after.filter_map(|rest| rest.split([' ', '}', '\n', ',']).next());
-        let splits = piece.split("split: {").skip(1);
-        let splits = splits.filter_map(|rest| rest.split('}').next());
-        let arms = splits.flat_map(|arms| arms.split(','));
-        let arms = arms.filter_map(|arm| arm.split(':').next()).map(str::trim);
-        let names: BTreeSet<&str> = named.chain(arms).collect();
-        whole += "upstreams:\n";
-        for name in names {
-            whole += &format!("  {name}: {{ servers: [ \"127.0.0.1:1\" ] }}\n");
-        }
-    }
-    whole
-}
+use shown::{completed, configurations, pages, pieces, repository, sources};
 
 /// Where files lie that a piece names.
 fn folder(page: &Path) -> PathBuf {
@@ -144,11 +65,7 @@ fn nothing_is_doubtful_in_the_files_that_are_handed_out() {
 
 #[test]
 fn every_piece_of_yaml_that_is_shown_is_taken() {
-    let mut files = vec![repository().join("README.md")];
-    let pages = std::fs::read_dir(repository().join("docs")).expect("the pages");
-    // Those about mistakes show files that are refused: `error_pages` reads them.
-    let pages = pages.map(|page| page.expect("a page").path());
-    files.extend(pages.filter(|path| path.is_file()));
+    let mut files = pages();
     sources(&repository().join("proxy/src"), &mut files);
     let mut count = 0;
     for file in files {
@@ -170,4 +87,16 @@ fn every_piece_of_yaml_that_is_shown_is_taken() {
         }
     }
     assert!(count >= 10, "only {count} pieces found");
+}
+
+#[test]
+fn every_file_that_comes_with_tidegate_is_taken() {
+    for path in configurations() {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let folder = path.parent().expect("a folder");
+        if let Err(report) = Plan::parse(&name, &text, &|_| None, folder) {
+            assert_eq!(report.errors(), 0, "{report}");
+        }
+    }
 }

@@ -44,7 +44,9 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn every_file_in_conf_loads() {
-    let files = files(&repository().join("conf"));
+    let mut files = files(&repository().join("conf"));
+    // For editors.
+    files.retain(|file| !file.ends_with("tidegate.schema.json"));
     assert!(files.len() > 5, "{files:?}");
     for file in files {
         assert_eq!(

@@ -50,6 +50,7 @@ fn keys_in(text: &str, component: Option<&str>) -> BTreeSet<String> {
 
 /// The name of the structure that the line begins.
 fn declared(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches("pub(super) ");
     let name = line.trim_start_matches("pub ").strip_prefix("struct ")?;
     name.strip_suffix(" {")
 }
@@ -83,7 +84,7 @@ fn keys() -> BTreeSet<String> {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap();
             if of_components {
                 let named = keys_in(&text, Some(stem));
-                if named.is_empty() && text.contains("name: \"") {
+                if named.is_empty() && text.contains("Kind::new") {
                     keys.insert(stem.to_owned());
                 }
                 keys.extend(named);
@@ -126,7 +127,11 @@ fn every_key_stands_in_an_example() {
     let mut shown = std::fs::read_to_string(repository().join("README.md")).unwrap_or_default();
     for folder in ["docs", "conf", "conf/examples"] {
         for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
-            shown += &std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+            let path = entry.unwrap().path();
+            // The schema has all of them, and shows none.
+            if path.extension().is_none_or(|extension| extension != "json") {
+                shown += &std::fs::read_to_string(path).unwrap_or_default();
+            }
         }
     }
     let keys = keys();

@@ -98,11 +98,15 @@ fn tell(found: &Result<Loaded<Plan>, Report>, replay: Option<&Replay>) {
                 tell_replay(replay);
             }
         }
-        Err(report) => {
-            eprint!("{}", report.render(colour()));
-            eprintln!("error: {}: {}", report.source.name(), report.tally());
-        }
+        Err(report) => drop(refuse(report)),
     }
+}
+
+/// Says what is wrong with a file that cannot be used.
+pub(super) fn refuse(report: &Report) -> ExitCode {
+    eprint!("{}", report.render(colour()));
+    eprintln!("error: {}: {}", report.source.name(), report.tally());
+    ExitCode::FAILURE
 }
 
 fn tell_replay(replay: &Replay) {

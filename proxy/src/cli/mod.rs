@@ -7,7 +7,9 @@ mod health;
 mod init;
 mod instance;
 mod man;
+mod print;
 mod run;
+mod schema;
 mod status;
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
@@ -22,6 +24,7 @@ use self::explain::ExplainOptions;
 use self::init::InitOptions;
 use self::instance::InstanceOptions;
 use self::man::ManOptions;
+use self::print::PrintOptions;
 use self::run::RunOptions;
 use self::status::{RollbackOptions, StatusOptions};
 use crate::config::Colour;
@@ -54,6 +57,10 @@ enum Command {
     Status(StatusOptions),
     /// Let an earlier generation of the file run again
     Rollback(RollbackOptions),
+    /// Show the file as it is in effect: every default filled in, secrets masked
+    Print(PrintOptions),
+    /// Write the JSON Schema of the file, for editors
+    Schema,
     /// Exit 0 if the local instance is ready, for container health checks
     Health(InstanceOptions),
     /// Write a commented starter file, from a few questions or from flags
@@ -88,6 +95,8 @@ pub fn main(filters: Catalogue) -> ExitCode {
         Some(Command::Explain(options)) => explain::explain(&options, &filters),
         Some(Command::Status(options)) => status::status(&options),
         Some(Command::Rollback(options)) => status::rollback(&options),
+        Some(Command::Print(options)) => print::print(&options, &filters),
+        Some(Command::Schema) => schema::schema(&filters),
         Some(Command::Health(options)) => health::health(&options),
         Some(Command::Init(options)) => init::init(options),
         Some(Command::Completions(options)) => {

@@ -206,7 +206,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Complaint> {
 }
 
 /// An address to listen on.
-struct Listen(SocketAddr);
+pub(super) struct Listen(SocketAddr);
 
 impl FromStr for Listen {
     type Err = Complaint;

@@ -6,15 +6,17 @@
 
 use std::net::SocketAddr;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Spanned;
 
 /// Where the operator's side listens.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// An address that clients cannot reach.
     #[serde(deserialize_with = "super::address::listen")]
+    #[schemars(with = "super::address::Listen")]
     pub address: Spanned<SocketAddr>,
 }

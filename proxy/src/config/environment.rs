@@ -135,6 +135,33 @@ fn file(path: &str, place: Span, values: &mut impl Values) -> Result<String, Fau
     })
 }
 
+/// The way back: every text of an effective file becomes one that stands for it.
+pub(crate) fn escape(value: &mut serde_json::Value) {
+    use serde_json::Value as Json;
+    match value {
+        Json::Array(items) => items.iter_mut().for_each(escape),
+        Json::Object(entries) => entries.values_mut().for_each(escape),
+        Json::String(text) if text.contains('$') => *text = escaped(text),
+        _ => {}
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let inner = after
+            .strip_prefix('{')
+            .and_then(|after| after.split_once('}'));
+        let is_read = after.starts_with(['$', '{'])
+            && !inner.is_some_and(|(inner, _)| is_of_a_request(inner));
+        out.push_str(if is_read { "$$" } else { "$" });
+        rest = after;
+    }
+    out + rest
+}
+
 /// `${client.ip}`, `${route}`: known when a request comes. No variable has such a name.
 fn is_of_a_request(inner: &str) -> bool {
     inner == "route" || (inner.contains('.') && !inner.contains(":-"))
@@ -263,6 +290,30 @@ mod tests {
         ] {
             assert_eq!(expanded(value).as_deref(), Some(want), "{value}");
         }
+    }
+
+    #[test]
+    fn what_is_printed_is_read_as_it_was() {
+        for text in [
+            "$2y$10$eFEuUEw5",
+            "${A}",
+            "$${A}",
+            "$$",
+            "$",
+            "a$",
+            "${client.ip} ${route}",
+            "${path.name}$1",
+            "${A",
+            "$$$x",
+        ] {
+            assert_eq!(
+                expanded(&escaped(text)).as_deref(),
+                Some(text),
+                "{}",
+                escaped(text)
+            );
+        }
+        assert_eq!(escaped("/u/${path.name}/$1"), "/u/${path.name}/$1");
     }
 
     #[test]

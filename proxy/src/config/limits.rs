@@ -7,25 +7,28 @@
 //!   body_size: 10MiB
 //! ```
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Size, Spanned};
 
 /// Bounds on a request. A key that is left out has the default that is named with it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Request line and header fields together; above it the answer is 431. Default: `32KiB`, at most `1000KiB`.
+    #[schemars(extend("default" = "32KiB"))]
     pub header_size: Option<Spanned<Size>>,
     /// Number of header fields; above it the answer is 431. Default: 100, at most 250.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 250>")]
+    #[schemars(range(min = 1, max = 250), extend("default" = 100))]
     pub header_count: Option<Spanned<u16>>,
     /// Request body; above it the answer is 413. Default: no bound, since bodies are streamed and cost no memory.
     pub body_size: Option<Size>,
 }
 
 /// Bounds on the requests of one route.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteLimits {
     /// Request body; above it the answer is 413. Default: that of the file.

@@ -5,18 +5,21 @@
 //!   api: { match: { path_prefix: /api }, upstream: api, mirror: { upstream: frontend, share: 10%, body_size: 64KiB } }
 //! ```
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Share, Size, Spanned};
 
 /// Who gets the copies, and of what.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
     /// The upstream that gets them.
     pub upstream: Spanned<String>,
     /// How many of the requests. Default: all.
+    #[schemars(extend("default" = "100%"))]
     pub share: Option<Share>,
     /// A request with a larger body is not copied. Default: `64KiB`, at most `16MiB`.
+    #[schemars(extend("default" = "64KiB"))]
     pub body_size: Option<Spanned<Size>>,
 }

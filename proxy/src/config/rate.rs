@@ -1,6 +1,6 @@
 //! Rates: `100/s`, `30/m`, `1000/h`.
 
-use std::time;
+use std::{fmt, time};
 
 use serde::de::{Deserialize, Deserializer};
 
@@ -59,6 +59,16 @@ impl std::str::FromStr for Rate {
                 span: time::Duration::from_secs(*seconds),
             }),
         }
+    }
+}
+
+/// The way it is written in the file.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.span.as_secs();
+        let known = SPANS.iter().find(|(_, known)| *known == seconds);
+        let (span, _) = known.unwrap_or(&("s", 1));
+        write!(f, "{}/{span}", self.count)
     }
 }
 

@@ -6,12 +6,13 @@
 //!   remember: 1000
 //! ```
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Duration, Share, Spanned};
 
 /// How edits are taken.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
     /// When an edit is taken back by itself. Default: never.
@@ -19,22 +20,25 @@ pub struct Reload {
     /// Heads of the latest requests that are kept in memory, credentials masked, for `tidegate check --replay`. Default: 0,
     /// at most 100000.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 0, 100_000>")]
+    #[schemars(range(min = 0, max = 100_000), extend("default" = 0))]
     pub remember: Option<Spanned<u32>>,
 }
 
 /// When an edit is taken back: the file that ran before it runs again, and the edited one is refused until it changes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackOn {
     /// So much more of a route's answers fail than before the edit, by the fault of the proxy or of a server: in percentage
     /// points.
     pub errors: Spanned<Share>,
     /// For how long an edit is watched, and compared with as long before it. Default: `30s`, from `1s` to `10m`.
+    #[schemars(extend("default" = "30s"))]
     pub over: Option<Spanned<Duration>>,
     /// Answers of a route that it takes to say anything. Default: 20, at least 5.
     #[serde(
         default,
         deserialize_with = "super::scalar::whole::<_, _, 5, 1_000_000>"
     )]
+    #[schemars(range(min = 5, max = 1_000_000), extend("default" = 20))]
     pub requests: Option<Spanned<u32>>,
 }

@@ -6,19 +6,23 @@
 //!   gone:   { match: { path_prefix: /v1 }, respond: { status: 410, headers: { Cache-Control: max-age=3600 } } }
 //! ```
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::schema::places;
 use super::{FieldName, Named, Spanned};
 
 /// The answer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = places::no_two(&["text", "file"])))]
 pub struct Respond {
     /// Default: 200.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
+    #[schemars(range(min = 200, max = 599), extend("default" = 200))]
     pub status: Option<Spanned<u16>>,
     /// Its fields. Default: a `Content-Type` of plain text, or what the name of the file says.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub headers: Named<Spanned<String>, FieldName>,
     /// Its body.
     pub text: Option<Spanned<String>>,

@@ -58,6 +58,27 @@ impl Secrets {
         self.0.values.is_empty()
     }
 
+    /// These, wherever they are.
+    #[cfg(test)]
+    pub(crate) fn of(texts: &[&str]) -> Self {
+        let mut secrets = Self::default();
+        for text in texts {
+            secrets.note(Span::default(), text, &[]);
+        }
+        secrets
+    }
+
+    /// Whether one of them is in a text, or is all of it.
+    #[must_use]
+    pub fn are_in(&self, text: &str) -> bool {
+        let mut texts = self.0.texts.iter().map(|(_, secret)| secret);
+        texts.any(|secret| match secret.len() {
+            0 => false,
+            1..SHORTEST => secret == text,
+            _ => text.contains(secret.as_str()),
+        })
+    }
+
     /// The text with `***` in place of every secret.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {

@@ -1,5 +1,7 @@
 //! Shares of the requests: `10%`, `0.5%`.
 
+use std::fmt;
+
 use serde::de::{Deserialize, Deserializer};
 
 use super::code;
@@ -76,6 +78,19 @@ impl std::str::FromStr for Share {
                     .label("at most `100%`"),
             ),
         }
+    }
+}
+
+/// The way it is written in the file.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PERCENT: u32 = WHOLE / 100;
+        let (whole, parts) = (self.0 / PERCENT, self.0 % PERCENT);
+        if parts == 0 {
+            return write!(f, "{whole}%");
+        }
+        let decimals = format!("{parts:04}");
+        write!(f, "{whole}.{}%", decimals.trim_end_matches('0'))
     }
 }
 

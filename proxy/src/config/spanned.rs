@@ -70,6 +70,13 @@ impl<T> Spanned<T> {
     }
 }
 
+/// A value that nobody wrote: a default.
+impl<T> From<T> for Spanned<T> {
+    fn from(value: T) -> Self {
+        Self::new(value, Span::default())
+    }
+}
+
 impl<T> Deref for Spanned<T> {
     type Target = T;
 

@@ -5,7 +5,8 @@
 //!   api: { match: { path_prefix: /api }, split: { api: 90, frontend: 10 }, sticky: { cookie: variant } }
 //! ```
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Named, Spanned};
 
@@ -13,7 +14,7 @@ use super::{Named, Spanned};
 pub type Split = Named<Spanned<u16>>;
 
 /// What keeps a client with the upstream that it had.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sticky {
     /// A cookie of this name, which the proxy sets.

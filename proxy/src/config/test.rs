@@ -17,6 +17,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -24,7 +26,7 @@ use super::complaint::Complaint;
 use super::{ClientAddress, FieldName, Named, OneOrMany, Spanned, ValueMatch, code};
 
 /// A request, and what must become of it.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
     /// What is asked: `GET /api/hello`, or its parts.
@@ -36,32 +38,34 @@ pub struct Test {
 }
 
 /// A request that nobody sends: `GET /api/hello`, or `{ method, url, headers, client }`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Question {
     /// Default: `GET`.
     pub method: Spanned<String>,
     /// A path with its query, or a whole URL. The host of a path is `localhost` unless `headers` says otherwise.
     pub url: Spanned<String>,
     /// Its fields.
+    #[serde(skip_serializing_if = "Named::is_empty")]
     pub headers: Named<Spanned<String>, FieldName>,
     /// Who asks. Default: `127.0.0.1`.
     pub client: Option<Spanned<ClientAddress>>,
 }
 
 /// What a server is taken to answer.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Default: 200.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
+    #[schemars(range(min = 200, max = 599))]
     pub status: Option<Spanned<u16>>,
     /// Its fields.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub headers: Named<Spanned<String>, FieldName>,
 }
 
 /// What must become of a request; what is left out may be anything.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The route that takes it.
@@ -72,16 +76,17 @@ pub struct Expect {
     pub redirect: Option<Spanned<String>>,
     /// What the client is answered.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
+    #[schemars(range(min = 200, max = 599))]
     pub status: Option<Spanned<u16>>,
     /// Why the proxy refuses it: the `reason` in the answer and in the log, such as `no_route`.
     pub reason: Option<Spanned<String>>,
     /// The path, with its query, that the server is asked for.
     pub path: Option<Spanned<String>>,
     /// Fields that the server gets.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub request_headers: Named<Spanned<ValueMatch>, FieldName>,
     /// Fields that the client gets.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub response_headers: Named<Spanned<ValueMatch>, FieldName>,
     /// The body of an answer of the proxy's own.
     pub body: Option<Spanned<ValueMatch>>,
@@ -130,13 +135,19 @@ enum Written {
     Parts(Parts),
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Parts {
+pub(super) struct Parts {
+    /// Default: `GET`.
+    #[schemars(extend("default" = "GET"))]
     method: Option<Spanned<String>>,
+    /// A path with its query, or a whole URL.
     url: Spanned<String>,
+    /// Its fields.
     #[serde(default)]
     headers: Named<Spanned<String>, FieldName>,
+    /// Who asks. Default: `127.0.0.1`.
+    #[schemars(extend("default" = "127.0.0.1"))]
     client: Option<Spanned<ClientAddress>>,
 }
 

@@ -10,33 +10,40 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::schema::places;
 use super::{Component, Duration, Retry, ServerAddress, Spanned, Timeouts};
 
 /// A set of servers that answer alike.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// Where they are. A name stands for all its addresses.
+    #[schemars(extend("minItems" = 1))]
     pub servers: Vec<Spanned<Server>>,
     /// How one is picked. Default: `round_robin`.
+    #[schemars(with = "Option<places::Policy>", extend("default" = "round_robin"))]
     pub balance: Option<Component>,
     /// How to find out whether one is well. Default: all are taken to be well.
+    #[schemars(with = "Option<places::HealthCheck>")]
     pub health_check: Option<Component>,
     /// How long to wait for them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub timeouts: Timeouts,
     /// When a request is tried again.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub retry: Retry,
     /// The longest time a name's addresses are believed; a shorter TTL wins. Default: `5s`.
+    #[schemars(extend("default" = "5s"))]
     pub dns_refresh: Option<Spanned<Duration>>,
 }
 
 /// One place that answers: `"host:port"`, or `{ address, weight }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Server {
     /// Host and port.
     pub address: Spanned<ServerAddress>,
@@ -71,11 +78,14 @@ enum Written {
     Full(Full),
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Full {
+pub(super) struct Full {
+    /// Host and port.
     address: Spanned<ServerAddress>,
+    /// Its share beside the others.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 1000>")]
+    #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
     weight: Option<Spanned<u16>>,
 }
 

@@ -21,7 +21,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::users::{Hash, Users};
 use super::{Filter, Request, Verdict, fields};
@@ -29,19 +30,17 @@ use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Named, Spanned, Text, code};
 use crate::error::Failure;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "basic_auth",
-    summary: "a name and a password",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Written>("basic_auth", "a name and a password", build);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// What the browser calls the place. Default: `restricted`.
-    realm: Option<Spanned<String>>,
+    #[serde(default = "realm")]
+    realm: Spanned<String>,
     /// Names, and the hashes of their passwords.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     users: Named<Spanned<String>, Text>,
     /// A file beside the routing file with one `name:hash` in a line. It is watched like that.
     file: Option<Spanned<String>>,
@@ -50,6 +49,10 @@ struct Written {
     /// Whether the server gets name and password too. Default: `false`.
     #[serde(default)]
     forward: bool,
+}
+
+fn realm() -> Spanned<String> {
+    "restricted".to_owned().into()
 }
 
 struct BasicAuth {
@@ -94,14 +97,13 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
             .at(options.span());
         wrong.push(problem.label("expected `users`, `file` or both"));
     }
-    let realm = written.realm.as_ref();
-    let quoted = realm.map_or("restricted", |realm| realm.as_str());
-    let quoted = quoted.replace('\\', "\\\\").replace('"', "\\\"");
+    let realm = &written.realm;
+    let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
     let challenge = format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"");
     let challenge = HeaderValue::try_from(challenge)
         .ok()
         .filter(|_| quoted.is_ascii());
-    if let (None, Some(realm)) = (&challenge, realm) {
+    if challenge.is_none() {
         let message = format!("`{}` cannot be a realm", realm.escape_debug());
         let problem = Diagnostic::error(code::FIELD_VALUE, message).at(realm.span);
         wrong.push(problem.label("visible ASCII and spaces"));

@@ -18,11 +18,8 @@ use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Size, Spanned};
 use crate::error::Failure;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "body_limit",
-    summary: "the largest body of a request",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Spanned<Size>>("body_limit", "the largest body of a request", build);
 
 struct BodyLimit(u64);
 

@@ -20,7 +20,8 @@ use http::header::{
     CONTENT_TYPE, ETAG, HeaderName,
 };
 use http::{HeaderValue, Method, StatusCode};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::accept::Accepted;
 use self::encoder::Encoder;
@@ -29,11 +30,11 @@ use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, OneOrMany, Size, Spanned, code};
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "compress",
-    summary: "makes answers smaller for clients that can read them so",
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "compress",
+    "makes answers smaller for clients that can read them so",
     build,
-};
+);
 
 /// Types that shrink. What is compressed by itself, as pictures are, only gets larger.
 const TYPES: [&str; 14] = [
@@ -64,19 +65,35 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// What may be used, the best first. Default: `[ zstd, br, gzip ]`.
-    algorithms: Option<OneOrMany<Spanned<Algorithm>>>,
+    #[serde(default = "algorithms")]
+    algorithms: OneOrMany<Spanned<Algorithm>>,
     /// What shrinks: `application/json`, `text/*`. Default: text, scripts, JSON, XML, SVG and uncompressed fonts.
-    types: Option<OneOrMany<Spanned<String>>>,
+    #[serde(default = "types")]
+    types: OneOrMany<Spanned<String>>,
     /// Smaller ones are left alone, if their size is known before. Default: `1KiB`.
-    min_size: Option<Spanned<Size>>,
+    #[serde(default = "min_size")]
+    min_size: Spanned<Size>,
+}
+
+fn algorithms() -> OneOrMany<Spanned<Algorithm>> {
+    Algorithm::ALL.into_iter().map(Spanned::from).collect()
+}
+
+fn types() -> OneOrMany<Spanned<String>> {
+    let types = TYPES.iter().copied();
+    types.map(|kind| kind.to_owned().into()).collect()
+}
+
+fn min_size() -> Spanned<Size> {
+    Size::from_bytes(SIZE_MIN).into()
 }
 
 /// A way to compress, by its name in `Content-Encoding`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Algorithm {
     /// RFC 8878.
@@ -112,29 +129,23 @@ struct Settings {
 
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
-    let algorithms: Vec<Algorithm> = match &written.algorithms {
-        Some(algorithms) => algorithms.iter().map(|algorithm| algorithm.value).collect(),
-        None => Algorithm::ALL.to_vec(),
-    };
+    let algorithms = written.algorithms.iter();
+    let algorithms: Vec<Algorithm> = algorithms.map(|algorithm| algorithm.value).collect();
     let mut wrong = Vec::new();
-    let types = match &written.types {
-        None => TYPES.iter().filter_map(|kind| media_type(kind)).collect(),
-        Some(types) => types
-            .iter()
-            .filter_map(|kind| {
-                let read = media_type(kind);
-                if read.is_none() {
-                    let message = format!("`{}` is no media type", kind.value);
-                    let problem = Diagnostic::error(code::MEDIA_TYPE, message).at(kind.span);
-                    wrong.push(problem.label("such as `application/json` or `text/*`"));
-                }
-                read
-            })
-            .collect(),
-    };
-    let is_nothing =
-        algorithms.is_empty() || written.types.as_ref().is_some_and(OneOrMany::is_empty);
-    if is_nothing {
+    let types = written
+        .types
+        .iter()
+        .filter_map(|kind| {
+            let read = media_type(kind);
+            if read.is_none() {
+                let message = format!("`{}` is no media type", kind.value);
+                let problem = Diagnostic::error(code::MEDIA_TYPE, message).at(kind.span);
+                wrong.push(problem.label("such as `application/json` or `text/*`"));
+            }
+            read
+        })
+        .collect();
+    if algorithms.is_empty() || written.types.is_empty() {
         let problem = Diagnostic::error(code::NOTHING_TO_DO, "a filter that compresses nothing")
             .at(options.span());
         wrong.push(problem.label("an empty list"));
@@ -146,7 +157,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         algorithms,
         shared: Arc::new(Settings {
             types,
-            min_size: written.min_size.map_or(SIZE_MIN, |size| size.bytes()),
+            min_size: written.min_size.bytes(),
         }),
     }))
 }

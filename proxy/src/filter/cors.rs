@@ -24,7 +24,8 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::fields::{Fields, vary};
 use super::{Filter, Request, Response, Verdict};
@@ -32,11 +33,11 @@ use crate::component::{Kind, Options};
 use crate::config::{self, Code, Diagnostic, OneOrMany, Spanned, code};
 use crate::end::Reply;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "cors",
-    summary: "which other origins' pages may use what is answered here",
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "cors",
+    "which other origins' pages may use what is answered here",
     build,
-};
+);
 
 /// What a server would say about it.
 const SAID_HERE: [HeaderName; 3] = [
@@ -45,7 +46,7 @@ const SAID_HERE: [HeaderName; 3] = [
     ACCESS_CONTROL_EXPOSE_HEADERS,
 ];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// `https://app.example.com`, `https://*.example.com` for every name below it, or `*` for all. One or several.

@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
@@ -25,16 +26,16 @@ use crate::route::condition::Condition;
 use crate::route::matching;
 use crate::turns::Purpose;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "fault",
-    summary: "makes requests late, or fail, until a given moment",
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "fault",
+    "makes requests late, or fail, until a given moment",
     build,
-};
+);
 
 /// Every request that is held up holds a connection.
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// When it ends. After that the filter does nothing.
@@ -42,11 +43,17 @@ struct Written {
     /// How late the request becomes, up to `1m`.
     delay: Option<Spanned<config::Duration>>,
     /// The status that it gets instead of an answer, from 400 to 599.
+    #[schemars(range(min = 400, max = 599))]
     abort: Option<Spanned<u16>>,
     /// How many of the requests. Default: all.
-    share: Option<Share>,
+    #[serde(default = "all")]
+    share: Share,
     /// Which requests. Default: all.
     when: Option<Match>,
+}
+
+const fn all() -> Share {
+    Share::ALL
 }
 
 struct Fault {
@@ -112,7 +119,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         until: written.until.get(),
         delay: written.delay.map(|delay| delay.get()),
         abort,
-        share: written.share.unwrap_or(Share::ALL),
+        share: written.share,
         when: when.unwrap_or_default(),
     }))
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, VARY};
 use http::{HeaderMap, HeaderValue};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use super::template::Template;
@@ -66,19 +67,19 @@ pub(super) fn vary(fields: &mut dyn Fields, name: &'static str) {
 }
 
 /// What a file asks for, in the order in which it is done: `remove`, `rename`, `set`, `add`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     /// Fields that go.
     remove: Option<OneOrMany<Spanned<String>>>,
     /// Fields that get another name; one that has it already goes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     rename: Named<Spanned<String>, FieldName>,
     /// Fields that get this value, whatever they had.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     set: Named<Spanned<String>, FieldName>,
     /// Fields that get this value beside those that they have.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
     add: Named<OneOrMany<Spanned<String>>, FieldName>,
 }
 

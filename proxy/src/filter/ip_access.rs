@@ -12,20 +12,18 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use ipnet::IpNet;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Network, OneOrMany, Spanned, code};
 use crate::error::Failure;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "ip_access",
-    summary: "who may ask, by address",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Written>("ip_access", "who may ask, by address", build);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// Who may. Default: everybody that `deny` does not name.

@@ -17,7 +17,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
@@ -27,16 +28,13 @@ use crate::error::Failure;
 use crate::route::condition::Condition;
 use crate::route::matching;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "maintenance",
-    summary: "503 for everybody but the operators",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Written>("maintenance", "503 for everybody but the operators", build);
 
 /// A coffee break.
 const RETRY: Duration = Duration::from_secs(300);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// What is answered, in words.
@@ -44,9 +42,14 @@ struct Written {
     /// What is answered, as a file beside the routing file.
     file: Option<Spanned<String>>,
     /// When clients may ask again. Default: `5m`.
-    retry_after: Option<Spanned<config::Duration>>,
+    #[serde(default = "retry_after")]
+    retry_after: Spanned<config::Duration>,
     /// Who is served all the same.
     except: Option<Match>,
+}
+
+fn retry_after() -> Spanned<config::Duration> {
+    config::Duration::from(RETRY).into()
 }
 
 struct Maintenance {
@@ -66,7 +69,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let except = written.except.as_ref();
     let subject = Spanned::new("except".to_owned(), options.span());
     let except = except.map(|except| matching::conditions("the filter's", &subject, except));
-    let retry = written.retry_after.map_or(RETRY, |retry| retry.get());
+    let retry = written.retry_after.get();
     let headers = HeaderMap::from_iter([
         (RETRY_AFTER, HeaderValue::from(retry.as_secs())),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),

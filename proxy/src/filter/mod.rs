@@ -49,7 +49,7 @@ use http::{HeaderMap, StatusCode};
 
 use self::facts::Facts;
 use self::fields::Fields;
-use crate::component::{self, Kind, Surroundings};
+use crate::component::{self, Built, Kind, Surroundings};
 use crate::config::{Component, Diagnostic};
 use crate::end::Reply;
 use crate::error::Failure;
@@ -105,14 +105,17 @@ impl Catalogue {
         &self,
         written: &Component,
         surroundings: &Surroundings,
-    ) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
+    ) -> Result<Built<Arc<dyn Filter>>, Vec<Diagnostic>> {
         let is_added = self.added.iter().any(|kind| kind.name == *written.name);
         let kinds = if is_added { &self.added } else { KINDS };
         component::build("filter", kinds, written, surroundings)
     }
 
-    fn kinds(&self) -> impl Iterator<Item = &Kind<Arc<dyn Filter>>> {
-        KINDS.iter().chain(&self.added)
+    /// All of them, each once.
+    pub fn kinds(&self) -> impl Iterator<Item = &Kind<Arc<dyn Filter>>> {
+        let is_replaced = |name| self.added.iter().any(|kind| kind.name == name);
+        let ours = KINDS.iter().filter(move |kind| !is_replaced(kind.name));
+        ours.chain(&self.added)
     }
 }
 

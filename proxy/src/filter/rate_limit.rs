@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use http::header::{HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::buckets::{Buckets, Level};
 use super::{Filter, Request, Response, Verdict};
@@ -31,11 +32,11 @@ use crate::error::Failure;
 use crate::route::condition::cookie;
 use crate::turns::Purpose;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "rate_limit",
-    summary: "so many requests in a time, and no more",
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "rate_limit",
+    "so many requests in a time, and no more",
     build,
-};
+);
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -44,21 +45,33 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const KEYS: u32 = 100_000;
 const KEYS_MAX: u32 = 10_000_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// `100/s`, `30/m`, `1000/h`.
     rate: Spanned<Rate>,
     /// How many may come at once. Default: as many as the rate allows in its span.
+    #[schemars(range(min = 1, max = 10_000_000))]
     burst: Option<Spanned<u32>>,
     /// Whose requests are counted together. Default: `client`.
-    by: Option<Spanned<By>>,
+    #[serde(default = "by")]
+    by: Spanned<By>,
     /// How many of them are remembered; of more, who was not heard of for longest is forgotten. Default: 100000.
-    keys: Option<Spanned<u32>>,
+    #[serde(default = "keys")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    keys: Spanned<u32>,
+}
+
+fn by() -> Spanned<By> {
+    By::Client.into()
+}
+
+fn keys() -> Spanned<u32> {
+    KEYS.into()
 }
 
 /// Whose requests are counted together.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum By {
     /// Those of one address.
@@ -97,26 +110,26 @@ struct Counted {
 }
 
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
-    let written: Written = options.decode()?;
+    let mut written: Written = options.decode()?;
+    let rate = written.rate.value;
+    let burst = *written.burst.get_or_insert(rate.count.into());
+    options.are(&written);
     let mut wrong = Vec::new();
-    let mut bounded = |key: &str, given: Option<Spanned<u32>>, most: u32, default: u32| {
-        if let Some(given) = given
-            && !(1..=most).contains(&given.value)
-        {
+    let mut bounded = |key: &str, given: Spanned<u32>, most: u32| {
+        if !(1..=most).contains(&given.value) {
             let message = format!("`{key}` is the number `{}`", given.value);
             let label = format!("expected a whole number from 1 to {most}");
             let problem = Diagnostic::error(code::OUT_OF_BOUNDS, message);
             wrong.push(problem.at(given.span).label(label));
         }
-        given.map_or(default, |given| given.value)
+        given.value
     };
-    let rate = written.rate.value;
-    let burst = bounded("burst", written.burst, 10_000_000, rate.count);
-    let keys = bounded("keys", written.keys, KEYS_MAX, KEYS);
-    let key = match written.by.map(|by| by.value) {
-        None | Some(By::Client) => Key::Client,
-        Some(By::Route) => Key::Route,
-        Some(By::Header(name) | By::Cookie(name)) if name.parse::<HeaderName>().is_err() => {
+    let burst = bounded("burst", burst, 10_000_000);
+    let keys = bounded("keys", written.keys, KEYS_MAX);
+    let key = match written.by.value {
+        By::Client => Key::Client,
+        By::Route => Key::Route,
+        By::Header(name) | By::Cookie(name) if name.parse::<HeaderName>().is_err() => {
             let problem = Diagnostic::error(
                 code::FIELD_NAME,
                 format!("`{}` cannot be a name", name.value),
@@ -125,8 +138,8 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
             wrong.push(problem.at(name.span).label(label));
             Key::Route
         }
-        Some(By::Header(name)) => Key::Header(name.parse().unwrap_or(LIMIT)),
-        Some(By::Cookie(name)) => Key::Cookie(name.value),
+        By::Header(name) => Key::Header(name.parse().unwrap_or(LIMIT)),
+        By::Cookie(name) => Key::Cookie(name.value),
     };
     if !wrong.is_empty() {
         return Err(wrong);

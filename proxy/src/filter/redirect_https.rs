@@ -12,39 +12,54 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
 use crate::config::{Diagnostic, Spanned, code, sends_nobody};
 use crate::end::redirect::{Place, Redirect};
 use crate::error::Failure;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "redirect_https",
-    summary: "sends the client to the same place over HTTPS",
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "redirect_https",
+    "sends the client to the same place over HTTPS",
     build,
-};
+);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// Where HTTPS is served. Default: 443.
-    port: Option<Spanned<u16>>,
+    #[serde(default = "port")]
+    #[schemars(range(min = 1))]
+    port: Spanned<u16>,
     /// 301, 302, 303, 307 or 308. Default: 308, which keeps the method.
-    status: Option<Spanned<u16>>,
+    #[serde(default = "status")]
+    #[schemars(with = "places::RedirectStatus")]
+    status: Spanned<u16>,
+}
+
+/// Where HTTPS is served.
+const PORT: u16 = 443;
+
+fn port() -> Spanned<u16> {
+    PORT.into()
+}
+
+fn status() -> Spanned<u16> {
+    308.into()
 }
 
 struct RedirectHttps(Redirect);
 
 fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let written: Written = options.decode()?;
-    let status = written.status.map_or(308, |status| status.value);
-    let problem = written.status.and_then(sends_nobody);
+    let problem = sends_nobody(written.status);
     let mut wrong: Vec<Diagnostic> = problem.into_iter().collect();
-    if let Some(port) = written.port
-        && port.value == 0
-    {
+    let port = written.port;
+    if port.value == 0 {
         let problem = Diagnostic::error(code::OUT_OF_BOUNDS, "there is no port 0").at(port.span);
         wrong.push(problem.label("expected 1 to 65535"));
     }
@@ -54,12 +69,10 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     Ok(Arc::new(RedirectHttps(Redirect {
         scheme: Some("https".to_owned()),
         host: None,
-        port: written
-            .port
-            .map(|port| port.value)
-            .filter(|port| *port != 443),
+        port: Some(port.value).filter(|port| *port != PORT),
         path: None,
-        status: StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT),
+        status: StatusCode::from_u16(written.status.value)
+            .unwrap_or(StatusCode::PERMANENT_REDIRECT),
         keep_query: true,
     })))
 }

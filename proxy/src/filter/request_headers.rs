@@ -13,15 +13,15 @@
 
 use std::sync::Arc;
 
-use super::fields::Changes;
+use super::fields::{Changes, Written};
 use super::{Filter, Request, Verdict};
 use crate::component::Kind;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "request_headers",
-    summary: "sets, adds, removes and renames fields of the request",
-    build: |options| Ok(Arc::new(RequestHeaders(Changes::new(options)?))),
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "request_headers",
+    "sets, adds, removes and renames fields of the request",
+    |options| Ok(Arc::new(RequestHeaders(Changes::new(options)?))),
+);
 
 struct RequestHeaders(Changes);
 

@@ -13,15 +13,15 @@
 
 use std::sync::Arc;
 
-use super::fields::Changes;
+use super::fields::{Changes, Written};
 use super::{Filter, Response};
 use crate::component::Kind;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "response_headers",
-    summary: "sets, adds, removes and renames fields of the answer",
-    build: |options| Ok(Arc::new(ResponseHeaders(Changes::new(options)?))),
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
+    "response_headers",
+    "sets, adds, removes and renames fields of the answer",
+    |options| Ok(Arc::new(ResponseHeaders(Changes::new(options)?))),
+);
 
 struct ResponseHeaders(Changes);
 

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
 use regex::Regex;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::strip_prefix::{below, give_back, prefix};
 use super::template::{Template, UrlPart};
@@ -27,13 +28,10 @@ use crate::error::Failure;
 use crate::route::matching::expression;
 use crate::route::path::normalise;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "rewrite",
-    summary: "another path, another query, or both",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Written>("rewrite", "another path, another query, or both", build);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     /// The whole path; it may depend on the request.

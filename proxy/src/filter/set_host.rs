@@ -15,11 +15,8 @@ use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Spanned, code};
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "set_host",
-    summary: "the host that the server is asked for",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Spanned<String>>("set_host", "the host that the server is asked for", build);
 
 struct SetHost(Template);
 

@@ -9,25 +9,25 @@
 //!
 //! A path that does not begin so stays. What is sent on is in the normal form.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::{HeaderName, LOCATION};
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
 use crate::config::{Diagnostic, Spanned, code};
 use crate::route::path::normalise;
 
-pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "strip_prefix",
-    summary: "takes the beginning off the path",
-    build,
-};
+pub(super) const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Written>("strip_prefix", "takes the beginning off the path", build);
 
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
@@ -124,12 +124,26 @@ pub(super) fn path_of(location: &str, host: &str) -> Option<usize> {
 }
 
 /// `/api`, or `{ prefix: /api, location: true }`.
+#[derive(Serialize)]
+#[serde(transparent)]
 struct Written(Full);
 
-#[derive(Deserialize)]
+impl JsonSchema for Written {
+    fn schema_name() -> Cow<'static, str> {
+        "StripPrefix".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let prefix = generator.subschema_for::<places::Beginning>();
+        json_schema!({ "anyOf": [prefix, Full::json_schema(generator)] })
+    }
+}
+
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Full {
     /// What is taken off.
+    #[schemars(with = "places::Beginning")]
     prefix: Spanned<String>,
     /// Whether redirects to this host get it back. Default: `false`.
     #[serde(default)]

@@ -1,17 +1,21 @@
 //! From what was written to what runs: a plan is made from the file, with every mistake in it collected, and only a
 //! whole plan becomes the next snapshot. A request sees one snapshot from start to end.
 
+pub mod effective;
 mod plan;
 mod route;
 mod running;
+mod schema;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::effective::Effective;
 pub use self::plan::{ClientTimeouts, FilterSpec, Limits, ListenerSpec, Plan, Reload, Shutdown};
 pub use self::route::{Answers, End, Mirror, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
+pub use self::schema::{schema, schema_text};
 use crate::route::Table;
 use crate::upstream::{Live, Upstream};
 

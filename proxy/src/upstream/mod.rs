@@ -261,17 +261,15 @@ mod tests {
         let text = format!(
             "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], health_check: {check} }} }}"
         );
+        let surroundings = component::Surroundings::default();
         let loaded = crate::config::parse("x", &text, &|_| None, None, |file, _| {
             let written = file.upstreams.get("a").unwrap();
             let written = written.health_check.as_ref().unwrap();
-            component::build(
-                "",
-                health::KINDS,
-                written,
-                &component::Surroundings::default(),
-            )
+            component::build("", health::KINDS, written, &surroundings)
         })
         .unwrap();
+        let usual = crate::config::Component::bare(balance::DEFAULT);
+        let policy = component::build("", balance::KINDS, &usual, &surroundings);
         let second = Duration::from_secs(1);
         Spec {
             name: "a".to_owned(),
@@ -280,8 +278,10 @@ mod tests {
                 port: 1,
                 weight: 1,
             }],
-            policy: balance::default_policy(),
-            check: Some(loaded.made),
+            policy: policy
+                .unwrap_or_else(|problems| panic!("{problems:?}"))
+                .made,
+            check: Some(loaded.made.made),
             timeouts: Timeouts {
                 connect: second,
                 read: second,

@@ -32,7 +32,6 @@ pub(in crate::server) struct Candidate {
     source: Source,
     inputs: Inputs,
     warnings: Vec<Diagnostic>,
-    effective: Value,
     shown: Value,
 }
 
@@ -51,12 +50,12 @@ impl Candidate {
             }
         };
         let loaded = loaded.and_then(trial::prove)?;
+        let shown = loaded.made.effective().masked(loaded.source.secrets());
         Ok(Self {
+            shown,
             tests: loaded.file.tests.len(),
             files: texts(path, &loaded.source),
             inputs: loaded.inputs,
-            effective: Value::Null,
-            shown: Value::Null,
             plan: loaded.made,
             source: loaded.source,
             warnings: loaded.warnings,
@@ -94,12 +93,21 @@ impl Candidate {
 
     /// Whether another one would change nothing.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.files == other.files && self.effective == other.effective
+        self.files == other.files && self.plan.effective() == other.plan.effective()
     }
 
     /// What is different in another one.
     pub(super) fn changes_to(&self, other: &Self) -> Vec<String> {
-        difference::changes(self.side(), other.side())
+        let mut changes = difference::changes(self.side(), other.side());
+        let (before, after) = (
+            self.plan.effective().files(),
+            other.plan.effective().files(),
+        );
+        let named = after
+            .iter()
+            .filter(|(name, digest)| before.get(*name).is_some_and(|known| known != *digest));
+        changes.extend(named.map(|(name, _)| format!("{name} changed")));
+        changes
     }
 
     /// As it may be shown, every default filled in.
@@ -126,7 +134,7 @@ impl Candidate {
 
     fn side(&self) -> Side<'_> {
         Side {
-            plain: &self.effective,
+            plain: self.plan.effective().value(),
             shown: &self.shown,
         }
     }

@@ -49,7 +49,11 @@ impl Book {
     }
 
     fn look(&mut self, snapshot: Arc<Snapshot>, now: Instant) -> Option<Jump> {
-        let Some(bounds) = snapshot.reload.rollback_on else {
+        let Some(bounds) = snapshot
+            .reload
+            .rollback_on
+            .map(|rollback| rollback.bounds())
+        else {
             *self = Self::new(snapshot);
             return None;
         };

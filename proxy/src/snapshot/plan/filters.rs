@@ -16,6 +16,8 @@ pub struct FilterSpec {
     pub identity: Arc<str>,
     /// What it does.
     pub filter: Arc<dyn Filter>,
+    /// As a route writes it: its name in the file, or its kind with every option in effect.
+    pub effective: Component,
 }
 
 impl FilterSpec {
@@ -31,6 +33,8 @@ pub(super) struct Filters<'f> {
     named: HashMap<&'f str, Option<FilterSpec>>,
     /// In the order of the file.
     names: Vec<&'f str>,
+    /// As they are in effect.
+    effective: Vec<(Spanned<String>, Component)>,
     kinds: &'f Catalogue,
     surroundings: &'f Surroundings,
 }
@@ -43,6 +47,7 @@ impl<'f> Filters<'f> {
         wrong: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut named = HashMap::new();
+        let mut effective = Vec::new();
         for (name, component) in written.iter() {
             if kinds.has(name) {
                 wrong.push(
@@ -56,9 +61,13 @@ impl<'f> Filters<'f> {
             }
             let built = kinds.build(component, surroundings);
             let built = built.map_err(|problems| wrong.extend(problems)).ok();
-            let spec = built.map(|filter| FilterSpec {
-                identity: name.value.as_str().into(),
-                filter,
+            let spec = built.map(|built| {
+                effective.push((name.clone(), built.effective));
+                FilterSpec {
+                    identity: name.value.as_str().into(),
+                    filter: built.made,
+                    effective: Component::bare(name),
+                }
             });
             named.insert(name.value.as_str(), spec);
         }
@@ -68,9 +77,15 @@ impl<'f> Filters<'f> {
                 .iter()
                 .map(|(name, _)| name.value.as_str())
                 .collect(),
+            effective,
             kinds,
             surroundings,
         }
+    }
+
+    /// Those that have a name, with every option in effect.
+    pub(super) fn effective(&self) -> Named<Component> {
+        self.effective.iter().cloned().collect()
     }
 
     /// What happens on the way of this route.
@@ -120,9 +135,12 @@ impl<'f> Filters<'f> {
             ]),
             Some(spec) => Ok(spec.clone()),
             None if self.kinds.has(name) => {
-                let filter = self.kinds.build(written, self.surroundings)?;
-                let identity = Arc::default();
-                Ok(Some(FilterSpec { identity, filter }))
+                let built = self.kinds.build(written, self.surroundings)?;
+                Ok(Some(FilterSpec {
+                    identity: Arc::default(),
+                    filter: built.made,
+                    effective: built.effective,
+                }))
             }
             // It may stand in the file that could not be read.
             None if self.surroundings.is_partial() => Ok(None),

@@ -1,6 +1,7 @@
 //! The file with every default filled in, every name resolved to what it names and every component built. Nothing runs
 //! yet: making a plan opens no socket, so `tidegate check` makes one too.
 
+mod completed;
 mod doubts;
 mod ending;
 mod filters;
@@ -11,13 +12,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::completed::Chosen;
 pub(super) use self::ending::EndSpec;
 use self::ending::Ends;
 pub use self::filters::FilterSpec;
 use self::filters::Filters;
+use super::effective::Effective;
 use crate::component::{self, Surroundings};
 use crate::config::{
-    self, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Share, Spanned, code,
+    self, Component, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Share, Spanned,
+    code,
 };
 use crate::filter::Catalogue;
 use crate::generation::judge::Bounds;
@@ -70,14 +74,37 @@ pub struct Plan {
     pub shutdown: Shutdown,
     /// How edits are taken.
     pub reload: Reload,
+    effective: Effective,
     warnings: Vec<Diagnostic>,
+}
+
+/// When an edit is taken back, with every default filled in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rollback {
+    /// So much more of a route's answers fail.
+    pub errors: Share,
+    /// How long it is watched, and how long before it is compared with.
+    pub over: Duration,
+    /// Answers that it takes to say anything.
+    pub requests: u64,
+}
+
+impl Rollback {
+    /// For whoever judges.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            errors: self.errors.fraction(),
+            over: self.over,
+            requests: self.requests,
+        }
+    }
 }
 
 /// How edits are taken, with every default filled in.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Reload {
     /// When one is taken back.
-    pub rollback_on: Option<Bounds>,
+    pub rollback_on: Option<Rollback>,
     /// Heads of requests that are remembered.
     pub remember: usize,
 }
@@ -209,7 +236,7 @@ impl Plan {
     fn new(file: &File, files: &Files, filters: &Catalogue) -> Result<Self, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
         let surroundings = Surroundings::new(files);
-        let upstreams: Vec<Spec> = file
+        let (upstreams, chosen): (Vec<Spec>, Vec<Chosen>) = file
             .upstreams
             .iter()
             .filter_map(|(name, upstream)| {
@@ -217,7 +244,7 @@ impl Plan {
                     .map_err(|problems| wrong.extend(problems))
                     .ok()
             })
-            .collect();
+            .unzip();
         let positions: HashMap<String, usize> = upstreams
             .iter()
             .enumerate()
@@ -264,7 +291,8 @@ impl Plan {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self {
+        let named = filters.effective();
+        let mut plan = Self {
             listeners: file
                 .listeners
                 .iter()
@@ -277,8 +305,19 @@ impl Plan {
             shutdown: shutdown(&file.shutdown),
             reload: reload(&file.reload),
             upstreams,
-            warnings: surroundings.into_warnings(),
-        })
+            effective: Effective::default(),
+            warnings: Vec::new(),
+        };
+        let completed = completed::file(file, &plan, &chosen, named);
+        plan.effective = Effective::new(&completed, surroundings.files());
+        plan.warnings = surroundings.into_warnings();
+        Ok(plan)
+    }
+
+    /// The file as it is in effect.
+    #[must_use]
+    pub fn effective(&self) -> &Effective {
+        &self.effective
     }
 }
 
@@ -297,35 +336,36 @@ fn spec(
     upstream: &config::Upstream,
     file: &File,
     surroundings: &Surroundings,
-) -> Result<Spec, Vec<Diagnostic>> {
-    let policy = upstream
-        .balance
-        .as_ref()
-        .map(|written| component::build("balancing policy", balance::KINDS, written, surroundings));
+) -> Result<(Spec, Chosen), Vec<Diagnostic>> {
+    let usual = || Component::bare(balance::DEFAULT);
+    let policy = upstream.balance.clone().unwrap_or_else(usual);
+    let policy = component::build("balancing policy", balance::KINDS, &policy, surroundings);
     let check = upstream
         .health_check
         .as_ref()
         .map(|written| component::build("health check", health::KINDS, written, surroundings));
     let mut wrong = Vec::new();
-    let policy = policy.transpose().unwrap_or_else(|problems| {
-        wrong.extend(problems);
-        None
-    });
+    let policy = policy.map_err(|problems| wrong.extend(problems)).ok();
     let check = check.transpose().unwrap_or_else(|problems| {
         wrong.extend(problems);
         None
     });
-    if !wrong.is_empty() {
+    let (Some(policy), true) = (policy, wrong.is_empty()) else {
         return Err(wrong);
-    }
-    Ok(Spec {
+    };
+    let (check, health_check) = check.map(|built| (built.made, built.effective)).unzip();
+    let chosen = Chosen {
+        balance: policy.effective,
+        health_check,
+    };
+    let spec = Spec {
         name: name.to_owned(),
         servers: upstream
             .servers
             .iter()
             .map(|server| server_spec(server))
             .collect(),
-        policy: policy.unwrap_or_else(balance::default_policy),
+        policy: policy.made,
         check,
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         attempts: upstream
@@ -336,7 +376,8 @@ fn spec(
         dns_refresh: upstream
             .dns_refresh
             .map_or(DNS_REFRESH, |refresh| refresh.get()),
-    })
+    };
+    Ok((spec, chosen))
 }
 
 fn server_spec(server: &config::Server) -> ServerSpec {
@@ -423,8 +464,8 @@ fn shutdown(written: &config::Shutdown) -> Shutdown {
 }
 
 fn reload(written: &config::Reload) -> Reload {
-    let bounds = |written: &config::RollbackOn| Bounds {
-        errors: written.errors.fraction(),
+    let bounds = |written: &config::RollbackOn| Rollback {
+        errors: written.errors.value,
         over: written.over.map_or(ROLLBACK_OVER, |over| over.get()),
         requests: written
             .requests

@@ -54,8 +54,3 @@ impl Tried {
         self.0.contains(&address)
     }
 }
-
-/// The policy of an upstream that names none.
-pub fn default_policy() -> Arc<dyn Policy> {
-    Arc::new(round_robin::RoundRobin::default())
-}

@@ -9,25 +9,23 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde::Deserialize;
-
 use super::{Picker, Policy, Tried};
-use crate::component::Kind;
+use crate::component::{Kind, NoOptions};
 use crate::turns::{Purpose, smooth_order};
 use crate::upstream::Endpoint;
 
-pub(super) const KIND: Kind<Arc<dyn Policy>> = Kind {
-    name: "round_robin",
-    summary: "each server in turn, as often as its weight says",
-    build: |options| Ok(Arc::new(options.decode::<RoundRobin>()?)),
-};
+pub(super) const KIND: Kind<Arc<dyn Policy>> = Kind::new::<NoOptions>(
+    "round_robin",
+    "each server in turn, as often as its weight says",
+    |options| {
+        let NoOptions {} = options.decode()?;
+        Ok(Arc::new(RoundRobin::default()))
+    },
+);
 
-/// It has no options.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub(super) struct RoundRobin {
     /// Where the turn stands. It goes on when the set changes, so that the first server is not favoured by every change.
-    #[serde(skip)]
     turn: Arc<AtomicUsize>,
 }
 

@@ -21,40 +21,65 @@ use http::header::{HOST, USER_AGENT};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType};
 use pingora_load_balancing::health_check::HttpHealthCheck;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::pace::{Pace, Written};
+use super::pace::{self, Pace, Written};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
 use crate::config::{Diagnostic, Duration, Spanned, code};
 
-pub(super) const KIND: Kind<Arc<Check>> = Kind {
-    name: "http",
-    summary: "a server is well when it answers a GET with an expected status",
+pub(super) const KIND: Kind<Arc<Check>> = Kind::new::<Http>(
+    "http",
+    "a server is well when it answers a GET with an expected status",
     build,
-};
+);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Http {
     /// What is asked for. Default: `/`.
-    path: Option<Spanned<String>>,
+    #[serde(default = "path")]
+    #[schemars(with = "places::Target")]
+    path: Spanned<String>,
     /// The Host header. Default: `tidegate`.
-    host: Option<Spanned<String>>,
+    #[serde(default = "host")]
+    host: Spanned<String>,
     /// Statuses that mean well, alone or as ranges. Default: `200-299`.
-    statuses: Option<Vec<Spanned<String>>>,
+    #[serde(default = "usual_statuses")]
+    #[schemars(with = "Vec<places::Statuses>")]
+    statuses: Vec<Spanned<String>>,
     /// From one probe to the next. Default: `5s`.
-    interval: Option<Spanned<Duration>>,
+    #[serde(default = "pace::interval")]
+    interval: Spanned<Duration>,
     /// For the whole probe. Default: `2s`.
-    timeout: Option<Spanned<Duration>>,
+    #[serde(default = "pace::timeout")]
+    timeout: Spanned<Duration>,
     /// Good answers in a row until a server that was down is used again. Default: 2.
-    healthy_after: Option<Spanned<u32>>,
+    #[serde(default = "pace::healthy_after")]
+    #[schemars(range(min = 1))]
+    healthy_after: Spanned<u32>,
     /// Bad answers in a row until a server that was up is left out. Default: 3.
-    unhealthy_after: Option<Spanned<u32>>,
+    #[serde(default = "pace::unhealthy_after")]
+    #[schemars(range(min = 1))]
+    unhealthy_after: Spanned<u32>,
 }
 
 /// The Host header of a probe whose check names none.
 const HOST_DEFAULT: &str = "tidegate";
+
+fn path() -> Spanned<String> {
+    "/".to_owned().into()
+}
+
+fn host() -> Spanned<String> {
+    HOST_DEFAULT.to_owned().into()
+}
+
+fn usual_statuses() -> Vec<Spanned<String>> {
+    vec!["200-299".to_owned().into()]
+}
 
 fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     let written: Http = options.decode()?;
@@ -76,11 +101,8 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
         }
         .pace(),
     );
-    let statuses = collect(&mut wrong, statuses(written.statuses.as_deref()));
-    let request = collect(
-        &mut wrong,
-        request(written.path.as_ref(), written.host.as_ref()),
-    );
+    let statuses = collect(&mut wrong, statuses(&written.statuses));
+    let request = collect(&mut wrong, request(&written.path, &written.host));
     match (pace, statuses, request) {
         (Some(pace), Some(statuses), Some(request)) => Ok(Arc::new(check(request, statuses, pace))),
         _ => Err(wrong),
@@ -115,19 +137,18 @@ fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace)
 }
 
 fn request(
-    path: Option<&Spanned<String>>,
-    host: Option<&Spanned<String>>,
+    path: &Spanned<String>,
+    host: &Spanned<String>,
 ) -> Result<RequestHeader, Vec<Diagnostic>> {
-    let target = path.map_or("/", |path| path.value.as_str());
+    let target = path.value.as_str();
     let mut request = match (
         target.starts_with('/'),
         RequestHeader::build("GET", target.as_bytes(), None),
     ) {
         (true, Ok(request)) => request,
         _ => {
-            let span = path.map(|path| path.span).unwrap_or_default();
             let problem = Diagnostic::error(code::PATH, format!("`{target}` is not a path"));
-            let problem = problem.at(span);
+            let problem = problem.at(path.span);
             return Err(vec![if target.starts_with('/') {
                 problem.label("no request can have it")
             } else {
@@ -136,32 +157,24 @@ fn request(
             }]);
         }
     };
-    let name = host.map_or(HOST_DEFAULT, |host| host.value.as_str());
+    let name = host.value.as_str();
     let headers = request.insert_header(HOST, name).and_then(|()| {
         request.insert_header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
     });
     match headers {
         Ok(()) => Ok(request),
-        Err(_) => {
-            let span = host.map(|host| host.span).unwrap_or_default();
-            Err(vec![
-                Diagnostic::error(
-                    code::FIELD_VALUE,
-                    format!("`{}` cannot be the host of a probe", name.escape_debug()),
-                )
-                .at(span)
-                .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
-            ])
-        }
+        Err(_) => Err(vec![
+            Diagnostic::error(
+                code::FIELD_VALUE,
+                format!("`{}` cannot be the host of a probe", name.escape_debug()),
+            )
+            .at(host.span)
+            .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
+        ]),
     }
 }
 
-fn statuses(
-    written: Option<&[Spanned<String>]>,
-) -> Result<Vec<RangeInclusive<u16>>, Vec<Diagnostic>> {
-    let Some(written) = written else {
-        return Ok(vec![200..=299]);
-    };
+fn statuses(written: &[Spanned<String>]) -> Result<Vec<RangeInclusive<u16>>, Vec<Diagnostic>> {
     let wrong = |text: &Spanned<String>| {
         let message = format!("`{}` is not a status or a range of statuses", text.value);
         let problem = Diagnostic::error(code::HEALTHY_STATUS, message)

@@ -26,22 +26,36 @@ pub struct Pace {
 }
 
 /// The settings as a file writes them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
-    pub(super) interval: Option<Spanned<config::Duration>>,
-    pub(super) timeout: Option<Spanned<config::Duration>>,
-    pub(super) healthy_after: Option<Spanned<u32>>,
-    pub(super) unhealthy_after: Option<Spanned<u32>>,
+    pub(super) interval: Spanned<config::Duration>,
+    pub(super) timeout: Spanned<config::Duration>,
+    pub(super) healthy_after: Spanned<u32>,
+    pub(super) unhealthy_after: Spanned<u32>,
+}
+
+pub(super) fn interval() -> Spanned<config::Duration> {
+    config::Duration::from(INTERVAL).into()
+}
+
+pub(super) fn timeout() -> Spanned<config::Duration> {
+    config::Duration::from(TIMEOUT).into()
+}
+
+pub(super) fn healthy_after() -> Spanned<u32> {
+    HEALTHY_AFTER.into()
+}
+
+pub(super) fn unhealthy_after() -> Spanned<u32> {
+    UNHEALTHY_AFTER.into()
 }
 
 impl Written {
     /// Fills in the defaults.
     pub(super) fn pace(self) -> Result<Pace, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
-        if let Some(interval) = self
-            .interval
-            .filter(|interval| interval.get() < INTERVAL_FLOOR)
-        {
+        let interval = self.interval;
+        if interval.get() < INTERVAL_FLOOR {
             wrong.push(
                 Diagnostic::error(code::PACE, format!("`interval` is `{}`", interval.value))
                     .at(interval.span)
@@ -49,7 +63,8 @@ impl Written {
                     .note("probes that come faster are a load of their own"),
             );
         }
-        if let Some(timeout) = self.timeout.filter(|timeout| timeout.get().is_zero()) {
+        let timeout = self.timeout;
+        if timeout.is_zero() {
             wrong.push(
                 Diagnostic::error(code::PACE, "`timeout` is zero: every probe would fail")
                     .at(timeout.span)
@@ -61,7 +76,7 @@ impl Written {
             ("unhealthy_after", self.unhealthy_after),
         ];
         for (key, threshold) in thresholds {
-            if let Some(threshold) = threshold.filter(|after| after.value == 0) {
+            if threshold.value == 0 {
                 wrong.push(
                     Diagnostic::error(code::PACE, format!("`{key}` is zero"))
                         .at(threshold.span)
@@ -70,22 +85,14 @@ impl Written {
             }
         }
         if wrong.is_empty() {
-            Ok(self.with_defaults())
+            Ok(Pace {
+                interval: interval.get(),
+                timeout: timeout.get(),
+                healthy_after: self.healthy_after.value,
+                unhealthy_after: self.unhealthy_after.value,
+            })
         } else {
             Err(wrong)
-        }
-    }
-
-    fn with_defaults(self) -> Pace {
-        Pace {
-            interval: self.interval.map_or(INTERVAL, |interval| interval.get()),
-            timeout: self.timeout.map_or(TIMEOUT, |timeout| timeout.get()),
-            healthy_after: self
-                .healthy_after
-                .map_or(HEALTHY_AFTER, |after| after.value),
-            unhealthy_after: self
-                .unhealthy_after
-                .map_or(UNHEALTHY_AFTER, |after| after.value),
         }
     }
 }

@@ -7,30 +7,34 @@
 use std::sync::Arc;
 
 use pingora_load_balancing::health_check::TcpHealthCheck;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::pace::Written;
+use super::pace::{self, Written};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Duration, Spanned};
 
-pub(super) const KIND: Kind<Arc<Check>> = Kind {
-    name: "tcp",
-    summary: "a server is well when it takes a connection",
-    build,
-};
+pub(super) const KIND: Kind<Arc<Check>> =
+    Kind::new::<Tcp>("tcp", "a server is well when it takes a connection", build);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Tcp {
     /// From one probe to the next. Default: `5s`.
-    interval: Option<Spanned<Duration>>,
+    #[serde(default = "pace::interval")]
+    interval: Spanned<Duration>,
     /// For the connection to stand. Default: `2s`.
-    timeout: Option<Spanned<Duration>>,
+    #[serde(default = "pace::timeout")]
+    timeout: Spanned<Duration>,
     /// Good answers in a row until a server that was down is used again. Default: 2.
-    healthy_after: Option<Spanned<u32>>,
+    #[serde(default = "pace::healthy_after")]
+    #[schemars(range(min = 1))]
+    healthy_after: Spanned<u32>,
     /// Bad answers in a row until a server that was up is left out. Default: 3.
-    unhealthy_after: Option<Spanned<u32>>,
+    #[serde(default = "pace::unhealthy_after")]
+    #[schemars(range(min = 1))]
+    unhealthy_after: Spanned<u32>,
 }
 
 fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {

@@ -1,0 +1,136 @@
+//! What stands where a component is named, and texts that have a form. Types for `#[schemars(with = "...")]`: no value has them.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+/// A route ends in exactly one of these.
+pub(crate) fn ends() -> Value {
+    json!([
+        { "required": ["upstream"] }, { "required": ["split"] }, { "required": ["redirect"] }, { "required": ["respond"] }
+    ])
+}
+
+/// Copies are made of what goes to a server.
+pub(crate) fn beside_a_server() -> Value {
+    json!({ "mirror": { "not": { "anyOf": [{ "required": ["redirect"] }, { "required": ["respond"] }] } } })
+}
+
+/// Of some keys, one is enough.
+pub(crate) fn no_two(keys: &[&str]) -> Value {
+    let others = |at: usize| keys.iter().skip(at + 1);
+    let pairs = keys.iter().enumerate();
+    let pairs = pairs
+        .flat_map(|(at, one)| others(at).map(move |other| json!({ "required": [one, other] })));
+    json!({ "anyOf": pairs.collect::<Vec<_>>() })
+}
+
+/// Of some keys, there has to be one.
+pub(crate) fn any_of(keys: &[&str]) -> Value {
+    keys.iter()
+        .map(|key| json!({ "required": [key] }))
+        .collect()
+}
+
+/// A component's place is filled in by whoever knows its kinds.
+macro_rules! places {
+    ($($name:ident),*) => {$(
+        #[derive(Debug)]
+        pub(crate) struct $name;
+
+        impl $name {
+            /// The name of its definition.
+            pub(crate) const NAME: &'static str = stringify!($name);
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                Self::NAME.into()
+            }
+
+            fn schema_id() -> Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!($name)).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({})
+            }
+        }
+    )*};
+}
+
+places!(Policy, HealthCheck, Filter, FilterOrName);
+
+/// A definition with its own words.
+macro_rules! forms {
+    ($($name:ident $schema:tt)*) => {$(
+        #[derive(Debug)]
+        pub(crate) struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_id() -> Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!($name)).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+forms! {
+    Path {
+        "description": "A path, without host and query.",
+        "type": "string",
+        "pattern": "^/[^?#\\s]*$",
+        "examples": ["/", "/api"]
+    }
+    Target {
+        "description": "A path, with or without a query.",
+        "type": "string",
+        "pattern": "^/",
+        "examples": ["/", "/health?full=1"]
+    }
+    Beginning {
+        "description": "The beginning of a path.",
+        "type": "string",
+        "pattern": "^/",
+        "examples": ["/api"]
+    }
+    HostPattern {
+        "description": "A host without port; a star stands for every name below one.",
+        "type": "string",
+        "pattern": "^(\\*\\.)?[^*/\\s]+$",
+        "examples": ["example.com", "*.example.com"]
+    }
+    Method {
+        "description": "A method, in upper case.",
+        "type": "string",
+        "pattern": "^[^a-z\\s]+$",
+        "examples": ["GET", "POST"]
+    }
+    Scheme {
+        "description": "How the client is to come back.",
+        "type": "string",
+        "enum": ["http", "https"]
+    }
+    Statuses {
+        "description": "A status, or a range of them.",
+        "type": ["integer", "string"],
+        "minimum": 100,
+        "maximum": 599,
+        "pattern": "^\\s*[1-5][0-9]{2}\\s*(-\\s*[1-5][0-9]{2}\\s*)?$",
+        "examples": [200, "200-299"]
+    }
+    RedirectStatus {
+        "description": "A status that sends the client elsewhere (RFC 9110, section 15.4).",
+        "type": "integer",
+        "enum": [301, 302, 303, 307, 308]
+    }
+}

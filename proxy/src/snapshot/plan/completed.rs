@@ -1,0 +1,228 @@
+//! From the plan back to a file that asks for it and leaves nothing out: what is printed is what runs.
+//!
+//! A section that the plan has no part in goes through as it was written (`written.section.clone()`).
+
+use std::time;
+
+use http::header::CONTENT_TYPE;
+
+use super::{
+    ATTEMPTS, ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, Reload, RouteSpec, TargetSpec,
+    timeouts,
+};
+use crate::config::{
+    self, Admin, Component, Duration, File, Listener, Named, Protocol, Respond, Retry, Route,
+    RouteLimits, Size, Span, Spanned, Upstream,
+};
+use crate::end::Reply;
+use crate::end::redirect::Redirect;
+use crate::upstream::{Spec, Timeouts};
+
+/// The components of an upstream, as they are in effect.
+pub(super) struct Chosen {
+    pub(super) balance: Component,
+    pub(super) health_check: Option<Component>,
+}
+
+/// The file, with what the plan made of it in every key.
+pub(super) fn file(
+    written: &File,
+    plan: &Plan,
+    chosen: &[Chosen],
+    filters: Named<Component>,
+) -> File {
+    let listeners = written.listeners.iter().zip(&plan.listeners);
+    let upstreams = written
+        .upstreams
+        .iter()
+        .zip(plan.upstreams.iter().zip(chosen));
+    let routes = written.routes.iter().zip(&plan.routes);
+    File {
+        listeners: listeners
+            .map(|((name, _), spec)| (name.clone(), listener(spec)))
+            .collect(),
+        upstreams: upstreams
+            .map(|((name, written), (spec, chosen))| {
+                (name.clone(), upstream(written, spec, chosen))
+            })
+            .collect(),
+        filters,
+        routes: routes
+            .map(|((name, written), spec)| (name.clone(), route(written, spec, &plan.limits)))
+            .collect(),
+        timeouts: written_timeouts(&timeouts(&config::Timeouts::default(), &written.timeouts)),
+        limits: limits(&plan.limits),
+        retry: attempts(
+            written
+                .retry
+                .attempts
+                .map_or(ATTEMPTS, |attempts| attempts.value),
+        ),
+        admin: plan.admin.map(|address| Admin {
+            address: address.into(),
+        }),
+        tests: written.tests.clone(),
+        reload: reload(&plan.reload),
+        include: None,
+        shutdown: config::Shutdown {
+            delay: Some(plan.shutdown.delay.into()),
+            timeout: Some(plan.shutdown.timeout.into()),
+        },
+    }
+}
+
+fn reload(spec: &Reload) -> config::Reload {
+    config::Reload {
+        rollback_on: spec.rollback_on.map(|bounds| config::RollbackOn {
+            errors: bounds.errors.into(),
+            over: span(bounds.over),
+            requests: u32::try_from(bounds.requests).ok().and_then(set),
+        }),
+        remember: u32::try_from(spec.remember).ok().and_then(set),
+    }
+}
+
+fn set<T>(value: T) -> Option<Spanned<T>> {
+    Some(value.into())
+}
+
+fn span(duration: time::Duration) -> Option<Spanned<Duration>> {
+    set(duration.into())
+}
+
+fn size(bytes: u64) -> Size {
+    Size::from_bytes(bytes)
+}
+
+fn listener(spec: &ListenerSpec) -> Listener {
+    let ClientTimeouts {
+        header,
+        body,
+        write,
+        keep_alive,
+    } = spec.timeouts;
+    let spoken = [(spec.http1, Protocol::Http1), (spec.h2c, Protocol::H2c)];
+    let spoken = spoken.into_iter().filter(|(is_spoken, _)| *is_spoken);
+    Listener {
+        address: spec.address.into(),
+        protocols: set(spoken.map(|(_, protocol)| protocol).collect()),
+        timeouts: config::ClientTimeouts {
+            header: span(header),
+            body: span(body),
+            write: span(write),
+            keep_alive: span(keep_alive),
+        },
+        max_connections: set(spec.max_connections),
+    }
+}
+
+fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
+    Upstream {
+        balance: Some(chosen.balance.clone()),
+        health_check: chosen.health_check.clone(),
+        timeouts: written_timeouts(&spec.timeouts),
+        retry: attempts(spec.attempts),
+        dns_refresh: span(spec.dns_refresh),
+        ..written.clone()
+    }
+}
+
+fn attempts(attempts: u8) -> Retry {
+    Retry {
+        attempts: set(attempts),
+    }
+}
+
+fn written_timeouts(spec: &Timeouts) -> config::Timeouts {
+    config::Timeouts {
+        connect: span(spec.connect),
+        read: span(spec.read),
+        write: span(spec.write),
+        idle: span(spec.idle),
+        tunnel: span(spec.tunnel),
+    }
+}
+
+fn limits(spec: &Limits) -> config::Limits {
+    config::Limits {
+        header_size: set(size(spec.header_size)),
+        header_count: set(spec.header_count),
+        body_size: spec.body_size.map(size),
+    }
+}
+
+fn route(written: &Route, spec: &RouteSpec, limits: &Limits) -> Route {
+    let mut route = Route {
+        priority: Some(written.priority.unwrap_or_default()),
+        filters: spec
+            .filters
+            .iter()
+            .map(|filter| filter.effective.clone())
+            .collect(),
+        timeouts: config::Timeouts::default(),
+        limits: RouteLimits {
+            body_size: spec.body_size.or(limits.body_size).map(size),
+        },
+        ..written.clone()
+    };
+    match &spec.end {
+        EndSpec::Upstream(target) => route.timeouts = common([target].into_iter()),
+        EndSpec::Split(arms, _) => route.timeouts = common(arms.iter().map(|(target, ..)| target)),
+        EndSpec::Redirect(spec) => redirect(&mut route, spec),
+        EndSpec::Respond(reply) => respond(&mut route, reply),
+    }
+    if let (Some(mirror), Some(spec)) = (&mut route.mirror, &spec.mirror) {
+        mirror.value.share = Some(spec.share);
+        mirror.value.body_size = set(size(spec.body_size));
+    }
+    route
+}
+
+/// What all that may answer have in common; where they differ, each has that of its upstream.
+fn common<'t>(mut targets: impl Iterator<Item = &'t TargetSpec>) -> config::Timeouts {
+    let Some(first) = targets.next() else {
+        return config::Timeouts::default();
+    };
+    let mut common = written_timeouts(&first.timeouts);
+    for target in targets {
+        let other = written_timeouts(&target.timeouts);
+        let keys = [
+            (&mut common.connect, other.connect),
+            (&mut common.read, other.read),
+            (&mut common.write, other.write),
+            (&mut common.idle, other.idle),
+            (&mut common.tunnel, other.tunnel),
+        ];
+        for (one, other) in keys {
+            *one = one.filter(|_| *one == other);
+        }
+    }
+    common
+}
+
+fn redirect(route: &mut Route, spec: &Redirect) {
+    if let Some(redirect) = &mut route.redirect {
+        redirect.value.status = set(spec.status.as_u16());
+        redirect.value.keep_query = Some(spec.keep_query);
+    }
+}
+
+fn respond(route: &mut Route, reply: &Reply) {
+    let Some(respond) = &mut route.respond else {
+        return;
+    };
+    let Respond {
+        status, headers, ..
+    } = &mut respond.value;
+    *status = set(reply.status.as_u16());
+    let is_written = headers.names().any(|name| CONTENT_TYPE == name);
+    let kind = reply.headers.get(CONTENT_TYPE).filter(|_| !is_written);
+    if let Some(kind) = kind.and_then(|kind| kind.to_str().ok()) {
+        let name = Spanned::new("Content-Type".to_owned(), Span::default());
+        let kind = (name, kind.to_owned().into());
+        let all = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        *headers = all.chain([kind]).collect();
+    }
+}

@@ -53,7 +53,7 @@ impl<T> Kind<T> {
     }
 }
 
-/// The options of what has none.
+/// It has no options.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoOptions {}
@@ -140,7 +140,7 @@ impl<'s> Options<'s> {
         Self {
             name: component.name.clone(),
             node: component.options.clone(),
-            effective: RefCell::default(),
+            effective: RefCell::new(said(&component.options)),
             surroundings,
         }
     }
@@ -160,7 +160,11 @@ impl<'s> Options<'s> {
 
     /// Says what they are in effect, where that is more than what was decoded: a default that follows from another option.
     pub fn are(&self, effective: &impl Serialize) {
-        *self.effective.borrow_mut() = said(effective);
+        let effective = said(effective);
+        // What cannot be said stays as it was written.
+        if !effective.is_null() {
+            *self.effective.borrow_mut() = effective;
+        }
     }
 
     /// Where the component's name was written.

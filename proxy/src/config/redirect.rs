@@ -26,7 +26,7 @@ pub struct Redirect {
     pub scheme: Option<Spanned<String>>,
     /// A name or an address.
     pub host: Option<Spanned<String>>,
-    /// Default: that of the scheme if one is given, or else that of the request.
+    /// Its port. Default: that of the scheme if one is given, or else that of the request.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 65535>")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<Spanned<u16>>,

@@ -17,7 +17,7 @@ use super::{FieldName, Named, Spanned};
 #[serde(deny_unknown_fields)]
 #[schemars(extend("not" = places::no_two(&["text", "file"])))]
 pub struct Respond {
-    /// Default: 200.
+    /// Its status. Default: 200.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]
     #[schemars(range(min = 200, max = 599), extend("default" = 200))]
     pub status: Option<Spanned<u16>>,

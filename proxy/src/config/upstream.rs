@@ -83,7 +83,7 @@ enum Written {
 pub(super) struct Full {
     /// Host and port.
     address: Spanned<ServerAddress>,
-    /// Its share beside the others.
+    /// Its share beside the others. Default: 1.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 1000>")]
     #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
     weight: Option<Spanned<u16>>,

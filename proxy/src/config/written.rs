@@ -169,7 +169,7 @@ impl Serialize for Node {
     }
 }
 
-/// Of what serde made, without what says nothing: an absent key is not written as `null`.
+/// What serde makes of it, nothing where it cannot, and without what says nothing: an absent key is not written as `null`.
 #[must_use]
 pub(crate) fn said(value: &impl Serialize) -> Json {
     let mut json = serde_json::to_value(value).unwrap_or_default();

@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
+use tidegate::config::Secrets;
 use tidegate::filter::Catalogue;
 use tidegate::snapshot::effective::{Format, text};
 use tidegate::snapshot::{Plan, schema};
 
-use shown::{completed, configurations, pages, pieces, repository, sources};
+use shown::{completed, configurations, folder, pages, pieces, repository, sources};
 
 fn plan(name: &str, text: &str, folder: &Path) -> Option<Plan> {
     let loaded = Plan::parse(name, text, &|_| None, Some(folder));
@@ -79,11 +80,11 @@ fn every_piece_that_is_shown_comes_back() {
     sources(&repository().join("proxy/src"), &mut files);
     let mut count = 0;
     for file in files {
-        let folder = file.parent().expect("a folder");
+        let folder = folder(&file);
         for piece in pieces(&file) {
             // What stands in a source file only to show its keys is for `documentation` to read.
-            if plan("piece", &completed(&piece), folder).is_some() {
-                comes_back(&file.display().to_string(), &completed(&piece), folder);
+            if plan("piece", &completed(&piece), &folder).is_some() {
+                comes_back(&file.display().to_string(), &completed(&piece), &folder);
                 count += 1;
             }
         }
@@ -225,7 +226,8 @@ fn what_is_printed_reads_well() {
         let path = repository().join(file);
         let written = std::fs::read_to_string(&path).expect("a file");
         let plan = plan(file, &written, path.parent().expect("a folder")).expect("a plan");
-        let printed = text(&plan.effective().masked(&Secrets::default()), Format::Yaml).expect("a text");
+        let printed =
+            text(&plan.effective().masked(&Secrets::default()), Format::Yaml).expect("a text");
         let golden = repository().join(format!("proxy/tests/effective/{golden}.printed.yaml"));
         if update {
             std::fs::write(&golden, &printed).expect("the golden file");

@@ -12,7 +12,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate::component::{Kind, Options};
 use tidegate::config::{Code, Diagnostic, Severity, code};
 use tidegate::filter::{Catalogue, Filter};
@@ -155,17 +156,14 @@ fn every_code_is_said_in_a_broken_file() {
 }
 
 /// A filter of one's own, with a type of another library among its options.
-const KIND: Kind<Arc<dyn Filter>> = Kind {
-    name: "near",
-    summary: "does nothing",
-    build: |options| build(options),
-};
+const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Written>("near", "does nothing", |options| build(options));
 
 struct Near;
 
 impl Filter for Near {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
     to: IpAddr,

@@ -38,6 +38,8 @@ pub(crate) fn of_file(generator: SchemaGenerator, places: Vec<(&str, Value)>) ->
         for (at, (key, value)) in head.into_iter().enumerate() {
             root.shift_insert(at, key.to_owned(), value);
         }
+        // Another file may say it: this one may include it, or be included.
+        root.remove("required");
         let mut definitions = root.remove("$defs").unwrap_or_else(|| json!({}));
         if let Some(definitions) = definitions.as_object_mut() {
             let places = places.into_iter();

@@ -87,13 +87,20 @@ pub(crate) fn completed(piece: &str) -> String {
 pub(crate) fn pages() -> Vec<PathBuf> {
     let mut files = vec![repository().join("README.md")];
     let pages = std::fs::read_dir(repository().join("docs")).expect("the pages");
-    files.extend(pages.map(|page| page.expect("a page").path()));
+    // Those about mistakes show files that are refused: `error_pages` reads them.
+    let pages = pages.map(|page| page.expect("a page").path());
+    files.extend(pages.filter(|path| path.is_file()));
     files
 }
 
 /// The routing files that come with Tidegate.
 pub(crate) fn configurations() -> Vec<PathBuf> {
-    let folders = ["conf", "conf/examples", "conf/compose"];
+    let folders = [
+        "conf",
+        "conf/compose",
+        "conf/examples",
+        "conf/examples/several-files",
+    ];
     let folders =
         folders.map(|folder| std::fs::read_dir(repository().join(folder)).expect("a folder"));
     let files = folders
@@ -105,4 +112,12 @@ pub(crate) fn configurations() -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// Where files lie that a piece of this page names.
+pub(crate) fn folder(page: &Path) -> PathBuf {
+    if page.ends_with("docs/files.md") {
+        return repository().join("conf/examples/several-files");
+    }
+    page.parent().expect("a folder").to_owned()
 }

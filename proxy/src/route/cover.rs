@@ -40,7 +40,7 @@ impl Table {
     pub fn hidden(&self, names: &[&str]) -> Vec<Hidden> {
         // For each route, the rules that cover those of its own; none as soon as one of them is not covered.
         let mut pairs: Vec<Option<Vec<(usize, usize)>>> = vec![Some(Vec::new()); names.len()];
-        let mut places = Places::default();
+        let mut places = Places::new(self.rules.len());
         let highest = self.rules.first().map_or(0, |rule| rule.priority);
         for (number, rule) in self.rules.iter().enumerate() {
             if let Some(pairs) = pairs.get_mut(rule.route) {
@@ -50,8 +50,7 @@ impl Table {
                     None => *pairs = None,
                 }
             }
-            let place = places.0.entry((rule.host.as_ref(), key(&rule.path)));
-            place.or_default().push(number);
+            places.add(rule, number);
         }
         let all = pairs.into_iter().enumerate();
         all.filter_map(|(route, pairs)| {
@@ -105,10 +104,30 @@ fn key(path: &PathCondition) -> Key<'_> {
 }
 
 /// The rules that are asked earlier, by host and path, in their order.
-#[derive(Default)]
-struct Places<'r>(HashMap<(Option<&'r Host>, Key<'r>), Vec<usize>>);
+struct Places<'r> {
+    /// The first and the last rule of each place.
+    ends: HashMap<(Option<&'r Host>, Key<'r>), (usize, usize)>,
+    /// For each rule, the next one of its place. Most places have one rule: it needs no list.
+    next: Vec<Option<usize>>,
+}
 
-impl Places<'_> {
+impl<'r> Places<'r> {
+    fn new(rules: usize) -> Self {
+        Self {
+            ends: HashMap::with_capacity(rules),
+            next: vec![None; rules],
+        }
+    }
+
+    fn add(&mut self, rule: &'r Rule, number: usize) {
+        let place = self.ends.entry((rule.host.as_ref(), key(&rule.path)));
+        let (_, last) = place.or_insert((number, number));
+        if let Some(next) = self.next.get_mut(*last).filter(|_| *last != number) {
+            *next = Some(number);
+        }
+        *last = number;
+    }
+
     /// The first rule that takes everything that this one would take.
     fn covering(&self, rule: &Rule, table: &Table, has_higher: bool) -> Option<usize> {
         let own = self.first_at(rule.host.as_ref(), key(&rule.path), rule, table);
@@ -131,12 +150,13 @@ impl Places<'_> {
         rule: &Rule,
         table: &Table,
     ) -> Option<usize> {
-        let here = self.0.get(&(host, path))?.iter().take(LOOKED_AT);
-        let covers = |number: &&usize| {
-            let earlier = table.rules.get(**number);
+        let (first, _) = self.ends.get(&(host, path))?;
+        let here = successors(Some(*first), |number| *self.next.get(*number)?);
+        let covers = |number: &usize| {
+            let earlier = table.rules.get(*number);
             earlier.is_some_and(|earlier| follow(&earlier.conditions, rule))
         };
-        here.copied().find(|number| covers(&number))
+        here.take(LOOKED_AT).find(covers)
     }
 }
 

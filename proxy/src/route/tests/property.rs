@@ -12,8 +12,8 @@ use super::*;
 use crate::route::consider::Seen;
 use crate::route::{path, reference};
 
-/// Few names and values, so that routes get in each other's way.
-fn conditions() -> impl Strategy<Value = Condition> {
+/// Few values, so that routes get in each other's way.
+fn tests() -> impl Strategy<Value = Vec<Test>> {
     let value = || select(vec!["1", "2", ""]);
     let test = prop_oneof![
         4 => value().prop_map(|value| Test::Exact(value.to_owned())),
@@ -21,21 +21,38 @@ fn conditions() -> impl Strategy<Value = Condition> {
         1 => Just(Test::Present),
         1 => Just(Test::Absent),
     ];
-    let tests = proptest::collection::vec(test, 1..3);
-    let methods = vec![vec![Method::GET], vec![Method::POST, Method::PUT]];
-    let networks = vec!["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"];
-    let simple = prop_oneof![
-        select(methods).prop_map(Condition::Method),
-        (select(vec!["h1", "h2"]), tests.clone())
-            .prop_map(|(name, tests)| Condition::Header(HeaderName::from_static(name), tests)),
-        (select(vec!["q1", "q2"]), tests.clone())
-            .prop_map(|(name, tests)| Condition::Query(name.to_owned(), tests)),
-        (select(vec!["c1", "c2"]), tests)
-            .prop_map(|(name, tests)| Condition::Cookie(name.to_owned(), tests)),
-        select(networks).prop_map(|net| Condition::Client(vec![net.parse().unwrap()])),
-        paths().prop_map(Condition::Path),
-        hosts().prop_map(Condition::Host),
+    proptest::collection::vec(test, 1..3)
+}
+
+/// Conditions that are of one kind.
+fn kinds() -> Vec<BoxedStrategy<Condition>> {
+    let methods = vec![
+        vec![Method::GET],
+        vec![Method::GET, Method::PUT],
+        vec![Method::POST, Method::PUT],
     ];
+    let networks = vec!["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"];
+    vec![
+        select(methods).prop_map(Condition::Method).boxed(),
+        (select(vec!["h1", "h2"]), tests())
+            .prop_map(|(name, tests)| Condition::Header(HeaderName::from_static(name), tests))
+            .boxed(),
+        (select(vec!["q1", "q2"]), tests())
+            .prop_map(|(name, tests)| Condition::Query(name.to_owned(), tests))
+            .boxed(),
+        (select(vec!["c1", "c2"]), tests())
+            .prop_map(|(name, tests)| Condition::Cookie(name.to_owned(), tests))
+            .boxed(),
+        select(networks)
+            .prop_map(|net| Condition::Client(vec![net.parse().unwrap()]))
+            .boxed(),
+        paths().prop_map(Condition::Path).boxed(),
+        hosts().prop_map(Condition::Host).boxed(),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Condition> {
+    let simple = proptest::strategy::Union::new(kinds());
     simple.prop_recursive(2, 6, 2, |inner| {
         let group = proptest::collection::vec(inner, 1..3);
         prop_oneof![
@@ -99,6 +116,42 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
             matches,
         };
         entries.into_iter().enumerate().map(named).collect()
+    })
+}
+
+/// Two routes that differ in their hosts, their paths or conditions of one kind, the first one with the higher priority:
+/// often one hides the other.
+fn pairs() -> impl Strategy<Value = Vec<Entry>> {
+    let places = (hosts(), paths()).prop_map(|(hosts, path)| (hosts, path, Vec::new()));
+    let conditions = proptest::strategy::Union::new(kinds().into_iter().map(|kind| {
+        let groups = proptest::collection::vec(proptest::collection::vec(kind, 1..3), 2);
+        (groups, 0..3).prop_map(|(groups, form)| {
+            let form = |group: Vec<Condition>| match form {
+                0 => group,
+                1 => vec![Condition::Not(group)],
+                _ => vec![Condition::Any(
+                    group.into_iter().map(|one| vec![one]).collect(),
+                )],
+            };
+            let whole = |group| (Vec::new(), PathCondition::Any, form(group));
+            groups.into_iter().map(whole).collect::<Vec<_>>()
+        })
+    }));
+    let both = prop_oneof![
+        1 => proptest::collection::vec(places, 2),
+        3 => conditions,
+    ];
+    both.prop_map(|both| {
+        let named = |(index, (hosts, path, conditions))| Entry {
+            name: format!("{index:03}"),
+            priority: i32::from(index == 0),
+            matches: vec![Match {
+                hosts,
+                path,
+                conditions,
+            }],
+        };
+        both.into_iter().enumerate().map(named).collect()
     })
 }
 
@@ -189,8 +242,8 @@ proptest! {
 
     #[test]
     fn a_hidden_route_is_never_found(
-        entries in entries(),
-        asked in proptest::collection::vec(requests(), 1..40),
+        entries in prop_oneof![1 => entries(), 3 => pairs()],
+        asked in proptest::collection::vec(requests(), 40),
     ) {
         let table = Table::new(&entries).unwrap();
         let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();

@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     (
         "flow",
         &[
-            "end", "error", "filter", "observe", "route", "snapshot", "turns", "upstream",
+            "config", "end", "error", "filter", "observe", "route", "snapshot", "turns", "upstream",
         ],
     ),
     (

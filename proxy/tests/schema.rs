@@ -22,7 +22,7 @@ use tidegate::component::{Kind, NoOptions};
 use tidegate::filter::{Catalogue, Filter};
 use tidegate::snapshot::{Plan, schema, schema_text};
 
-use shown::{completed, configurations, pages, pieces, repository, sources};
+use shown::{completed, configurations, folder, pages, pieces, repository, sources};
 
 const SCHEMA: &str = "conf/tidegate.schema.json";
 
@@ -166,8 +166,7 @@ fn takes(validator: &Validator, path: &Path, text: &str) {
         "{}: {complaints_:#?}\n{text}",
         path.display()
     );
-    let folder = path.parent().expect("a folder");
-    if let Ok(loaded) = Plan::parse("x", text, &|_| None, Some(folder)) {
+    if let Ok(loaded) = Plan::parse("x", text, &|_| None, Some(&folder(path))) {
         let complaints_ = complaints(validator, loaded.made.effective().value());
         assert!(
             complaints_.is_empty(),
@@ -285,6 +284,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "colon-missing",
             "colon-missing-nested",
             "comma-missing",
+            "comma-missing-in-brackets",
             "duplicate-key",
             "env-in-braces",
             "escape-unknown",
@@ -304,12 +304,13 @@ const BEYOND: &[(&str, &[&str])] = &[
             "tab-later",
             "too-deep",
             "two-documents",
+            "yaml-version",
         ],
     ),
     ("readers pass over tags that they do not know", &["tag"]),
     (
         "what the environment makes of it is known when it is there",
-        &["env-bad-value", "env-missing"],
+        &["env-bad-value", "env-missing", "value-file", "value-secret"],
     ),
     (
         "a name that leads nowhere: what the names of the file are, the file says",
@@ -324,6 +325,22 @@ const BEYOND: &[(&str, &[&str])] = &[
     (
         "two parts of the file that do not go together",
         &["listener-same-address", "server-twice"],
+    ),
+    (
+        "several files: each is read by itself",
+        &[
+            "include-another-file",
+            "include-broken",
+            "include-circle",
+            "include-missing",
+            "include-names-twice",
+            "include-twice",
+        ],
+    ),
+    ("what becomes of a request", &["test-fails", "test-request"]),
+    (
+        "what is in a file that is named, and how many mistakes are shown",
+        &["filter-users", "too-many-mistakes"],
     ),
     (
         "bounds of what has a unit, and of what is counted over several places",

@@ -39,7 +39,7 @@ mod retry;
 mod route;
 mod scalar;
 pub(crate) mod schema;
-mod secrets;
+pub(crate) mod secrets;
 mod share;
 mod shutdown;
 mod source;

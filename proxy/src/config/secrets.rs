@@ -12,8 +12,32 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Remark};
 use super::spanned::Span;
 
+/// Fields that say who somebody is, whatever they hold.
+const CREDENTIALS: [&str; 5] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+];
+
+/// What the names of secrets have in them, without what stands between words.
+const TELLING: [&str; 5] = ["token", "secret", "password", "passwd", "apikey"];
+
+/// Whether a field, or whatever else has this name, holds a secret.
+pub(crate) fn is_of_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIALS.contains(&name.as_str()) || tells(&name)
+}
+
+/// Whether a name says itself that it is one of a secret.
+pub(crate) fn tells(name: &str) -> bool {
+    let words = name.to_ascii_lowercase().replace(['-', '_'], "");
+    TELLING.iter().any(|part| words.contains(part))
+}
+
 /// What stands for a secret.
-const SHOWN: &str = "***";
+pub(crate) const SHOWN: &str = "***";
 
 const NOTE: &str = "the value comes from a file (`${file:...}`) and is not shown";
 

@@ -15,6 +15,7 @@
 //! ```
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -45,10 +46,14 @@ pub struct Question {
     /// A path with its query, or a whole URL. The host of a path is `localhost` unless `headers` says otherwise.
     pub url: Spanned<String>,
     /// Its fields.
-    #[serde(skip_serializing_if = "Named::is_empty")]
     pub headers: Named<Spanned<String>, FieldName>,
     /// Who asks. Default: `127.0.0.1`.
     pub client: Option<Spanned<ClientAddress>>,
+}
+
+impl Question {
+    /// Who asks, where nobody says.
+    pub const CLIENT: ClientAddress = ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
 }
 
 /// What a server is taken to answer.

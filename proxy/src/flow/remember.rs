@@ -4,20 +4,10 @@
 use pingora::http::RequestHeader;
 
 use super::Exchange;
+use crate::config::secrets::{SHOWN, is_of_a_secret, tells};
 use crate::end::split::Sticky;
 use crate::observe::recent::Head;
 use crate::snapshot::{End, Snapshot};
-
-/// What stands for a value.
-const MASK: &str = "***";
-
-/// Fields that say who somebody is.
-const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "x-api-key"];
-
-/// Parts of names that promise a secret.
-const TELLING: [&str; 7] = [
-    "token", "secret", "passw", "api-key", "apikey", "api_key", "session",
-];
 
 /// The head as it may be remembered, before any filter changed it; none if it is not to be.
 pub fn remembered(request: &RequestHeader, exchange: &Exchange) -> Option<Head> {
@@ -29,7 +19,7 @@ pub fn remembered(request: &RequestHeader, exchange: &Exchange) -> Option<Head> 
         let value = String::from_utf8_lossy(value.as_bytes());
         let value = match name.as_str() {
             "cookie" => cookies(&value, snapshot),
-            name if is_secret(name) => MASK.to_owned(),
+            name if is_of_a_secret(name) => SHOWN.to_owned(),
             _ => value.into_owned(),
         };
         (name.as_str().to_owned(), value)
@@ -45,11 +35,6 @@ pub fn remembered(request: &RequestHeader, exchange: &Exchange) -> Option<Head> 
         headers,
         client: exchange.client.as_ref().map(|client| client.ip),
     })
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    CREDENTIALS.contains(&name.as_str()) || TELLING.iter().any(|word| name.contains(word))
 }
 
 /// A split that keeps clients by a cookie asks for it too.
@@ -72,7 +57,7 @@ fn target(request: &RequestHeader, snapshot: &Snapshot) -> String {
         None => path.to_owned(),
         Some(query) => {
             let is_asked = |name: &str| snapshot.table.asks_for_parameter(name);
-            format!("{path}?{}", masked(query, '&', is_asked, is_secret))
+            format!("{path}?{}", masked(query, '&', is_asked, tells))
         }
     }
 }
@@ -86,7 +71,7 @@ fn masked(
 ) -> String {
     let pairs = pairs.split(between).map(|pair| match pair.split_once('=') {
         Some((name, _)) if is_secret(name.trim()) && !is_asked(name.trim()) => {
-            format!("{name}={MASK}")
+            format!("{name}={SHOWN}")
         }
         _ => pair.to_owned(),
     });
@@ -102,8 +87,7 @@ mod tests {
         let asked = |name: &str| name == "beta";
         let cookies = masked("beta=1; sid=abc; x", ';', asked, |_| true);
         assert_eq!(cookies, "beta=1; sid=***; x");
-        let query = masked("a=1&access_token=abc&q", '&', |_| false, is_secret);
+        let query = masked("a=1&access_token=abc&q", '&', |_| false, tells);
         assert_eq!(query, "a=1&access_token=***&q");
-        assert!(is_secret("X-Auth-Token") && is_secret("Authorization") && !is_secret("accept"));
     }
 }

@@ -1,14 +1,16 @@
 //! A request that nobody sends.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use pingora::http::RequestHeader;
 use serde::{Deserialize, Serialize};
 
+use crate::config;
+
 /// Who asks, where nobody says.
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const CLIENT: IpAddr = config::Question::CLIENT.0;
 
 /// The host of a request that names none.
 const HOST_DEFAULT: &str = "localhost";

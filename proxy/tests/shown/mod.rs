@@ -107,8 +107,13 @@ pub(crate) fn configurations() -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .map(|file| file.expect("a file").path());
+    let is_whole = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path);
+        // What others include has none.
+        text.is_ok_and(|text| text.contains("\nlisteners:"))
+    };
     let mut files: Vec<PathBuf> = files
-        .filter(|path| path.extension().is_some_and(|kind| kind == "yaml"))
+        .filter(|path| path.extension().is_some_and(|kind| kind == "yaml") && is_whole(path))
         .collect();
     files.sort();
     files

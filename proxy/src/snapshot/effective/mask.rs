@@ -7,21 +7,10 @@
 use serde_json::Value;
 
 use crate::config::Secrets;
+use crate::config::secrets::{SHOWN, is_of_a_secret, tells};
 
 /// What stands in the place of a secret.
-pub const MASK: &str = "***";
-
-/// Fields that are secret whatever is in them.
-const FIELDS: [&str; 5] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "x-api-key",
-];
-
-/// What is in the name of a field, a cookie or an option that is secret.
-const WORDS: [&str; 6] = ["token", "secret", "password", "passwd", "api-key", "apikey"];
+pub const MASK: &str = SHOWN;
 
 /// What the entries of a map are called after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +76,10 @@ fn inner(name: &str, names: Names, is_pass: bool) -> Names {
 }
 
 fn is_secret(name: &str, names: Names) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    let is_word = || WORDS.iter().any(|word| name.contains(word));
     match names {
         Names::Own => false,
-        Names::Keys => is_word(),
-        Names::Fields => is_word() || FIELDS.contains(&name.as_str()),
+        Names::Keys => tells(name),
+        Names::Fields => is_of_a_secret(name),
         Names::Passes | Names::Users => true,
     }
 }

@@ -11,8 +11,8 @@ use super::{
     timeouts,
 };
 use crate::config::{
-    self, Admin, Component, Duration, File, Listener, Named, Protocol, Respond, Retry, Route,
-    RouteLimits, Size, Span, Spanned, Upstream,
+    self, Admin, Component, Duration, File, Listener, Named, Protocol, Question, Respond, Retry,
+    Route, RouteLimits, Size, Span, Spanned, Test, Upstream,
 };
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
@@ -61,7 +61,11 @@ pub(super) fn file(
         admin: plan.admin.map(|address| Admin {
             address: address.into(),
         }),
-        tests: written.tests.clone(),
+        tests: written
+            .tests
+            .iter()
+            .map(|(name, written)| (name.clone(), test(written)))
+            .collect(),
         reload: reload(&plan.reload),
         include: None,
         shutdown: config::Shutdown {
@@ -69,6 +73,13 @@ pub(super) fn file(
             timeout: Some(plan.shutdown.timeout.into()),
         },
     }
+}
+
+fn test(written: &Test) -> Test {
+    let mut test = written.clone();
+    let client = &mut test.request.client;
+    client.get_or_insert(Question::CLIENT.into());
+    test
 }
 
 fn reload(spec: &Reload) -> config::Reload {

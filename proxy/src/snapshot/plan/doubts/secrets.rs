@@ -4,18 +4,8 @@
 
 use super::super::Plan;
 use crate::config::document::{Node, Value};
+use crate::config::secrets::is_of_a_secret;
 use crate::config::{Component, Diagnostic, Loaded, Source, code};
-
-/// Fields of a request that say who asks.
-const NAMES: [&str; 4] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "x-api-key",
-];
-
-/// What the names of others have in them, without what stands between words.
-const PARTS: [&str; 4] = ["token", "secret", "password", "apikey"];
 
 /// Shorter values, and `true` and `false`, are switches.
 const SHORTEST: usize = 4;
@@ -47,16 +37,9 @@ fn fields(filter: &Component, source: &Source, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn is_of_a_secret(field: &str) -> bool {
-    let field = field.to_ascii_lowercase();
-    let words = field.replace(['-', '_'], "");
-    NAMES.contains(&field.as_str()) || PARTS.iter().any(|part| words.contains(part))
-}
-
 /// Whether it stands in the file as it is.
 fn is_plain(value: &Node, source: &Source) -> bool {
-    let written = source.text().get(value.span.start..value.span.end);
-    let is_filled = written.is_none_or(|written| written.contains("${"));
+    let is_filled = source.written(value.span).contains("${");
     let text = value.text().unwrap_or_default();
     !is_filled && text.len() >= SHORTEST && !matches!(text, "true" | "false")
 }

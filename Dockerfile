@@ -32,7 +32,8 @@ COPY frontend frontend
 COPY service service
 # Cargo goes by the time of a file, and the real sources are older than the empty ones that were just built.
 RUN find proxy api frontend service -name '*.rs' -exec touch {} + \
- && cargo build --release --locked
+ && cargo build --release --locked \
+ && mkdir /generations
 
 # --- What runs ------------------------------------------------------------------------------------------------------
 # No shell is needed by anything below: the programs check their own health.
@@ -60,7 +61,9 @@ FROM runtime AS proxy
 COPY --from=build /build/target/release/tidegate /usr/local/bin/
 # A folder, so that a mount over it sees files that editors replace.
 COPY conf/compose /etc/tidegate
-ENV TIDEGATE_CONFIG=/etc/tidegate/tidegate.yaml
+# A volume over it keeps what ran.
+COPY --from=build --chown=10001:10001 /generations /var/lib/tidegate
+ENV TIDEGATE_CONFIG=/etc/tidegate/tidegate.yaml TIDEGATE_STATE=/var/lib/tidegate
 EXPOSE 80 9901
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["tidegate", "health", "--admin", "127.0.0.1:9901"]
 ENTRYPOINT ["tidegate"]

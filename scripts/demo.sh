@@ -193,7 +193,7 @@ trap 'exit 0' INT TERM HUP
 start api-1 36 "$programs/tidegate-api" --listen 127.0.0.1:5252 --name api-1
 start api-2 34 "$programs/tidegate-api" --listen 127.0.0.1:5253 --name api-2
 start frontend 35 "$programs/tidegate-frontend" --listen 127.0.0.1:9000 --root frontend/site
-start proxy 32 "$programs/tidegate" run -c "$routing" --log-format human
+start proxy 32 "$programs/tidegate" run -c "$routing" --log-format human --state "$scratch/generations"
 
 SECONDS=0
 until "$programs/tidegate" health -c "$routing" >/dev/null 2>&1; do

@@ -16,11 +16,8 @@ use tidegate::config::{Diagnostic, code};
 use tidegate::end::Reply;
 use tidegate::filter::{Catalogue, Filter, Request, Verdict};
 
-const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Bouncer>(
-    "bouncer",
-    "turns away programs by what they call themselves",
-    build,
-);
+const KIND: Kind<Arc<dyn Filter>> =
+    Kind::new::<Bouncer>("bouncer", "turns away programs by their names", build);
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -210,7 +210,14 @@ pub fn build<T>(
     match kinds.iter().find(|kind| kind.name == component.name.value) {
         Some(kind) => {
             let options = Options::of(component, surroundings);
-            let made = (kind.build)(&options)?;
+            let mut made = (kind.build)(&options);
+            if let Err(problems) = &mut made
+                && component.options.as_ref().is_some_and(Node::has_broken)
+            {
+                // What seems to be missing as a whole is there, with a mistake that is told already.
+                problems.retain(|problem| problem.span != Some(component.name.span));
+            }
+            let made = made?;
             let effective = Component::with(kind.name, &options.effective.into_inner());
             Ok(Built { made, effective })
         }

@@ -156,8 +156,7 @@ fn every_code_is_said_in_a_broken_file() {
 }
 
 /// A filter of one's own, with a type of another library among its options.
-const KIND: Kind<Arc<dyn Filter>> =
-    Kind::new::<Written>("near", "does nothing", |options| build(options));
+const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>("near", "does nothing", build);
 
 struct Near;
 

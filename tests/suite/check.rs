@@ -43,7 +43,7 @@ fn a_good_file_is_ok_in_json() {
     let (code, verdict) = verdict(&check(GOOD.as_bytes(), &["--format", "json"]));
     let want = json!({
         "file": "tidegate.yaml", "ok": true, "errors": 0, "warnings": 0, "diagnostics": [],
-        "summary": { "listeners": 1, "upstreams": 1, "routes": 1 },
+        "summary": { "listeners": 1, "upstreams": 1, "routes": 1, "tests": 0 },
     });
     assert_eq!((code, verdict), (Some(0), want));
 }

@@ -84,7 +84,7 @@ fn an_example_in_several_files_needs_all_of_them() {
     let output = check(&folder.path().join("tidegate.yaml"));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(
-        said(&output).contains("routes/api.yaml:7:"),
+        said(&output).contains("routes/api.yaml:8:"),
         "{}",
         said(&output)
     );

@@ -100,16 +100,6 @@ impl Context<'_> {
         let entry = self.root.get(section).and_then(|section| section.get(name));
         entry
             .and_then(|entry| entry.get(key))
-            .is_some_and(any_broken)
-    }
-}
-
-fn any_broken(node: &Node) -> bool {
-    use super::document::Value;
-    match &node.value {
-        Value::Broken => true,
-        Value::List(items) => items.iter().any(any_broken),
-        Value::Map(entries) => entries.iter().any(|(_, value)| any_broken(value)),
-        _ => false,
+            .is_some_and(Node::has_broken)
     }
 }

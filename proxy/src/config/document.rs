@@ -108,6 +108,17 @@ impl Node {
         self.value == Value::Broken
     }
 
+    /// Whether an error is reported already in it or in anything within.
+    #[must_use]
+    pub fn has_broken(&self) -> bool {
+        match &self.value {
+            Value::Broken => true,
+            Value::List(items) => items.iter().any(Self::has_broken),
+            Value::Map(entries) => entries.iter().any(|(_, value)| value.has_broken()),
+            _ => false,
+        }
+    }
+
     /// What it is, as a reader would call it: `a list`, `the number 5`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -28,6 +28,15 @@ pub struct Side<'f> {
 
 /// Every difference, in the order of the new file; what is gone comes where it was.
 pub fn changes(before: Side<'_>, after: Side<'_>) -> Vec<String> {
+    let (old, new) = without_inherited(before.plain, after.plain);
+    let before = Side {
+        plain: &old,
+        ..before
+    };
+    let after = Side {
+        plain: &new,
+        ..after
+    };
     let mut changes = Vec::new();
     for section in keys(before.plain, after.plain) {
         let (old, new) = (before.get(&section), after.get(&section));
@@ -37,6 +46,65 @@ pub fn changes(before: Side<'_>, after: Side<'_>) -> Vec<String> {
         }
     }
     changes
+}
+
+/// What a route has from its upstream, or an upstream from the file, before and after, changes where it comes from, and is told
+/// there alone.
+fn without_inherited(before: &Value, after: &Value) -> (Value, Value) {
+    let (mut old, mut new) = (before.clone(), after.clone());
+    let mut forget = |section: &str, name: &str, group: &str, key: &str| {
+        for value in [&mut old, &mut new] {
+            let group = value.pointer_mut(&format!("/{section}/{}/{group}", escaped(name)));
+            if let Some(group) = group.and_then(Value::as_object_mut) {
+                group.shift_remove(key);
+            }
+        }
+    };
+    for section in ["routes", "upstreams"] {
+        let things = after.get(section).and_then(Value::as_object);
+        for (name, thing) in things.into_iter().flatten() {
+            let Some(was) = before.get(section).and_then(|things| things.get(name)) else {
+                continue;
+            };
+            for group in ["timeouts", "retry", "limits"] {
+                let keys = thing.get(group).and_then(Value::as_object);
+                for key in keys.into_iter().flat_map(|keys| keys.keys()) {
+                    let inherits = |file: &Value, thing: &Value| {
+                        let own = thing.get(group).and_then(|group| group.get(key));
+                        own.is_some() && own == above(file, section, thing, group, key)
+                    };
+                    if inherits(before, was) && inherits(after, thing) {
+                        forget(section, name, group, key);
+                    }
+                }
+            }
+        }
+    }
+    (old, new)
+}
+
+/// The value that a thing would have if it said nothing.
+fn above<'f>(
+    file: &'f Value,
+    section: &str,
+    thing: &Value,
+    group: &str,
+    key: &str,
+) -> Option<&'f Value> {
+    let upstream = thing.get("upstream").and_then(Value::as_str);
+    let place = match (section, upstream) {
+        ("routes", Some(upstream)) if group == "timeouts" => {
+            file.get("upstreams")?.get(upstream)?
+        }
+        ("routes", _) if group == "timeouts" => return None,
+        _ => file,
+    };
+    place.get(group)?.get(key)
+}
+
+/// As a JSON pointer names a key (RFC 6901, section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 impl<'f> Side<'f> {
@@ -296,6 +364,36 @@ mod tests {
             ]
         );
         assert!(between(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn what_is_inherited_is_told_where_it_comes_from() {
+        let file = |top: &str, api: &str, route: &str, other: &str| {
+            json!({
+                "timeouts": { "read": top },
+                "upstreams": { "api": { "timeouts": { "read": api } }, "own": { "timeouts": { "read": "9s" } } },
+                "routes": {
+                    "a": { "upstream": "api", "timeouts": { "read": route } },
+                    "b": { "upstream": "own", "timeouts": { "read": other } },
+                },
+            })
+        };
+        let before = file("60s", "60s", "60s", "5s");
+        assert_eq!(
+            between(&before, &file("30s", "30s", "30s", "5s")),
+            ["timeouts.read 60s -> 30s"]
+        );
+        assert_eq!(
+            between(&before, &file("60s", "30s", "30s", "4s")),
+            [
+                "upstream api: timeouts.read 60s -> 30s",
+                "route b: timeouts.read 5s -> 4s",
+            ]
+        );
+        assert_eq!(
+            between(&before, &file("60s", "60s", "20s", "5s")),
+            ["route a: timeouts.read 60s -> 20s"]
+        );
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Process {
         let watching = tokio::spawn(async move {
             loop {
                 let cause = watch.changed().await;
-                if let Some(inputs) = reloader.reload(&cause).await {
+                if let Some(inputs) = reloader.notice(&cause).await {
                     watch.follow(inputs);
                 }
             }

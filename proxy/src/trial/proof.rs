@@ -40,7 +40,7 @@ pub fn prove(loaded: Loaded<Plan>) -> Result<Loaded<Plan>, Report> {
     if failures.is_empty() {
         Ok(loaded)
     } else {
-        Err(Report::new(loaded.source, failures))
+        Err(Report::new(loaded.source, failures).after(loaded.inputs))
     }
 }
 

@@ -14,6 +14,9 @@ use crate::generation::{Generation, Text};
 use crate::snapshot::Plan;
 use crate::trial;
 
+/// More than these in one edit are not told.
+const CHANGES_MAX: usize = 100;
+
 /// Where a file comes from.
 pub(super) enum Origin {
     /// The file on disk.
@@ -107,6 +110,11 @@ impl Candidate {
             .iter()
             .filter(|(name, digest)| before.get(*name).is_some_and(|known| known != *digest));
         changes.extend(named.map(|(name, _)| format!("{name} changed")));
+        let more = changes.len().saturating_sub(CHANGES_MAX);
+        if more > 0 {
+            changes.truncate(CHANGES_MAX);
+            changes.push(format!("and {more} more"));
+        }
         changes
     }
 

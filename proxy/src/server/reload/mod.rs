@@ -78,14 +78,24 @@ impl From<Unreadable> for Refused {
 }
 
 impl Reloader {
-    /// Takes the file as it is now. Returns what was read; nothing if not even that went well.
-    pub(super) async fn reload(&self, cause: &str) -> Option<Inputs> {
+    /// Takes the file as it is now: somebody asks for it.
+    pub(super) async fn reload(&self, cause: &str) {
+        self.take_anew(cause, false).await;
+    }
+
+    /// Takes the file as it is now, unless it is what runs. Returns what was read; nothing if not even that went well.
+    pub(super) async fn notice(&self, cause: &str) -> Option<Inputs> {
+        self.take_anew(cause, true).await
+    }
+
+    async fn take_anew(&self, cause: &str, unless_same: bool) -> Option<Inputs> {
         let _turn = self.turn.lock().await;
         let read = self.read(Origin::Disk).await;
         let (inputs, taken) = match read {
             Ok(candidate) => {
                 let inputs = candidate.inputs();
-                (Some(inputs), self.take_from_disk(candidate, cause).await)
+                let taken = self.take_from_disk(candidate, cause, unless_same);
+                (Some(inputs), taken.await)
             }
             Err(Unreadable { inputs, report }) => (inputs, Err(Refused(report))),
         };
@@ -102,10 +112,15 @@ impl Reloader {
         inputs
     }
 
-    async fn take_from_disk(&self, candidate: Candidate, cause: &str) -> Result<(), Refused> {
+    async fn take_from_disk(
+        &self,
+        candidate: Candidate,
+        cause: &str,
+        unless_same: bool,
+    ) -> Result<(), Refused> {
         self.not_taken_back(&candidate)?;
-        if self.current().is_same(&candidate) {
-            info!(cause, "nothing changed");
+        if unless_same && self.current().is_same(&candidate) {
+            info!(cause, "what runs is what it says");
         } else {
             self.take(candidate, cause).await?;
         }

@@ -5,7 +5,7 @@
 //! or what expressions have in common, is not looked for.
 //!
 //! Of rules with the same priority, a wider one is never asked earlier; so only a table with several priorities is looked at
-//! beyond the rules of one host and path. Of these, the first [`LOOKED_AT`] are.
+//! beyond the rules of one host and path. Of these, the first `LOOKED_AT` are.
 
 use std::collections::HashMap;
 use std::iter::successors;

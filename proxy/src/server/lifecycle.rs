@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -121,6 +122,7 @@ impl Process {
             turn: tokio::sync::Mutex::default(),
             history: Mutex::new(first.history),
             current: Mutex::new(Arc::new(first.candidate)),
+            insisted: AtomicU64::new(0),
         });
         running.note_refusal(first.refusal);
         serve_admin(reloader.admin, &reloader).await?;

@@ -52,6 +52,15 @@ async fn an_edit_that_fails_is_taken_back_and_the_file_refused_until_it_changes(
         .tell("/config/apply?force=true", gateway.whole(&edited))
         .await;
     assert_eq!(status, 200, "{forced}");
+    // What somebody insists on is not taken back.
+    let load = Load::start(&gateway.url("/"), 2);
+    let watched = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    eventually("it was looked at a few times", PATIENCE, async || {
+        load.more(20).await;
+        std::time::Instant::now() > watched
+    })
+    .await;
+    load.stop().await;
     assert_eq!(gateway.get("/").await.status(), 500);
 }
 

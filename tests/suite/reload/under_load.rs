@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{Held, named, start, to, who};
+use crate::{Held, named, refusal, start, to, who};
 
 /// Thirty pieces, one a second.
 async fn thirty_second_download() -> Origin {
@@ -47,7 +47,8 @@ async fn converse(url: String, stop: Arc<AtomicBool>) -> usize {
     echoed
 }
 
-/// Each edit changes which servers there are, their weights and the upstream's settings.
+/// Each edit changes which servers there are, their weights and the upstream's settings. Some are refused, since they are
+/// wrong or break a test of their own, and some are rolled back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_swaps_under_load_fail_no_request_and_disturb_no_connection() {
     let apis = [
@@ -78,6 +79,22 @@ async fn a_hundred_swaps_under_load_fail_no_request_and_disturb_no_connection() 
     let conversation = tokio::spawn(converse(tunnel, Arc::clone(&stop)));
     let load = Load::start(&gateway.url("/api/whoami"), 8);
     for number in 1..=100 {
+        match number % 10 {
+            3 => {
+                gateway.edit(&edited(number).replace("upstream: api", "upstream: apo"));
+                assert!(refusal(&gateway).await.contains("E0403"));
+            }
+            7 => {
+                let test = "tests: { slow: { request: /slow, expect: { route: api } } }\n";
+                gateway.edit(&(edited(number) + test));
+                assert!(refusal(&gateway).await.contains("E0804"));
+            }
+            9 => {
+                let (status, verdict) = gateway.tell("/config/rollback", "").await;
+                assert_eq!(status, 200, "{verdict}");
+            }
+            _ => {}
+        }
         gateway.reload(&edited(number)).await;
     }
     let report = load.stop().await;

@@ -49,7 +49,7 @@ impl Edits for Reloader {
             if !force {
                 self.not_taken_back(&candidate)?;
             }
-            self.put(candidate, "applied by the operator").await
+            self.put(candidate, "applied by the operator", force).await
         };
         applied
             .await
@@ -75,7 +75,7 @@ impl Edits for Reloader {
         let back = async {
             let candidate = self.read(Origin::Kept(wanted.files)).await?;
             let trigger = format!("rolled back to {} by the operator", wanted.number);
-            self.put(candidate, &trigger).await
+            self.put(candidate, &trigger, true).await
         };
         back.await
             .unwrap_or_else(|Refused(report)| Verdict::refused(report))
@@ -84,9 +84,18 @@ impl Edits for Reloader {
 
 impl Reloader {
     /// Puts it into effect, and says so where the file on disk is another one.
-    async fn put(&self, candidate: Candidate, trigger: &str) -> Result<Verdict, Refused> {
+    async fn put(
+        &self,
+        candidate: Candidate,
+        trigger: &str,
+        insists: bool,
+    ) -> Result<Verdict, Refused> {
         let mut verdict = self.fine(&candidate);
-        let generation = self.take(candidate, trigger).await?;
+        let generation = if insists {
+            self.insist(candidate, trigger).await?
+        } else {
+            self.take(candidate, trigger).await?
+        };
         verdict.generation = Some(generation.number);
         let disk = self.disk(&self.current()).await;
         self.running.note_refusal((!disk.same).then(|| Refusal {

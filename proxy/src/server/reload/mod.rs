@@ -15,6 +15,7 @@ mod start;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -50,6 +51,8 @@ pub(super) struct Reloader {
     pub(super) history: Mutex<History>,
     /// What runs.
     pub(super) current: Mutex<Arc<Candidate>>,
+    /// The latest generation that somebody insisted on: it is not taken back.
+    pub(super) insisted: AtomicU64,
 }
 
 /// Why an edit did not come into effect.
@@ -153,6 +156,19 @@ impl Reloader {
                 one.refused.as_deref().unwrap_or_default()
             ))),
         }
+    }
+
+    /// Puts it into effect, because somebody insists. Whoever calls has the turn.
+    async fn insist(&self, candidate: Candidate, trigger: &str) -> Result<Generation, Refused> {
+        let before = self.insisted.load(Ordering::Acquire);
+        // Before it runs, so that nobody judges it.
+        self.insisted
+            .store(self.history().next(), Ordering::Release);
+        let taken = self.take(candidate, trigger).await;
+        if taken.is_err() {
+            self.insisted.store(before, Ordering::Release);
+        }
+        taken
     }
 
     /// Puts it into effect. Whoever calls has the turn.

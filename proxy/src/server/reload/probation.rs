@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, warn};
@@ -31,8 +32,10 @@ pub(in crate::server) async fn watch(reloader: Arc<Reloader>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let found = book.look(reloader.running.snapshot(), Instant::now());
-        if let Some(jump) = found {
-            reloader.take_back(book.snapshot.generation, &jump).await;
+        let number = book.snapshot.generation;
+        let is_insisted_on = reloader.insisted.load(Ordering::Acquire) == number;
+        if let Some(jump) = found.filter(|_| !is_insisted_on) {
+            reloader.take_back(number, &jump).await;
             // What returns is not watched: it is what was.
             book = Book::new(reloader.running.snapshot());
         }

@@ -334,6 +334,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "include-circle",
             "include-missing",
             "include-names-twice",
+            "include-no-folder",
             "include-twice",
         ],
     ),

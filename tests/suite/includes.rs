@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tidegate_tests::{Gateway, Load, Origin, PATIENCE, eventually};
+use tidegate_tests::{Gateway, Load, Origin, PATIENCE, Process, eventually};
 
 /// A server that answers with its name.
 async fn named(name: &str) -> Origin {
@@ -282,4 +282,57 @@ async fn an_edit_is_taken_once() {
     split.put("c.yaml", &route("c", "first"));
     split.answers("/c", "first").await;
     assert_eq!(split.gateway.ready().await.generation, before + 2);
+}
+
+/// The same routes again, however the file was called when they were kept.
+#[tokio::test]
+async fn what_was_included_comes_back_with_a_rollback() {
+    let folder = tempfile::tempdir().unwrap();
+    let web = tidegate_tests::free_address();
+    let admin = tidegate_tests::free_address();
+    let conf = folder.path().join("conf");
+    std::fs::create_dir_all(conf.join("sub/x")).unwrap();
+    let file = format!(
+        "include: [ sub/more.yaml ]\nlisteners: {{ web: {{ address: \"{web}\" }} }}\nadmin: {{ address: \"{admin}\" }}\n"
+    );
+    std::fs::write(conf.join("t.yaml"), file).unwrap();
+    std::fs::write(conf.join("sub/more.yaml"), "include: \"x/*.yaml\"\n").unwrap();
+    let route = |text: &str| {
+        let route = format!("routes: {{ a: {{ respond: {{ text: {text} }} }} }}\n");
+        std::fs::write(conf.join("sub/x/a.yaml"), route).unwrap();
+    };
+    let client = tidegate_tests::client();
+    let said = async || {
+        let answer = client.get(format!("http://{web}/")).send().await.ok()?;
+        answer.text().await.ok()
+    };
+    let starts = [
+        ("conf/t.yaml", folder.path()),
+        ("./conf/t.yaml", folder.path()),
+        ("t.yaml", conf.as_path()),
+    ];
+    for (number, (name, from)) in starts.into_iter().enumerate() {
+        route("one");
+        let mut command = std::process::Command::new(tidegate_tests::program("tidegate"));
+        let state = folder.path().join(format!("state-{number}"));
+        command
+            .args(["run", "-c", name, "--state"])
+            .arg(state)
+            .current_dir(from);
+        let mut process = Process::start("tidegate", command);
+        eventually("it serves", PATIENCE, async || {
+            said().await.as_deref() == Some("one")
+        })
+        .await;
+        route("two");
+        eventually("the edit", PATIENCE, async || {
+            said().await.as_deref() == Some("two")
+        })
+        .await;
+        let back = client.post(format!("http://{admin}/config/rollback"));
+        assert_eq!(back.send().await.unwrap().status(), 200, "{name}");
+        assert_eq!(said().await.as_deref(), Some("one"), "{name}");
+        process.terminate();
+        process.exit_within(PATIENCE).await;
+    }
 }

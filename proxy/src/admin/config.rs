@@ -73,7 +73,8 @@ pub(super) async fn apply(
     Query(applying): Query<Applying>,
     text: String,
 ) -> Response {
-    answer(operator.edits.apply(text, applying.force).await)
+    let edits = operator.edits;
+    to_its_end(async move { edits.apply(text, applying.force).await }).await
 }
 
 /// How far back.
@@ -88,7 +89,16 @@ pub(super) async fn roll_back(
     State(operator): State<Operator>,
     Query(back): Query<Back>,
 ) -> Response {
-    answer(operator.edits.roll_back(back.to).await)
+    let edits = operator.edits;
+    to_its_end(async move { edits.roll_back(back.to).await }).await
+}
+
+/// Whoever asked may leave: what was begun is not left half done.
+async fn to_its_end(edit: impl Future<Output = Verdict> + Send + 'static) -> Response {
+    match tokio::spawn(edit).await {
+        Ok(verdict) => answer(verdict),
+        Err(why) => Problem::new(why).with(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }
 
 fn answer(verdict: Verdict) -> Response {

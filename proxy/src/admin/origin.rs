@@ -25,6 +25,11 @@ pub(super) async fn only_operators(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// Whether it is no page of somebody else's that asks.
+pub(super) fn is_of_an_operator(headers: &HeaderMap) -> bool {
+    is_local_name(headers) && is_same_origin(headers)
+}
+
 /// Nobody else can be behind these.
 fn is_local_name(headers: &HeaderMap) -> bool {
     let Some(host) = text(headers, &HOST) else {
@@ -61,7 +66,7 @@ mod tests {
         for (name, value) in fields {
             headers.insert(*name, value.parse().unwrap());
         }
-        is_local_name(&headers) && is_same_origin(&headers)
+        is_of_an_operator(&headers)
     }
 
     #[test]

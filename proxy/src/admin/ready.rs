@@ -2,16 +2,26 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::Operator;
+use super::origin::is_of_an_operator;
 use crate::snapshot::{Phase, Running};
 use crate::upstream::Upstream;
 
-pub(super) async fn answer(State(operator): State<Operator>) -> impl IntoResponse {
-    let readiness = Readiness::of(&operator.running);
+/// Whoever asks may know how it is. What is wrong with the file quotes it: that is for operators.
+pub(super) async fn answer(
+    State(operator): State<Operator>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let mut readiness = Readiness::of(&operator.running);
+    if !is_of_an_operator(&headers)
+        && let Some(refused) = &mut readiness.refused
+    {
+        refused.report = "see the log".to_owned();
+    }
     let status = if readiness.ready {
         StatusCode::OK
     } else {

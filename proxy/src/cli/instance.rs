@@ -45,10 +45,11 @@ impl InstanceOptions {
 }
 
 fn address_in(path: &Path) -> Result<SocketAddr, String> {
-    let loaded = config::load(path, config::as_written).map_err(|findings| findings.to_string())?;
-    let admin = loaded.file.admin.ok_or_else(|| {
+    let hint = "where the instance is can be said by `--admin ADDRESS`";
+    let admin = config::admin_of(path).map_err(|findings| format!("{findings}{hint}"))?;
+    let admin = admin.ok_or_else(|| {
         let file = path.display();
-        format!("{file} has no `admin: {{ address: ... }}`: there is nobody to ask")
+        format!("{file} has no `admin: {{ address: ... }}`: there is nobody to ask; {hint}")
     })?;
     Ok(admin.address.value)
 }

@@ -114,6 +114,9 @@ fn words(state: &State) -> String {
                 "the file on disk is NOT what runs, it is refused:\n\n{}",
                 why.trim_end()
             );
+            for change in &disk.changes {
+                let _ = writeln!(text, "  {change}");
+            }
         }
         (None, false) => {
             text.push_str("the file on disk is NOT what runs, it would change:\n");

@@ -9,7 +9,7 @@
 use super::code;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Value};
-use super::secrets::Secrets;
+use super::secrets::{Secrets, tells};
 use super::spanned::Span;
 
 /// How a variable is looked up.
@@ -115,7 +115,12 @@ impl Expanded {
             self.text.push_str(inner);
             self.text.push('}');
         } else {
-            self.text.push_str(&variable(inner, values)?);
+            let value = variable(inner, values)?;
+            self.text.push_str(&value);
+            // Its name says what it is.
+            if tells(inner.split(":-").next().unwrap_or(inner)) && !value.is_empty() {
+                self.secrets.push(value);
+            }
         }
         Ok(())
     }

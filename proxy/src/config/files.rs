@@ -1,7 +1,7 @@
 //! The files that the routing file names in its options (a body, a list of users): beside the file that names them.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use super::inputs::Inputs;
@@ -66,9 +66,14 @@ pub(super) fn beside(source: &Source, place: Span, written: &str) -> Option<(Pat
 
 /// Without a `./` that nobody wrote.
 pub(super) fn plain(path: &Path) -> String {
-    let path: PathBuf = path.components().collect();
-    let path = path.strip_prefix(".").unwrap_or(&path);
-    path.display().to_string()
+    without_dots(path).display().to_string()
+}
+
+/// A path without the parts that lead nowhere: `./conf/./a.yaml` is `conf/a.yaml`.
+#[must_use]
+pub fn without_dots(path: &Path) -> PathBuf {
+    let parts = path.components();
+    parts.filter(|part| *part != Component::CurDir).collect()
 }
 
 /// The folder of a file; of a bare name, the one where we are.

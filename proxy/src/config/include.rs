@@ -1,7 +1,7 @@
 //! `include:` the routing file in several files.
 //!
 //! ```yaml
-//! include: [ "routes/*.yaml", "upstreams/*.yaml" ]
+//! include: [ "routes-*.yaml", "upstreams-*.yaml" ]
 //! ```
 //!
 //! An included file has the shape of the whole one. What it says is put into one tree before anybody asks what it means:
@@ -16,7 +16,7 @@ use self::merge::Merged;
 use super::code;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Value, shortened};
-use super::files::{beside, folder_of, plain};
+use super::files::{beside, folder_of, plain, without_dots};
 use super::nearest::nearest;
 use super::pattern::{self, FOUND_MAX};
 use super::reading::Reading;
@@ -140,7 +140,8 @@ impl Including<'_, '_> {
         let folder = folder.unwrap_or(Path::new(".")).to_owned();
         let shown = folder_of(Path::new(source.name_at(written.span.start))).to_owned();
         let named = |path: PathBuf| Found {
-            name: plain(&shown.join(path.strip_prefix(&folder).unwrap_or(&path))),
+            // What is found is named without a `./`, whatever the folder is called.
+            name: plain(&shown.join(below(&path, &folder))),
             path,
         };
         let found = self.reading.find(&folder, &shown, written);
@@ -150,6 +151,9 @@ impl Including<'_, '_> {
         let others = found.into_iter().filter(|path| Some(really(path)) != own);
         let files: Vec<Found> = others.map(named).collect();
         if files.is_empty() {
+            if let Some(problem) = no_place(written, &folder, &shown) {
+                return Err(Box::new(problem));
+            }
             self.reading
                 .diagnostics
                 .push(finds_nothing(written, &shown));
@@ -226,6 +230,13 @@ impl Including<'_, '_> {
     }
 }
 
+/// A path as seen from a folder.
+fn below(path: &Path, folder: &Path) -> PathBuf {
+    let path = without_dots(path);
+    let below = path.strip_prefix(without_dots(folder)).map(Path::to_owned);
+    below.unwrap_or(path)
+}
+
 /// The same file by any name.
 fn really(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
@@ -258,6 +269,26 @@ fn too_many(place: Span) -> Diagnostic {
     Diagnostic::error(code::TOO_LARGE, format!("more than {FOUND_MAX} files"))
         .at(place)
         .label("no further than here")
+}
+
+/// A pattern that cannot find anything, since it is none or begins where nothing is: a slip of the pen would take all routes away.
+fn no_place(written: &Spanned<String>, folder: &Path, shown: &Path) -> Option<Diagnostic> {
+    if written.contains(['{', '}']) {
+        let problem = cannot(written).label("braces are taken as they are");
+        return Some(problem.help("write a pattern for each: `[ \"*.yaml\", \"*.yml\" ]`"));
+    }
+    let beginning = pattern::beginning(folder, written);
+    if beginning.is_dir() {
+        return None;
+    }
+    let name = plain(&pattern::beginning(shown, written));
+    let file = Found {
+        path: beginning,
+        name: name.clone(),
+    };
+    let problem = cannot(written).label(format!("there is no folder `{name}`"));
+    let near = neighbour(&file).filter(|name| Path::new(name).is_dir());
+    Some(problem.did_you_mean(near.as_deref()))
 }
 
 fn finds_nothing(written: &Spanned<String>, shown: &Path) -> Diagnostic {

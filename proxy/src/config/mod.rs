@@ -68,6 +68,7 @@ pub use environment::Lookup;
 pub(crate) use environment::escape;
 pub use file::File;
 pub use files::Files;
+pub use files::without_dots;
 pub use inputs::Inputs;
 pub use limits::{Limits, RouteLimits};
 pub use listener::{ClientTimeouts, Listener, Protocol};
@@ -251,6 +252,25 @@ fn read<T>(
             warnings: report.diagnostics,
         }),
         _ => Err(report),
+    }
+}
+
+/// Where the operator's side is, by a file that may be wrong elsewhere: whoever asks the instance about a file that was refused
+/// has no other.
+///
+/// # Errors
+///
+/// Why not even that can be told.
+pub fn admin_of(path: &Path) -> Result<Option<Admin>, Report> {
+    let mut found = None;
+    let loaded = load(path, |file, _| {
+        found = Some(file.admin.clone());
+        Ok(())
+    });
+    match (loaded, found) {
+        (_, Some(admin)) => Ok(admin),
+        (Ok(loaded), None) => Ok(loaded.file.admin),
+        (Err(report), None) => Err(report),
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn tells(name: &str) -> bool {
 /// What stands for a secret.
 pub(crate) const SHOWN: &str = "***";
 
-const NOTE: &str = "the value comes from a file (`${file:...}`) and is not shown";
+const NOTE: &str =
+    "the value is a secret (`${file:...}`, or a variable whose name says so) and is not shown";
 
 /// A shorter text is found everywhere, and is no secret.
 const SHORTEST: usize = 4;

@@ -19,7 +19,10 @@ pub fn remembered(request: &RequestHeader, exchange: &Exchange) -> Option<Head> 
         let value = String::from_utf8_lossy(value.as_bytes());
         let value = match name.as_str() {
             "cookie" => cookies(&value, snapshot),
-            name if is_of_a_secret(name) => SHOWN.to_owned(),
+            // It holds the query of the page before.
+            "referer" => value.split('?').next().unwrap_or_default().to_owned(),
+            "sec-websocket-protocol" => SHOWN.to_owned(),
+            name if is_of_a_secret(name) || name.contains("auth") => SHOWN.to_owned(),
             _ => value.into_owned(),
         };
         (name.as_str().to_owned(), value)
@@ -35,6 +38,12 @@ pub fn remembered(request: &RequestHeader, exchange: &Exchange) -> Option<Head> 
         headers,
         client: exchange.client.as_ref().map(|client| client.ip),
     })
+}
+
+/// Parameters that open a door, beside those whose name says so: signed links (RFC 9421 and others), OAuth's code (RFC 6749,
+/// section 4.1.2).
+fn is_of_a_pass(name: &str) -> bool {
+    ["sig", "signature", "code", "key", "auth", "session"].contains(&name) || tells(name)
 }
 
 /// A split that keeps clients by a cookie asks for it too.
@@ -57,7 +66,7 @@ fn target(request: &RequestHeader, snapshot: &Snapshot) -> String {
         None => path.to_owned(),
         Some(query) => {
             let is_asked = |name: &str| snapshot.table.asks_for_parameter(name);
-            format!("{path}?{}", masked(query, '&', is_asked, tells))
+            format!("{path}?{}", masked(query, '&', is_asked, is_of_a_pass))
         }
     }
 }
@@ -87,7 +96,7 @@ mod tests {
         let asked = |name: &str| name == "beta";
         let cookies = masked("beta=1; sid=abc; x", ';', asked, |_| true);
         assert_eq!(cookies, "beta=1; sid=***; x");
-        let query = masked("a=1&access_token=abc&q", '&', |_| false, tells);
+        let query = masked("a=1&access_token=abc&q", '&', |_| false, is_of_a_pass);
         assert_eq!(query, "a=1&access_token=***&q");
     }
 }

@@ -111,10 +111,11 @@ impl History {
         self.kept.back()
     }
 
-    /// The latest before this one that was not taken back.
+    /// The latest before this one that is another file and was not taken back.
     pub fn good_before(&self, number: u64) -> Option<&Generation> {
-        let mut before = self.kept.iter().rev();
-        before.find(|one| one.number < number && one.refused.is_none())
+        let files = self.get(number).map(|one| &one.files);
+        let mut before = self.kept.iter().rev().filter(|one| one.number < number);
+        before.find(|one| one.refused.is_none() && Some(&one.files) != files)
     }
 
     /// The number of the next one.
@@ -148,17 +149,22 @@ impl History {
         written
     }
 
-    /// It was taken back.
+    /// It was taken back, and so was every other that is the same file.
     ///
     /// # Errors
     /// As for [`History::add`].
     pub fn refuse(&mut self, number: u64, why: &str) -> io::Result<()> {
-        let Some(one) = self.kept.iter_mut().find(|one| one.number == number) else {
+        let Some(files) = self.get(number).map(|one| one.files.clone()) else {
             return Ok(());
         };
-        one.refused = Some(why.to_owned());
-        let one = one.clone();
-        self.write(&one)
+        let same = self.kept.iter_mut().filter(|one| one.files == files);
+        let refused: Vec<Generation> = same
+            .map(|one| {
+                one.refused.get_or_insert_with(|| why.to_owned());
+                one.clone()
+            })
+            .collect();
+        refused.iter().try_for_each(|one| self.write(one))
     }
 
     fn path(&self, number: u64) -> Option<PathBuf> {
@@ -251,6 +257,11 @@ mod tests {
         assert_eq!(again.good_before(3).map(|one| one.number), Some(1));
         again.add(generation(3, "bad")).unwrap();
         assert_eq!(again.refused(&bad), None);
+        // The same file under another number is no way back, and is taken back with it.
+        again.add(generation(4, "bad")).unwrap();
+        assert_eq!(again.good_before(4).map(|one| one.number), Some(1));
+        again.refuse(4, "it failed again").unwrap();
+        assert!(again.all().skip(1).all(|one| one.refused.is_some()));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl std::fmt::Display for Jump {
     }
 }
 
-/// The route that fails most, if one does. A route that was not there is compared with all that were: what it takes now
+/// The route that fails most, if one does. A route that was not there, or that nobody asked, is compared with all that were: what it takes now
 /// went to one of them, or nowhere.
 pub fn jump<'r>(
     bounds: &Bounds,
@@ -95,10 +95,7 @@ pub fn jump<'r>(
     let enough = now.filter(|(_, after)| after.answers >= bounds.requests.max(1));
     let jumps = enough.filter_map(|(route, after)| {
         let known = before.routes.get(route).copied();
-        // A route that was hardly asked says as little as one that was not there.
-        let before = known
-            .filter(|known| known.answers >= bounds.requests)
-            .unwrap_or(all);
+        let before = known.filter(|known| known.answers > 0).unwrap_or(all);
         let jumps = after.share() - before.share() >= bounds.errors && !by_chance(before, after);
         jumps.then(|| Jump {
             route: route.to_owned(),
@@ -177,6 +174,12 @@ mod tests {
                 vec![("a", count(50, 0)), ("b", count(10_000, 0))],
                 vec![("a", count(30, 30)), ("b", count(10_000, 0))],
                 a.clone(),
+            ),
+            // It was hardly asked, and failed then.
+            (
+                vec![("a", count(15, 15)), ("b", count(300, 0))],
+                vec![("a", count(25, 25))],
+                None,
             ),
             // It is new.
             (

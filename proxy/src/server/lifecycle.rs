@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -122,7 +121,6 @@ impl Process {
             turn: tokio::sync::Mutex::default(),
             history: Mutex::new(first.history),
             current: Mutex::new(Arc::new(first.candidate)),
-            insisted: AtomicU64::new(0),
         });
         running.note_refusal(first.refusal);
         serve_admin(reloader.admin, &reloader).await?;

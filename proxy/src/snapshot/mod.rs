@@ -16,6 +16,7 @@ pub use self::plan::{ClientTimeouts, FilterSpec, Limits, ListenerSpec, Plan, Rel
 pub use self::route::{Answers, End, Mirror, Route, Target};
 pub use self::running::{Phase, Refusal, Running};
 pub use self::schema::{schema, schema_text};
+use crate::config::Secrets;
 use crate::route::Table;
 use crate::upstream::{Live, Upstream};
 
@@ -37,6 +38,10 @@ pub struct Snapshot {
     pub shutdown: Shutdown,
     /// How edits are taken.
     pub reload: Reload,
+    /// What is not shown of the file.
+    pub secrets: Secrets,
+    /// Somebody insisted on it: it is not taken back.
+    pub is_insisted_on: bool,
 }
 
 impl Snapshot {
@@ -84,6 +89,8 @@ impl Snapshot {
             limits: plan.limits.clone(),
             shutdown: plan.shutdown.clone(),
             reload: plan.reload,
+            secrets: plan.secrets().clone(),
+            is_insisted_on: false,
         }
     }
 
@@ -109,6 +116,8 @@ impl Snapshot {
             limits: plan.limits.clone(),
             shutdown: plan.shutdown.clone(),
             reload: plan.reload,
+            secrets: plan.secrets().clone(),
+            is_insisted_on: false,
         }
     }
 

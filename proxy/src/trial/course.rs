@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::filter::{Request, Response, Verdict};
 use crate::flow::answer::{self, Asked};
 use crate::flow::onward::{self, Step, Witness};
-use crate::flow::{Client, Exchange, forward, receive, reply};
+use crate::flow::{Client, Exchange, forward, receive, reply, respond};
 use crate::snapshot::{End, Snapshot};
 use crate::turns::Purpose;
 
@@ -85,8 +85,7 @@ impl Course {
     fn run(&mut self, mut request: RequestHeader, supposed: &Supposed, notes: &Notes) {
         let exchange = &mut self.exchange;
         if let Err(failure) = receive::receive(&request, None, exchange) {
-            self.failure = Some(failure);
-            return;
+            return self.fail(failure, &request);
         }
         if let Some(passage) = &mut exchange.passage {
             passage.witness = Some(Box::new(notes.clone()));
@@ -103,8 +102,19 @@ impl Course {
                 self.body = Some(body.unwrap_or_default());
             }
             Ok(Ok(None)) => self.ask(request, supposed),
-            Ok(Err(failure)) => self.failure = Some(failure),
+            Ok(Err(failure)) => self.fail(failure, &request),
             Ok(Ok(Some(Err(_)))) | Err(_) => self.failure = Some(Failure::Internal),
+        }
+    }
+
+    /// Where the proxy refuses it.
+    fn fail(&mut self, failure: Failure, request: &RequestHeader) {
+        self.failure = Some(failure);
+        self.exchange.failure = Some(failure);
+        let page = respond::page(failure, HeaderMap::new(), request, &mut self.exchange);
+        if let Ok((head, body)) = page {
+            self.answer = Some(*head);
+            self.body = Some(body.unwrap_or_default());
         }
     }
 

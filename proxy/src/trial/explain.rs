@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::course::{Course, Passed, Supposed, course};
 use super::question::{NoQuestion, Question};
+use crate::config::Secrets;
 use crate::flow::receive::normal;
 use crate::route::condition;
 use crate::route::consider::{Considered, Seen};
@@ -179,7 +181,7 @@ pub fn explain(snapshot: &Arc<Snapshot>, question: &Question) -> Result<Explanat
     let route = course.exchange.route();
     let failure = course.failure;
     let was_asked = course.sent.is_some() || failure.is_none();
-    Ok(Explanation {
+    let explanation = Explanation {
         generation: Some(snapshot.generation).filter(|generation| *generation > 0),
         route: route.map(|route| route.name.clone()),
         refused: failure.map(|failure| failure.label().to_owned()),
@@ -198,7 +200,43 @@ pub fn explain(snapshot: &Arc<Snapshot>, question: &Question) -> Result<Explanat
         }),
         answer: answer(&course),
         request,
-    })
+    };
+    Ok(explanation.without(&snapshot.secrets))
+}
+
+impl Explanation {
+    /// What the file does not tell, this does not either. What was asked is the asker's own.
+    fn without(self, secrets: &Secrets) -> Self {
+        if secrets.is_empty() {
+            return self;
+        }
+        let request = self.request.clone();
+        let masked = serde_json::to_value(&self).map(|mut value| {
+            mask(&mut value, secrets);
+            value
+        });
+        match masked.and_then(serde_json::from_value::<Self>) {
+            Ok(masked) => Self { request, ..masked },
+            // A secret that is a word of ours (`takes`): nothing is explained rather than told.
+            Err(_) => Self {
+                considered: Vec::new(),
+                filters: Vec::new(),
+                end: None,
+                sent: None,
+                answer: None,
+                ..self
+            },
+        }
+    }
+}
+
+fn mask(value: &mut Value, secrets: &Secrets) {
+    match value {
+        Value::String(text) => *text = secrets.mask(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secrets)),
+        Value::Object(entries) => entries.values_mut().for_each(|item| mask(item, secrets)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Why a route does not take a request that was sent through, if it does not.

@@ -98,7 +98,10 @@ fn place(snapshot: &Arc<Snapshot>, question: &Question) -> Option<Place> {
         route: course.exchange.route().map(|route| route.name.clone()),
         upstreams: upstreams(&course),
         status: answer.map(|answer| answer.status.as_u16()).or(refused),
-        location: location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        location: location.map(|value| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            snapshot.secrets.mask(&text)
+        }),
     })
 }
 

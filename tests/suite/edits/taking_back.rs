@@ -99,3 +99,30 @@ async fn what_failed_before_and_a_handful_of_requests_are_no_reason() {
     .await;
     assert_eq!(gateway.ready().await.generation, 2, "fifteen are a handful");
 }
+
+/// The bad edit, a comment more in a hurry, a hang-up for good measure: what was before all of it returns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_a_bad_edit_in_a_hurry_does_not_hide_it() {
+    let (good, bad) = (named("good").await, failing().await);
+    let gateway = Gateway::start(&(to(good.address()) + GUARDED)).await;
+    let load = Load::start(&gateway.url("/"), 1);
+    load.more(100).await;
+    let edited = to(bad.address()) + GUARDED;
+    gateway.reload(&edited).await;
+    gateway.edit(&(edited + "# in a hurry\n"));
+    gateway.process.hang_up();
+    eventually("it is taken back", PATIENCE, async || {
+        who(&gateway).await == "good"
+    })
+    .await;
+    load.stop().await;
+    let generations = gateway.operator("/config/generations").await;
+    let all = generations.as_array().unwrap();
+    let trigger = all.last().unwrap()["trigger"].as_str().unwrap();
+    assert!(trigger.ends_with("taken back, to 1"), "{generations}");
+    let bad = &all[1..all.len() - 1];
+    assert!(
+        bad.iter().all(|one| one["refused"].is_string()),
+        "{generations}"
+    );
+}

@@ -157,7 +157,7 @@ const SETTINGS: &str = "\
 ";
 
 const ADMIN: &str = "\
-# The operator's side: /live, /ready and /routes. Keep it where clients cannot reach it.
+# The operator's side: /ready, /config. Whoever reaches it can change what runs: keep it where clients cannot.
 ";
 
 #[cfg(test)]

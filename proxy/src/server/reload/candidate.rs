@@ -1,13 +1,13 @@
 //! A file that may come into effect: read, checked, its tests run, its plan made.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::Value;
 use tracing::warn;
 
-use crate::config::{Diagnostic, Inputs, Report, Source};
+use crate::config::{Diagnostic, Inputs, Report, Source, without_dots};
 use crate::filter::Catalogue;
 use crate::generation::difference::{self, Side};
 use crate::generation::{Generation, Text};
@@ -150,24 +150,29 @@ impl Candidate {
 
 /// Names are kept as seen from the folder of the routing file: the next start may call that otherwise.
 fn texts(path: &Path, source: &Source) -> Vec<Text> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let text = |(name, text): (&str, &str)| Text {
-        name: Path::new(name)
-            .strip_prefix(folder)
-            .map_or_else(|_| name.to_owned(), |name| name.display().to_string()),
-        text: text.to_owned(),
+    let folder = folder_of(path);
+    let text = |(name, text): (&str, &str)| {
+        let name = without_dots(Path::new(name));
+        let name = name.strip_prefix(&folder).unwrap_or(&name);
+        Text {
+            name: name.display().to_string(),
+            text: text.to_owned(),
+        }
     };
     source.texts().map(text).collect()
 }
 
 /// Names and texts of what was included.
 fn included(path: &Path, files: &[Text]) -> HashMap<String, String> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = folder_of(path);
     let named = |file: &Text| {
-        (
-            folder.join(&file.name).display().to_string(),
-            file.text.clone(),
-        )
+        let name = folder.join(&file.name);
+        (name.display().to_string(), file.text.clone())
     };
     files.iter().skip(1).map(named).collect()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    let path = without_dots(path);
+    path.parent().map(Path::to_owned).unwrap_or_default()
 }

@@ -37,7 +37,10 @@ impl Edits for Reloader {
 
     async fn check(&self, text: String) -> Verdict {
         match self.read(Origin::Text(text)).await {
-            Ok(candidate) => self.fine(&candidate),
+            Ok(candidate) => match self.not_taken_back(&candidate) {
+                Ok(()) => self.fine(&candidate),
+                Err(Refused(report)) => Verdict::refused(report),
+            },
             Err(Unreadable { report, .. }) => Verdict::refused(report),
         }
     }
@@ -72,10 +75,16 @@ impl Edits for Reloader {
                 None => format!("there is no good generation before {now}"),
             });
         };
+        let wanted_files = wanted.files.clone();
         let back = async {
             let candidate = self.read(Origin::Kept(wanted.files)).await?;
             let trigger = format!("rolled back to {} by the operator", wanted.number);
-            self.put(candidate, &trigger, true).await
+            let verdict = self.put(candidate, &trigger, true).await?;
+            // Nothing but another file, or force, brings back what was left on purpose.
+            if self.history().get(now).map(|one| &one.files) != Some(&wanted_files) {
+                self.refuse(now, &trigger);
+            }
+            Ok(verdict)
         };
         back.await
             .unwrap_or_else(|Refused(report)| Verdict::refused(report))
@@ -91,11 +100,7 @@ impl Reloader {
         insists: bool,
     ) -> Result<Verdict, Refused> {
         let mut verdict = self.fine(&candidate);
-        let generation = if insists {
-            self.insist(candidate, trigger).await?
-        } else {
-            self.take(candidate, trigger).await?
-        };
+        let generation = self.take(candidate, trigger, insists).await?;
         verdict.generation = Some(generation.number);
         let disk = self.disk(&self.current()).await;
         self.running.note_refusal((!disk.same).then(|| Refusal {

@@ -15,7 +15,6 @@ mod start;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +29,7 @@ use super::listener::Listeners;
 use crate::config::{Inputs, Report};
 use crate::filter::Catalogue;
 use crate::generation::{Generation, History};
-use crate::snapshot::{Plan, Refusal, Running, Snapshot};
+use crate::snapshot::{Phase, Plan, Refusal, Running, Snapshot};
 use crate::upstream::Live;
 
 /// How long new names and new servers have to answer for the first time before they are used.
@@ -51,8 +50,6 @@ pub(super) struct Reloader {
     pub(super) history: Mutex<History>,
     /// What runs.
     pub(super) current: Mutex<Arc<Candidate>>,
-    /// The latest generation that somebody insisted on: it is not taken back.
-    pub(super) insisted: AtomicU64,
 }
 
 /// Why an edit did not come into effect.
@@ -125,7 +122,7 @@ impl Reloader {
         if unless_same && self.current().is_same(&candidate) {
             info!(cause, "what runs is what it says");
         } else {
-            self.take(candidate, cause).await?;
+            self.take(candidate, cause, false).await?;
         }
         self.running.note_refusal(None);
         Ok(())
@@ -158,21 +155,16 @@ impl Reloader {
         }
     }
 
-    /// Puts it into effect, because somebody insists. Whoever calls has the turn.
-    async fn insist(&self, candidate: Candidate, trigger: &str) -> Result<Generation, Refused> {
-        let before = self.insisted.load(Ordering::Acquire);
-        // Before it runs, so that nobody judges it.
-        self.insisted
-            .store(self.history().next(), Ordering::Release);
-        let taken = self.take(candidate, trigger).await;
-        if taken.is_err() {
-            self.insisted.store(before, Ordering::Release);
+    /// Puts it into effect. Whoever calls has the turn. One that somebody insists on is not taken back.
+    async fn take(
+        &self,
+        candidate: Candidate,
+        trigger: &str,
+        insists: bool,
+    ) -> Result<Generation, Refused> {
+        if self.running.phase() == Phase::Draining {
+            return Err(Refused("the process is ending".to_owned()));
         }
-        taken
-    }
-
-    /// Puts it into effect. Whoever calls has the turn.
-    async fn take(&self, candidate: Candidate, trigger: &str) -> Result<Generation, Refused> {
         candidate.warn();
         let plan = &candidate.plan;
         let prepared = self
@@ -182,7 +174,8 @@ impl Reloader {
         let mut restart_required = prepared.restart_required();
         let before = self.running.snapshot();
         let number = self.history().next();
-        let next = Snapshot::start(plan, number, &self.live, Some(&before));
+        let mut next = Snapshot::start(plan, number, &self.live, Some(&before));
+        next.is_insisted_on = insists;
         next.settle(SETTLE).await;
         self.running.swap(next);
         self.listeners.apply(prepared);
@@ -207,6 +200,13 @@ impl Reloader {
     fn keep(&self, generation: Generation) {
         if let Err(error) = self.history().add(generation) {
             warn!("this generation is not on disk: {error}");
+        }
+    }
+
+    /// It was taken back.
+    fn refuse(&self, number: u64, why: &str) {
+        if let Err(error) = self.history().refuse(number, why) {
+            warn!("that it was taken back is not on disk: {error}");
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, warn};
@@ -22,8 +21,27 @@ struct Book {
     snapshot: Arc<Snapshot>,
     /// Counts of it over time, the latest last.
     samples: VecDeque<(Instant, HashMap<String, Count>)>,
-    /// What the one before it answered in the end, and since when this one is watched.
-    probation: Option<(Before, Instant)>,
+    /// While it is watched.
+    probation: Option<Probation>,
+}
+
+/// A generation that has not proven itself yet.
+struct Probation {
+    /// The latest that had: what it answered in the end is compared with, and to it leads the way back. An edit that follows
+    /// a bad one too soon is compared with what was before both.
+    good: u64,
+    before: Before,
+    since: Instant,
+}
+
+/// What became of going back.
+enum Way {
+    /// What was before runs again.
+    Back,
+    /// Another edit came first.
+    Overtaken,
+    /// There is nothing to go back to.
+    Closed,
 }
 
 /// Watches for as long as the process runs.
@@ -32,12 +50,14 @@ pub(in crate::server) async fn watch(reloader: Arc<Reloader>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let found = book.look(reloader.running.snapshot(), Instant::now());
-        let number = book.snapshot.generation;
-        let is_insisted_on = reloader.insisted.load(Ordering::Acquire) == number;
-        if let Some(jump) = found.filter(|_| !is_insisted_on) {
-            reloader.take_back(number, &jump).await;
-            // What returns is not watched: it is what was.
-            book = Book::new(reloader.running.snapshot());
+        if let Some((jump, good)) = found {
+            let number = book.snapshot.generation;
+            match reloader.take_back(number, good, &jump).await {
+                // What returns is not watched: it is what was.
+                Way::Back => book = Book::new(reloader.running.snapshot()),
+                Way::Overtaken => {}
+                Way::Closed => book.probation = None,
+            }
         }
     }
 }
@@ -51,29 +71,40 @@ impl Book {
         }
     }
 
-    fn look(&mut self, snapshot: Arc<Snapshot>, now: Instant) -> Option<Jump> {
-        let Some(bounds) = snapshot
+    /// A route that fails, and the generation that it did not in.
+    fn look(&mut self, snapshot: Arc<Snapshot>, now: Instant) -> Option<(Jump, u64)> {
+        let bounds = snapshot
             .reload
             .rollback_on
             .map(|rollback| rollback.bounds())
-        else {
+            .filter(|_| !snapshot.is_insisted_on);
+        let Some(bounds) = bounds else {
             *self = Self::new(snapshot);
             return None;
         };
         if self.snapshot.generation != snapshot.generation {
-            let last = counts(&self.snapshot);
-            let probation = Some((self.before(last, bounds.over, now), now));
-            *self = Self {
-                probation,
-                ..Self::new(snapshot)
+            let probation = match self.probation.take() {
+                Some(probation) => Probation {
+                    since: now,
+                    ..probation
+                },
+                None => Probation {
+                    good: self.snapshot.generation,
+                    before: self.before(counts(&self.snapshot), bounds.over, now),
+                    since: now,
+                },
             };
+            *self = Self::new(snapshot);
+            self.probation = Some(probation);
         }
-        self.probation
-            .take_if(|(_, since)| now.duration_since(*since) > bounds.over);
+        let is_over = |probation: &mut Probation| now.duration_since(probation.since) > bounds.over;
+        self.probation.take_if(is_over);
         let counts = counts(&self.snapshot);
         let after = counts.iter().map(|(name, count)| (name.as_str(), *count));
-        let probation = self.probation.as_ref();
-        let found = probation.and_then(|(before, _)| jump(&bounds, before, after));
+        let found = self.probation.as_ref().and_then(|probation| {
+            let jump = jump(&bounds, &probation.before, after)?;
+            Some((jump, probation.good))
+        });
         self.samples.push_back((now, counts));
         let is_old = |(at, _): &(Instant, _)| now.duration_since(*at) > bounds.over;
         // The last one before the window is where it begins.
@@ -107,21 +138,24 @@ fn counts(snapshot: &Snapshot) -> HashMap<String, Count> {
 }
 
 impl Reloader {
-    /// Goes back to what ran before this generation, if it still runs.
-    async fn take_back(&self, number: u64, jump: &Jump) {
+    /// Goes back to `good`, if this generation still runs.
+    async fn take_back(&self, number: u64, good: u64, jump: &Jump) -> Way {
         let _turn = self.turn.lock().await;
         if self.running.snapshot().generation != number {
-            return;
+            return Way::Overtaken;
         }
-        let before = self.history().good_before(number).cloned();
-        let Some(before) = before else {
-            warn!("generation {number} fails, and there is none to go back to: {jump}");
-            return;
+        let files = self.history().get(number).map(|one| one.files.clone());
+        let target = self.history().get(good).cloned();
+        let Some(target) = target.filter(|target| Some(&target.files) != files.as_ref()) else {
+            warn!(
+                "generation {number} fails, and the file before it is the same or no longer kept: {jump}"
+            );
+            return Way::Closed;
         };
         let back = async {
-            let candidate = self.read(Origin::Kept(before.files)).await?;
-            let trigger = format!("generation {number} taken back, to {}", before.number);
-            self.take(candidate, &trigger).await
+            let candidate = self.read(Origin::Kept(target.files)).await?;
+            let trigger = format!("generation {number} taken back, to {good}");
+            self.take(candidate, &trigger, false).await
         };
         match back.await {
             Ok(generation) => {
@@ -131,18 +165,21 @@ impl Reloader {
                     generation = generation.number,
                     "the routing file is refused, and what ran before it runs again: {why}"
                 );
-                if let Err(error) = self.history().refuse(number, &why) {
-                    warn!("that it was taken back is not on disk: {error}");
+                for number in good + 1..=number {
+                    self.refuse(number, &why);
                 }
                 self.running.note_refusal(Some(Refusal {
                     since: SystemTime::now(),
                     report: format!("generation {number} was taken back: {why}\n"),
                 }));
+                Way::Back
             }
-            Err(Refused(report)) => error!(
-                "generation {number} fails ({jump}), and generation {} cannot be used any more\n{report}",
-                before.number
-            ),
+            Err(Refused(report)) => {
+                error!(
+                    "generation {number} fails ({jump}), and generation {good} cannot be used any more\n{report}"
+                );
+                Way::Closed
+            }
         }
     }
 }

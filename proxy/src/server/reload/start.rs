@@ -115,7 +115,10 @@ fn begin(history: &mut History, candidate: &Candidate) -> u64 {
     {
         return last.number;
     }
-    let generation: Generation = candidate.generation(history.next(), "start", Vec::new());
+    let mut generation: Generation = candidate.generation(history.next(), "start", Vec::new());
+    // That it runs again does not make it good.
+    let known = history.refused(&candidate.files);
+    generation.refused = known.and_then(|one| one.refused.clone());
     let number = generation.number;
     if let Err(error) = history.add(generation) {
         warn!("this generation is not on disk: {error}");

@@ -137,9 +137,14 @@ fn needless(written: &Spanned<String>) -> Option<Diagnostic> {
     .at(written.span)
     .label(label)
     .help(format!("write `{suggested}`"));
-    Some(match simpler.differs {
+    let diagnostic = match simpler.differs {
         Some(differs) => diagnostic.note(differs),
         None => diagnostic,
+    };
+    Some(if key == "path_prefix" {
+        diagnostic.note("an expression is asked before every prefix, a prefix after the longer ones: `tidegate explain` shows who takes a request")
+    } else {
+        diagnostic
     })
 }
 

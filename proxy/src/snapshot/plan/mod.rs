@@ -20,8 +20,8 @@ use self::filters::Filters;
 use super::effective::Effective;
 use crate::component::{self, Surroundings};
 use crate::config::{
-    self, Component, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Share, Spanned,
-    code,
+    self, Component, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Secrets, Share,
+    Spanned, code,
 };
 use crate::filter::Catalogue;
 use crate::generation::judge::Bounds;
@@ -75,6 +75,8 @@ pub struct Plan {
     /// How edits are taken.
     pub reload: Reload,
     effective: Effective,
+    /// What is not shown.
+    secrets: Secrets,
     warnings: Vec<Diagnostic>,
 }
 
@@ -306,12 +308,19 @@ impl Plan {
             reload: reload(&file.reload),
             upstreams,
             effective: Effective::default(),
+            secrets: Secrets::default(),
             warnings: Vec::new(),
         };
         let completed = completed::file(file, &plan, &chosen, named);
         plan.effective = Effective::new(&completed, surroundings.files());
         plan.warnings = surroundings.into_warnings();
         Ok(plan)
+    }
+
+    /// What is not shown of it.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The file as it is in effect.
@@ -328,6 +337,7 @@ fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
     warnings.append(&mut loaded.made.warnings);
     let report = Report::new(loaded.source, warnings);
     (loaded.source, loaded.warnings) = (report.source, report.diagnostics);
+    loaded.made.secrets = loaded.source.secrets().clone();
     loaded
 }
 

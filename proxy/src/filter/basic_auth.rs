@@ -27,8 +27,10 @@ use serde::{Deserialize, Serialize};
 use self::users::{Hash, Users};
 use super::{Filter, Request, Verdict, fields};
 use crate::component::{Kind, Options};
+use crate::config::secrets::SHOWN;
 use crate::config::{Diagnostic, Named, Spanned, Text, code};
 use crate::error::Failure;
+use crate::turns::Purpose;
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> =
     Kind::new::<Written>("basic_auth", "a name and a password", build);
@@ -183,6 +185,13 @@ fn credentials(value: &HeaderValue) -> Option<(String, String)> {
 
 impl Filter for BasicAuth {
     fn request(&self, request: &mut Request<'_>) -> Verdict {
+        let is_masked = |value: &HeaderValue| value == SHOWN;
+        if request.facts.purpose == Purpose::Ask
+            && request.headers.get(AUTHORIZATION).is_some_and(is_masked)
+        {
+            // One that came and was remembered without its password: it is taken to have had the right one.
+            return Verdict::Continue;
+        }
         let given = request.headers.get(AUTHORIZATION).and_then(credentials);
         let Some((name, password)) = given else {
             return self.refuse();

@@ -35,10 +35,16 @@ pub fn select(exchange: &mut Exchange, new: bool) -> Result<Option<Box<Wire>>, F
             exchange.failure = None;
             Ok(at_hand)
         }
-        Err(reason) => Err(exchange.failure.unwrap_or(match reason {
-            Unavailable::Empty => Failure::NoServers,
-            Unavailable::AllDown => Failure::AllDown,
-            Unavailable::AllTried => Failure::ConnectFailed,
-        })),
+        Err(reason) => Err(exchange.failure.unwrap_or(reason.into())),
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(reason: Unavailable) -> Self {
+        match reason {
+            Unavailable::Empty => Self::NoServers,
+            Unavailable::AllDown => Self::AllDown,
+            Unavailable::AllTried => Self::ConnectFailed,
+        }
     }
 }

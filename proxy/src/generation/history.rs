@@ -4,6 +4,7 @@
 //! `${file:...}` stay what they are, so no secret is kept, and going back does not bring back one that was replaced since.
 
 use std::collections::VecDeque;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -67,6 +68,8 @@ pub struct History {
     /// None: in memory only.
     folder: Option<PathBuf>,
     kept: VecDeque<Generation>,
+    /// Held for as long as the process runs: two that write into one folder would overwrite what the other keeps.
+    _lock: Option<File>,
 }
 
 impl History {
@@ -76,6 +79,14 @@ impl History {
     /// The folder cannot be used.
     pub fn open(folder: &Path) -> io::Result<(Self, Vec<String>)> {
         make_private(folder)?;
+        let lock = private_file(&folder.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another process keeps its own there",
+            ),
+            TryLockError::Error(error) => error,
+        })?;
         let mut unreadable = Vec::new();
         let mut kept: Vec<Generation> = Vec::new();
         for entry in std::fs::read_dir(folder)? {
@@ -92,6 +103,7 @@ impl History {
         let history = Self {
             folder: Some(folder.to_owned()),
             kept: kept.into(),
+            _lock: Some(lock),
         };
         Ok((history, unreadable))
     }
@@ -196,7 +208,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
     builder.recursive(true).mode(0o700).create(folder)
 }
 
-fn private_file(path: &Path) -> io::Result<std::fs::File> {
+fn private_file(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
     options
@@ -233,6 +245,8 @@ mod tests {
         for number in 1..=23 {
             history.add(generation(number, "x")).unwrap();
         }
+        assert!(History::open(&folder).is_err(), "another one is there");
+        drop(history);
         std::fs::write(folder.join("00000024.json"), "{").unwrap();
         std::fs::write(folder.join("00000025.new"), "").unwrap();
         let (again, unreadable) = History::open(&folder).unwrap();
@@ -251,6 +265,7 @@ mod tests {
             history.add(generation(number, text)).unwrap();
         }
         history.refuse(2, "it failed").unwrap();
+        drop(history);
         let (mut again, _) = History::open(folder.path()).unwrap();
         let bad = generation(2, "bad").files;
         assert_eq!(again.refused(&bad).map(|one| one.number), Some(2));

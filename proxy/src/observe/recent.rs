@@ -17,29 +17,54 @@ pub struct Head {
     pub client: Option<IpAddr>,
 }
 
+/// All of them together take no more memory than this, whatever clients send.
+const BYTES_MAX: usize = 64 << 20;
+
 /// The latest ones, the latest last.
 #[derive(Debug, Default)]
-pub struct Recent(Mutex<VecDeque<Head>>);
+pub struct Recent(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    heads: VecDeque<Head>,
+    bytes: usize,
+}
+
+impl Head {
+    /// What it takes, nearly.
+    fn size(&self) -> usize {
+        let fields = self.headers.iter();
+        let fields = fields.map(|(name, value)| name.len() + value.len() + FIELD);
+        size_of::<Self>() + self.method.len() + self.target.len() + fields.sum::<usize>()
+    }
+}
+
+/// A field beside its texts.
+const FIELD: usize = size_of::<(String, String)>();
 
 impl Recent {
     /// One more; of more than `most`, the oldest go.
     pub fn note(&self, head: Head, most: usize) {
-        let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.push_back(head);
-        let more = heads.len().saturating_sub(most);
-        heads.drain(..more);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes += head.size();
+        kept.heads.push_back(head);
+        while kept.heads.len() > most || kept.bytes > BYTES_MAX {
+            let Some(oldest) = kept.heads.pop_front() else {
+                break;
+            };
+            kept.bytes -= oldest.size();
+        }
     }
 
-    /// All of them; none are kept from before the file said that none are.
+    /// All of them.
     pub fn all(&self) -> Vec<Head> {
-        let heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.iter().cloned().collect()
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.heads.iter().cloned().collect()
     }
 
     /// Forgets them.
     pub fn clear(&self) {
-        let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *heads = VecDeque::new();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
     }
 }
 
@@ -63,5 +88,16 @@ mod tests {
         assert_eq!(targets, ["/2", "/3"]);
         recent.clear();
         assert!(recent.all().is_empty());
+        // Two of these are too large together.
+        for target in ["/4", "/5"] {
+            let head = Head {
+                method: "GET".to_owned(),
+                target: target.to_owned(),
+                headers: vec![("x".to_owned(), "x".repeat(BYTES_MAX / 2))],
+                client: None,
+            };
+            recent.note(head, 2);
+        }
+        assert_eq!(recent.all().len(), 1);
     }
 }

@@ -14,6 +14,7 @@ use crate::flow::onward::{self, Step, Witness};
 use crate::flow::{Client, Exchange, forward, receive, reply, respond};
 use crate::snapshot::{End, Snapshot};
 use crate::turns::Purpose;
+use crate::upstream::balance::Tried;
 
 /// What became of a request.
 pub(super) struct Course {
@@ -107,6 +108,17 @@ impl Course {
         }
     }
 
+    /// Why no server would be asked; one that asks nobody of its own cannot know.
+    fn nobody(&self) -> Option<Failure> {
+        let upstream = &self.exchange.target()?.upstream;
+        if upstream.is_still() {
+            return None;
+        }
+        let pool = upstream.pool();
+        let picked = pool.pick(&Tried::default(), Purpose::Ask);
+        picked.err().map(|why| why.into())
+    }
+
     /// Where the proxy refuses it.
     fn fail(&mut self, failure: Failure, request: &RequestHeader) {
         self.failure = Some(failure);
@@ -120,6 +132,9 @@ impl Course {
 
     /// Where a server would be asked.
     fn ask(&mut self, mut request: RequestHeader, supposed: &Supposed) {
+        if let Some(failure) = self.nobody() {
+            return self.fail(failure, &request);
+        }
         let method = request.method.clone();
         if forward::forward(&mut request, Version::HTTP_11).is_err() {
             self.failure = Some(Failure::Internal);

@@ -221,3 +221,23 @@ async fn to_be_asked_about_costs_nothing() {
         .await;
     assert_eq!(explained["refused"], "rate_limited");
 }
+
+/// Who would not be answered is told so.
+#[tokio::test]
+async fn that_nobody_could_answer_is_explained_too() {
+    let dead = tidegate_tests::refusing_address();
+    let gateway = Gateway::start(&format!(
+        "upstreams: {{ api: {{ servers: [ \"{dead}\" ], health_check: {{ tcp: {{ interval: 100ms, unhealthy_after: 1 }} }} }} }}\n\
+         routes: {{ all: {{ upstream: api }} }}\n"
+    ))
+    .await;
+    eventually("it is down", PATIENCE, async || {
+        gateway.get("/").await.status() == 503
+    })
+    .await;
+    let question = serde_json::json!({ "method": "GET", "url": "/" });
+    let (_, explained) = gateway.tell_json("/explain", &question).await;
+    assert_eq!(explained["refused"], "all_down", "{explained}");
+    let line = explained["answer"]["line"].as_str().unwrap();
+    assert!(line.starts_with("503"), "{line}");
+}

@@ -95,3 +95,29 @@ async fn nothing_is_remembered_unless_asked_for() {
         .await;
     assert_eq!(gateway.operator("/replay").await, serde_json::json!([]));
 }
+
+/// A password is not remembered, and the request that brought it is tried all the same.
+#[tokio::test]
+async fn who_had_the_right_password_is_followed_behind_it() {
+    let origin = named("x").await;
+    let file = |upstream: &str| {
+        format!(
+            "upstreams:\n  blue: {{ servers: [ \"{0}\" ] }}\n  green: {{ servers: [ \"{0}\" ] }}\n{REMEMBER}\
+             routes: {{ lab: {{ filters: [ {{ basic_auth: {{ users: {{ anna: \"$2y$10$eFEuUEw5Z9XPI.azcT4Xv.kCtYhRiFGi/xlEhHi2/x3H1byCSSiQW\" }} }} }} ], upstream: {upstream} }} }}\n",
+            origin.address()
+        )
+    };
+    let gateway = Gateway::start(&file("blue")).await;
+    let request = client().get(gateway.url("/")).basic_auth("anna", Some("x"));
+    request.send().await.unwrap();
+    std::fs::write(
+        gateway.file().with_file_name("next.yaml"),
+        gateway.whole(&file("green")),
+    )
+    .unwrap();
+    let said = gateway.ask_about("next.yaml", &["check", "--replay"]).await;
+    assert!(
+        said.out.contains("to   route lab, upstream green"),
+        "{said:?}"
+    );
+}

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tracing::warn;
 
-use crate::config::{Diagnostic, Inputs, Report, Source, without_dots};
+use crate::config::{Colour, Diagnostic, Inputs, Report, Source, without_dots};
 use crate::filter::Catalogue;
 use crate::generation::difference::{self, Side};
 use crate::generation::{Generation, Text};
@@ -78,20 +78,13 @@ impl Candidate {
     /// What is probably not meant, in the log.
     pub(super) fn warn(&self) {
         if !self.warnings.is_empty() {
-            warn!(
-                "{}",
-                self.source
-                    .render(&self.warnings, crate::config::Colour::Never)
-            );
+            warn!("{}", self.warnings());
         }
     }
 
-    /// How many things are probably not meant, and how they are told.
-    pub(super) fn warnings(&self) -> (usize, String) {
-        let told = self
-            .source
-            .render(&self.warnings, crate::config::Colour::Never);
-        (self.warnings.len(), told)
+    /// What is probably not meant, as it is told.
+    pub(super) fn warnings(&self) -> String {
+        self.source.render(&self.warnings, Colour::Never)
     }
 
     /// Whether another one would change nothing.

@@ -38,7 +38,11 @@ impl Edits for Reloader {
     async fn check(&self, text: String) -> Verdict {
         match self.read(Origin::Text(text)).await {
             Ok(candidate) => match self.not_taken_back(&candidate) {
-                Ok(()) => self.fine(&candidate),
+                Ok(()) => {
+                    let candidate = Arc::new(candidate);
+                    let changes = self.changes(&candidate).await;
+                    fine(&candidate, changes, None)
+                }
                 Err(Refused(report)) => Verdict::refused(report),
             },
             Err(Unreadable { report, .. }) => Verdict::refused(report),
@@ -99,9 +103,9 @@ impl Reloader {
         trigger: &str,
         insists: bool,
     ) -> Result<Verdict, Refused> {
-        let mut verdict = self.fine(&candidate);
-        let generation = self.take(candidate, trigger, insists).await?;
-        verdict.generation = Some(generation.number);
+        let candidate = Arc::new(candidate);
+        let taken = self.take(Arc::clone(&candidate), trigger, insists);
+        let generation = taken.await?;
         let disk = self.disk(&self.current()).await;
         self.running.note_refusal((!disk.same).then(|| Refusal {
             since: generation.since,
@@ -110,17 +114,8 @@ impl Reloader {
                 generation.number
             ),
         }));
-        Ok(verdict)
-    }
-
-    fn fine(&self, candidate: &Candidate) -> Verdict {
-        Verdict {
-            ok: true,
-            generation: None,
-            changes: self.current().changes_to(candidate),
-            tests: candidate.tests,
-            report: candidate.warnings().1,
-        }
+        let number = Some(generation.number);
+        Ok(fine(&candidate, generation.changes, number))
     }
 
     /// How the file on disk stands to what runs.
@@ -131,16 +126,29 @@ impl Reloader {
                 changes: Vec::new(),
                 refused: None,
             },
-            Ok(disk) => Disk {
-                same: false,
-                changes: current.changes_to(&disk),
-                refused: self.not_taken_back(&disk).err().map(|Refused(why)| why),
-            },
+            Ok(disk) => {
+                let refused = self.not_taken_back(&disk).err();
+                Disk {
+                    same: false,
+                    changes: self.changes(&Arc::new(disk)).await,
+                    refused: refused.map(|Refused(why)| why),
+                }
+            }
             Err(Unreadable { report, .. }) => Disk {
                 same: false,
                 changes: Vec::new(),
                 refused: Some(report),
             },
         }
+    }
+}
+
+fn fine(candidate: &Candidate, changes: Vec<String>, generation: Option<u64>) -> Verdict {
+    Verdict {
+        ok: true,
+        generation,
+        changes,
+        tests: candidate.tests,
+        report: candidate.warnings(),
     }
 }

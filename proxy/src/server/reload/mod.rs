@@ -122,7 +122,7 @@ impl Reloader {
         if unless_same && self.current().is_same(&candidate) {
             info!(cause, "what runs is what it says");
         } else {
-            self.take(candidate, cause, false).await?;
+            self.take(Arc::new(candidate), cause, false).await?;
         }
         self.running.note_refusal(None);
         Ok(())
@@ -158,7 +158,7 @@ impl Reloader {
     /// Puts it into effect. Whoever calls has the turn. One that somebody insists on is not taken back.
     async fn take(
         &self,
-        candidate: Candidate,
+        candidate: Arc<Candidate>,
         trigger: &str,
         insists: bool,
     ) -> Result<Generation, Refused> {
@@ -166,7 +166,7 @@ impl Reloader {
             return Err(Refused("the process is ending".to_owned()));
         }
         candidate.warn();
-        let plan = &candidate.plan;
+        let plan = candidate.plan();
         let prepared = self
             .listeners
             .prepare(&plan.listeners)
@@ -184,7 +184,7 @@ impl Reloader {
             warn!("applies after a restart only: {change}");
         }
         self.running.note_restart_required(restart_required);
-        let changes = self.current().changes_to(&candidate);
+        let changes = self.changes(&candidate).await;
         let generation = candidate.generation(number, trigger, changes);
         info!(
             generation = number,
@@ -193,8 +193,15 @@ impl Reloader {
             "routing file taken"
         );
         self.keep(generation.clone());
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(candidate);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = candidate;
         Ok(generation)
+    }
+
+    /// What it changes. Of large files that takes a while.
+    async fn changes(&self, candidate: &Arc<Candidate>) -> Vec<String> {
+        let (current, candidate) = (self.current(), Arc::clone(candidate));
+        let changes = tokio::task::spawn_blocking(move || current.changes_to(&candidate));
+        changes.await.unwrap_or_default()
     }
 
     fn keep(&self, generation: Generation) {

@@ -15,6 +15,9 @@ use crate::snapshot::{Refusal, Snapshot};
 /// How often answers are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Counts that are kept of the time that is compared with.
+const SAMPLES: u32 = 20;
+
 /// What the latest generations answered so far.
 struct Book {
     /// The one that is counted.
@@ -105,7 +108,11 @@ impl Book {
             let jump = jump(&bounds, &probation.before, after)?;
             Some((jump, probation.good))
         });
-        self.samples.push_back((now, counts));
+        // Few enough for many routes and a long time.
+        let is_due = |(at, _): &(Instant, _)| now.duration_since(*at) >= bounds.over / SAMPLES;
+        if self.samples.back().is_none_or(is_due) {
+            self.samples.push_back((now, counts));
+        }
         let is_old = |(at, _): &(Instant, _)| now.duration_since(*at) > bounds.over;
         // The last one before the window is where it begins.
         while self.samples.get(1).is_some_and(is_old) {
@@ -155,7 +162,7 @@ impl Reloader {
         let back = async {
             let candidate = self.read(Origin::Kept(target.files)).await?;
             let trigger = format!("generation {number} taken back, to {good}");
-            self.take(candidate, &trigger, false).await
+            self.take(Arc::new(candidate), &trigger, false).await
         };
         match back.await {
             Ok(generation) => {

@@ -294,6 +294,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "indent-one-space",
             "list-and-keys",
             "list-on-the-line",
+            "merge-conflict",
             "merge-nothing",
             "odd-names",
             "quote-open",

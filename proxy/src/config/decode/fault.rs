@@ -111,7 +111,8 @@ impl Fault {
 }
 
 fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
-    let meant = meant(key, known);
+    let is_method = METHODS.contains(&key);
+    let meant = meant(key, known).filter(|_| !is_method);
     let mut diagnostic = Diagnostic::error(
         code::UNKNOWN_KEY,
         format!("unknown key `{}`{}", shortened(key), place.parent()),
@@ -121,6 +122,10 @@ fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnost
     .did_you_mean(meant);
     match hints::home(key) {
         _ if meant.is_some() => {}
+        _ if is_method => {
+            diagnostic = diagnostic.help("several methods are a list: `method: [ GET, POST ]`")
+        }
+        _ if key.starts_with("//") => diagnostic = diagnostic.help("a comment begins with `#`"),
         _ if key
             .split_once(':')
             .is_some_and(|(word, _)| known.contains(&word)) =>
@@ -143,6 +148,9 @@ fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnost
     }
     diagnostic.note(known_keys(known))
 }
+
+/// Where one of these is taken for a key, a list has lost its brackets.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// The name that was meant, by another program's word for it or by its spelling.
 fn meant(written: &str, known: &[&'static str]) -> Option<&'static str> {

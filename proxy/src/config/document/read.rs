@@ -62,7 +62,8 @@ pub(in crate::config) fn read(text: &str, base: usize, nodes_max: usize) -> Read
         }
         Ok(None) => Root::Empty,
         Err(fatal) => {
-            reader.diagnostics.push(*fatal);
+            let conflict = syntax::conflict(text);
+            reader.diagnostics.push(conflict.unwrap_or(*fatal));
             Root::Unreadable
         }
     };

@@ -11,6 +11,25 @@ use crate::config::spanned::Span;
 /// Where keys belong.
 const ONE_COLUMN: &str = "keys of one group stand in one column";
 
+/// What a version control system left where two edits met.
+pub(super) fn conflict(text: &str) -> Option<Diagnostic> {
+    const MARKER: &str = "<<<<<<< ";
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with(MARKER) {
+            let end = at + line.trim_end().len();
+            let message = "a merge conflict that nobody has resolved";
+            let problem = Diagnostic::error(code::NOT_YAML, message).at(Span::new(at, end));
+            let problem = problem.label("one side begins here");
+            return Some(
+                problem.help("keep one of the two sides, and remove the lines of `<`, `=` and `>`"),
+            );
+        }
+        at += line.len();
+    }
+    None
+}
+
 /// Nothing was written.
 pub(in crate::config) fn empty() -> Diagnostic {
     Diagnostic::error(code::FILE_EMPTY, "the file is empty")

@@ -39,9 +39,25 @@ fn fields(filter: &Component, source: &Source, found: &mut Vec<Diagnostic>) {
 
 /// Whether it stands in the file as it is.
 fn is_plain(value: &Node, source: &Source) -> bool {
-    let is_filled = source.written(value.span).contains("${");
+    let written = source.written(value.span);
     let text = value.text().unwrap_or_default();
-    !is_filled && text.len() >= SHORTEST && !matches!(text, "true" | "false")
+    if written.contains("${") {
+        has_default(written)
+    } else {
+        text.len() >= SHORTEST && !matches!(text, "true" | "false")
+    }
+}
+
+/// Whether a variable in it has a default that is worth something.
+fn has_default(written: &str) -> bool {
+    let mut variables = written
+        .split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'));
+    variables.any(|(inner, _)| {
+        let default = inner.split_once(":-").map(|(_, default)| default);
+        default.is_some_and(|default| default.len() >= SHORTEST)
+    })
 }
 
 /// The value itself is only shown where it stands.
@@ -54,6 +70,6 @@ fn secret(field: &str, value: &Node) -> Diagnostic {
     .at(value.span)
     .label("known to everyone who can read the file")
     .help(format!(
-        "write `\"${{{variable}}}\"` and set this variable where Tidegate is started"
+        "write `\"${{{variable}}}\"` and set this variable where Tidegate is started, or `\"${{file:PATH}}\"` and put it into a file"
     ))
 }

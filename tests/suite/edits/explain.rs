@@ -241,3 +241,25 @@ async fn that_nobody_could_answer_is_explained_too() {
     let line = explained["answer"]["line"].as_str().unwrap();
     assert!(line.starts_with("503"), "{line}");
 }
+
+/// What `print` masks, an explanation does not tell.
+#[tokio::test]
+async fn a_secret_is_not_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    std::fs::write(&secret, "s3cret-4711\n").unwrap();
+    let origin = named("x").await;
+    let gateway = Gateway::start(&format!(
+        "upstreams: {{ api: {{ servers: [ \"{}\" ] }} }}\n\
+         routes: {{ all: {{ filters: [ {{ request_headers: {{ set: {{ Authorization: \"Bearer ${{file:{}}}\" }} }} }} ], upstream: api }} }}\n",
+        origin.address(),
+        secret.display()
+    ))
+    .await;
+    let live = gateway.ask(&["explain", "--live", "/x"]).await;
+    let of_file = gateway.ask(&["explain", "/x"]).await;
+    for said in [live.out, of_file.out] {
+        assert!(said.contains("authorization: ***"), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}

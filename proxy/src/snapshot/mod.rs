@@ -79,19 +79,7 @@ impl Snapshot {
             })
             .collect();
         go_on(&known, routes.iter().flatten());
-        Self {
-            generation,
-            since: SystemTime::now(),
-            table: Arc::clone(&plan.table),
-            // All of them: a plan names no upstream that it does not have, and the table counts on their positions.
-            routes: routes.unwrap_or_default(),
-            upstreams,
-            limits: plan.limits.clone(),
-            shutdown: plan.shutdown.clone(),
-            reload: plan.reload,
-            secrets: plan.secrets().clone(),
-            is_insisted_on: false,
-        }
+        Self::of(plan, generation, upstreams, routes)
     }
 
     /// What the plan describes, for requests that are only asked about: nobody is asked for an address or for its health.
@@ -107,10 +95,20 @@ impl Snapshot {
             .iter()
             .map(|spec| Route::new(spec, &upstreams, None, None))
             .collect();
+        Self::of(plan, 0, upstreams, routes)
+    }
+
+    fn of(
+        plan: &Plan,
+        generation: u64,
+        upstreams: Vec<Arc<Upstream>>,
+        routes: Option<Vec<Route>>,
+    ) -> Self {
         Self {
-            generation: 0,
+            generation,
             since: SystemTime::now(),
             table: Arc::clone(&plan.table),
+            // All of them: a plan names no upstream that it does not have, and the table counts on their positions.
             routes: routes.unwrap_or_default(),
             upstreams,
             limits: plan.limits.clone(),

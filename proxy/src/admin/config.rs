@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::edits::Verdict;
+use super::edits::{Verdict, Will};
 use super::{Operator, Problem};
 use crate::generation::Generation;
 
@@ -74,7 +74,12 @@ pub(super) async fn apply(
     text: String,
 ) -> Response {
     let edits = operator.edits;
-    to_its_end(async move { edits.apply(text, applying.force).await }).await
+    let will = if applying.force {
+        Will::Insisted
+    } else {
+        Will::Wanted
+    };
+    to_its_end(async move { edits.apply(text, will).await }).await
 }
 
 /// How far back.

@@ -15,10 +15,19 @@ pub trait Edits: Send + Sync {
     fn generations(&self) -> Vec<Generation>;
     /// What this file would change.
     async fn check(&self, text: String) -> Verdict;
-    /// Puts it into effect; with `force` also one that was taken back before.
-    async fn apply(&self, text: String, force: bool) -> Verdict;
+    /// Puts it into effect.
+    async fn apply(&self, text: String, will: Will) -> Verdict;
     /// Goes back to a generation, or to the last good one before this.
     async fn roll_back(&self, to: Option<u64>) -> Verdict;
+}
+
+/// How much somebody wants an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Will {
+    /// It is watched, and taken back if it fails; one that was taken back is refused.
+    Wanted,
+    /// It comes into effect whatever became of it before, and stays.
+    Insisted,
 }
 
 /// What runs.

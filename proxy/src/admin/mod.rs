@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tracing::error;
 
-pub use self::edits::{Disk, Edits, State, Verdict};
+pub use self::edits::{Disk, Edits, State, Verdict, Will};
 use crate::snapshot::Running;
 
 /// The largest file that is taken: as large as one on disk may be.

@@ -57,27 +57,39 @@ pub(super) fn status(options: &StatusOptions) -> ExitCode {
 }
 
 pub(super) fn rollback(options: &RollbackOptions) -> ExitCode {
-    let query = options.to.map(|to| format!("?to={to}")).unwrap_or_default();
-    let path = format!("/config/rollback{query}");
-    let asked = options
-        .instance
-        .instance()
-        .and_then(|instance| instance.post(&path, "text/plain", ""));
-    match asked.and_then(|said| read::<Verdict>(&said)) {
-        Ok(verdict) if verdict.ok => {
-            let number = verdict.generation.unwrap_or_default();
-            println!("generation {number} runs");
-            for change in &verdict.changes {
-                println!("  {change}");
-            }
-            println!(
-                "the file on disk stays as it is: edit it, or the next change of it applies again"
-            );
+    match back(options) {
+        Ok(text) => {
+            print!("{text}");
             ExitCode::SUCCESS
         }
-        Ok(verdict) => failed(&verdict.report),
         Err(why) => failed(&why),
     }
+}
+
+fn back(options: &RollbackOptions) -> Result<String, String> {
+    let query = options.to.map(|to| format!("?to={to}")).unwrap_or_default();
+    let path = format!("/config/rollback{query}");
+    let instance = options.instance.instance()?;
+    let verdict: Verdict = read(&instance.post(&path, "text/plain", "")?)?;
+    if !verdict.ok {
+        return Err(verdict.report);
+    }
+    let mut text = format!(
+        "generation {} runs\n",
+        verdict.generation.unwrap_or_default()
+    );
+    // A string takes whatever is written to it.
+    for change in &verdict.changes {
+        let _ = writeln!(text, "  {change}");
+    }
+    let state = instance
+        .get("/config")
+        .and_then(|said| read::<State>(&said));
+    text.push_str(match state {
+        Ok(state) if state.disk.same => "the file on disk is what runs\n",
+        _ => "the file on disk stays as it is: edit it, or the next change of it applies again\n",
+    });
+    Ok(text)
 }
 
 fn read<T: serde::de::DeserializeOwned>(said: &Said) -> Result<T, String> {

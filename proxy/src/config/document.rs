@@ -15,6 +15,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use super::spanned::Span;
 
 pub(super) use read::{BYTES_MAX, NODES_MAX, Root, read};
+pub(super) use surroundings::lines_of;
 pub(super) use syntax::empty;
 
 /// The name by which a [`Node`] asks for itself, undecoded.

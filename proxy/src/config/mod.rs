@@ -256,7 +256,7 @@ fn read<T>(
 }
 
 /// Where the operator's side is, by a file that may be wrong elsewhere: whoever asks the instance about a file that was refused
-/// has no other.
+/// has no other. Where it is not even YAML, the lines of its `admin:` may be.
 ///
 /// # Errors
 ///
@@ -270,8 +270,23 @@ pub fn admin_of(path: &Path) -> Result<Option<Admin>, Report> {
     match (loaded, found) {
         (_, Some(admin)) => Ok(admin),
         (Ok(loaded), None) => Ok(loaded.file.admin),
-        (Err(report), None) => Err(report),
+        (Err(report), None) => {
+            let lines = document::lines_of("admin", report.source.text());
+            let admin = lines.and_then(|lines| admin_in(&lines));
+            admin.map(Some).ok_or(report)
+        }
     }
+}
+
+fn admin_in(lines: &str) -> Option<Admin> {
+    #[derive(serde::Deserialize)]
+    struct Section {
+        admin: Admin,
+    }
+    let environment = |variable: &str| std::env::var(variable).ok();
+    let mut root = Reading::new(&environment, Inputs::default()).first("", lines, None)?;
+    let section = decode::decode::<Section>(&mut root, None).value?;
+    Some(section.admin)
 }
 
 /// For whoever wants nothing but the sections.

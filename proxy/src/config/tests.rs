@@ -232,3 +232,33 @@ fn tags_are_not_looked_for_far_away() {
     let took = start.elapsed();
     assert!(took < std::time::Duration::from_secs(30), "{took:?}");
 }
+
+#[test]
+fn where_the_operators_side_is_can_be_read_of_a_file_that_is_no_yaml() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tidegate.yaml");
+    for (text, want) in [
+        (
+            "routes: [\nadmin:\n  # here\n\n  address: 127.0.0.1:9901\nrest: }",
+            Some("127.0.0.1:9901"),
+        ),
+        (
+            "admin: { address: \"[::1]:1\" }\n<<<<<<< HEAD",
+            Some("[::1]:1"),
+        ),
+        ("admins: { address: 127.0.0.1:1 }\n\troutes", None),
+        ("admin: { address: \n\troutes", None),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        let found = admin_of(&file)
+            .ok()
+            .flatten()
+            .map(|it| it.address.value.to_string());
+        assert_eq!(
+            found.as_deref(),
+            want,
+            "{text}: {:?}",
+            admin_of(&file).map_err(|it| it.to_string())
+        );
+    }
+}

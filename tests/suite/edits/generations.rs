@@ -54,6 +54,7 @@ async fn an_edit_is_told_in_the_words_of_the_file_and_can_be_rolled_back() {
 
     let back = gateway.ask(&["rollback"]).await;
     assert_eq!(back.code, Some(0), "{}", back.err);
+    assert!(back.out.contains("the file on disk stays as it is"));
     assert_eq!(who(&gateway).await, "first");
     let status = gateway.ask(&["status"]).await;
     assert_eq!(status.code, Some(1), "{status:?}");
@@ -71,6 +72,7 @@ async fn an_edit_is_told_in_the_words_of_the_file_and_can_be_rolled_back() {
     // By number, and what is not kept is told.
     let again = gateway.ask(&["rollback", "2"]).await;
     assert_eq!(again.code, Some(0), "{}", again.err);
+    assert!(again.out.contains("the file on disk is what runs"));
     assert_eq!(who(&gateway).await, "second");
     assert!(
         gateway.ready().await.body["refused"].is_null(),
@@ -108,6 +110,21 @@ async fn an_edit_is_told_in_the_words_of_the_file_and_can_be_rolled_back() {
             .as_str()
             .unwrap()
             .contains(&first.address().to_string())
+    );
+
+    // Edited while nothing ran.
+    gateway.terminate().await;
+    gateway.edit(&to(first.address()));
+    gateway.restart_with(|_| ()).await;
+    let state = gateway.operator("/config").await;
+    assert_eq!(
+        (&state["generation"], &state["trigger"]),
+        (&5.into(), &"start".into())
+    );
+    let changes = state["changes"].to_string();
+    assert!(
+        changes.contains(&minus.replace("- 127", "+ 127")),
+        "{changes}"
     );
 }
 

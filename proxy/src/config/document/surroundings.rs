@@ -2,6 +2,22 @@
 
 use crate::config::spanned::Span;
 
+/// The lines of a section of the top level, with that of its key.
+pub(in crate::config) fn lines_of(key: &str, text: &str) -> Option<String> {
+    let begins = |line: &str| {
+        line.strip_prefix(key)
+            .is_some_and(|rest| rest.starts_with(':'))
+    };
+    let mut lines = text.lines().skip_while(|line| !begins(line));
+    let first = lines.next()?;
+    let rest = lines.take_while(|line| line.is_empty() || line.starts_with([' ', '\t', '#']));
+    Some(
+        std::iter::once(first)
+            .chain(rest)
+            .fold(String::with_capacity(256), |text, line| text + line + "\n"),
+    )
+}
+
 /// A place in a text.
 pub(super) struct Surroundings<'t> {
     text: &'t str,

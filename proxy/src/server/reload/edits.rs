@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::candidate::{Candidate, Origin};
 use super::{Refused, Reloader, Unreadable};
-use crate::admin::{Disk, Edits, State, Verdict};
+use crate::admin::{Disk, Edits, State, Verdict, Will};
 use crate::generation::Generation;
 use crate::snapshot::Refusal;
 
@@ -49,14 +49,14 @@ impl Edits for Reloader {
         }
     }
 
-    async fn apply(&self, text: String, force: bool) -> Verdict {
+    async fn apply(&self, text: String, will: Will) -> Verdict {
         let _turn = self.turn.lock().await;
         let applied = async {
             let candidate = self.read(Origin::Text(text)).await?;
-            if !force {
+            if will == Will::Wanted {
                 self.not_taken_back(&candidate)?;
             }
-            self.put(candidate, "applied by the operator", force).await
+            self.put(candidate, "applied by the operator", will).await
         };
         applied
             .await
@@ -83,7 +83,7 @@ impl Edits for Reloader {
         let back = async {
             let candidate = self.read(Origin::Kept(wanted.files)).await?;
             let trigger = format!("rolled back to {} by the operator", wanted.number);
-            let verdict = self.put(candidate, &trigger, true).await?;
+            let verdict = self.put(candidate, &trigger, Will::Insisted).await?;
             // Nothing but another file, or force, brings back what was left on purpose.
             if self.history().get(now).map(|one| &one.files) != Some(&wanted_files) {
                 self.refuse(now, &trigger);
@@ -101,10 +101,10 @@ impl Reloader {
         &self,
         candidate: Candidate,
         trigger: &str,
-        insists: bool,
+        will: Will,
     ) -> Result<Verdict, Refused> {
         let candidate = Arc::new(candidate);
-        let taken = self.take(Arc::clone(&candidate), trigger, insists);
+        let taken = self.take(Arc::clone(&candidate), trigger, will);
         let generation = taken.await?;
         let disk = self.disk(&self.current()).await;
         self.running.note_refusal((!disk.same).then(|| Refusal {

@@ -26,6 +26,7 @@ use self::candidate::Origin;
 pub(super) use self::probation::watch;
 pub(super) use self::start::{First, first};
 use super::listener::Listeners;
+use crate::admin::Will;
 use crate::config::{Inputs, Report};
 use crate::filter::Catalogue;
 use crate::generation::{Generation, History};
@@ -50,6 +51,13 @@ pub(super) struct Reloader {
     pub(super) history: Mutex<History>,
     /// What runs.
     pub(super) current: Mutex<Arc<Candidate>>,
+}
+
+/// What becomes of a file that is what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Same {
+    TakenAgain,
+    LeftAlone,
 }
 
 /// Why an edit did not come into effect.
@@ -80,21 +88,21 @@ impl From<Unreadable> for Refused {
 impl Reloader {
     /// Takes the file as it is now: somebody asks for it.
     pub(super) async fn reload(&self, cause: &str) {
-        self.take_anew(cause, false).await;
+        self.take_anew(cause, Same::TakenAgain).await;
     }
 
     /// Takes the file as it is now, unless it is what runs. Returns what was read; nothing if not even that went well.
     pub(super) async fn notice(&self, cause: &str) -> Option<Inputs> {
-        self.take_anew(cause, true).await
+        self.take_anew(cause, Same::LeftAlone).await
     }
 
-    async fn take_anew(&self, cause: &str, unless_same: bool) -> Option<Inputs> {
+    async fn take_anew(&self, cause: &str, same: Same) -> Option<Inputs> {
         let _turn = self.turn.lock().await;
         let read = self.read(Origin::Disk).await;
         let (inputs, taken) = match read {
             Ok(candidate) => {
                 let inputs = candidate.inputs();
-                let taken = self.take_from_disk(candidate, cause, unless_same);
+                let taken = self.take_from_disk(candidate, cause, same);
                 (Some(inputs), taken.await)
             }
             Err(Unreadable { inputs, report }) => (inputs, Err(Refused(report))),
@@ -116,13 +124,13 @@ impl Reloader {
         &self,
         candidate: Candidate,
         cause: &str,
-        unless_same: bool,
+        same: Same,
     ) -> Result<(), Refused> {
         self.not_taken_back(&candidate)?;
-        if unless_same && self.current().is_same(&candidate) {
+        if same == Same::LeftAlone && self.current().is_same(&candidate) {
             info!(cause, "what runs is what it says");
         } else {
-            self.take(Arc::new(candidate), cause, false).await?;
+            self.take(Arc::new(candidate), cause, Will::Wanted).await?;
         }
         self.running.note_refusal(None);
         Ok(())
@@ -155,12 +163,12 @@ impl Reloader {
         }
     }
 
-    /// Puts it into effect. Whoever calls has the turn. One that somebody insists on is not taken back.
+    /// Puts it into effect. Whoever calls has the turn. One that somebody insists on stays.
     async fn take(
         &self,
         candidate: Arc<Candidate>,
         trigger: &str,
-        insists: bool,
+        will: Will,
     ) -> Result<Generation, Refused> {
         if self.running.phase() == Phase::Draining {
             return Err(Refused("the process is ending".to_owned()));
@@ -175,7 +183,7 @@ impl Reloader {
         let before = self.running.snapshot();
         let number = self.history().next();
         let mut next = Snapshot::start(plan, number, &self.live, Some(&before));
-        next.is_insisted_on = insists;
+        next.is_insisted_on = will == Will::Insisted;
         next.settle(SETTLE).await;
         self.running.swap(next);
         self.listeners.apply(prepared);

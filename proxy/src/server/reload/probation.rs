@@ -9,6 +9,7 @@ use tracing::{error, warn};
 
 use super::candidate::Origin;
 use super::{Refused, Reloader};
+use crate::admin::Will;
 use crate::generation::judge::{Before, Count, Jump, jump};
 use crate::snapshot::{Refusal, Snapshot};
 
@@ -162,7 +163,7 @@ impl Reloader {
         let back = async {
             let candidate = self.read(Origin::Kept(target.files)).await?;
             let trigger = format!("generation {number} taken back, to {good}");
-            self.take(Arc::new(candidate), &trigger, false).await
+            self.take(Arc::new(candidate), &trigger, Will::Wanted).await
         };
         match back.await {
             Ok(generation) => {

@@ -59,7 +59,10 @@ pub(in crate::server) fn first(
     };
     let (candidate, number, refusal) = match (read, wrong) {
         (Ok(candidate), None) => {
-            let number = begin(&mut history, &candidate);
+            let changes = last(path, &history, filters)
+                .map(|last| last.changes_to(&candidate))
+                .unwrap_or_default();
+            let number = begin(&mut history, &candidate, changes);
             (candidate, number, None)
         }
         (_, Some(report)) if last_good => {
@@ -108,14 +111,20 @@ fn open(state: Option<&PathBuf>) -> History {
     }
 }
 
+/// What ran last, if it can still be read.
+fn last(path: &Path, history: &History, filters: &Catalogue) -> Option<Candidate> {
+    let origin = Origin::Kept(history.last()?.files.clone());
+    Candidate::read(path, &origin, filters).ok()
+}
+
 /// The same file is the same generation.
-fn begin(history: &mut History, candidate: &Candidate) -> u64 {
+fn begin(history: &mut History, candidate: &Candidate, changes: Vec<String>) -> u64 {
     if let Some(last) = history.last()
         && last.files == candidate.files
     {
         return last.number;
     }
-    let mut generation: Generation = candidate.generation(history.next(), "start", Vec::new());
+    let mut generation: Generation = candidate.generation(history.next(), "start", changes);
     // That it runs again does not make it good.
     let known = history.refused(&candidate.files);
     generation.refused = known.and_then(|one| one.refused.clone());

@@ -32,6 +32,7 @@ pub mod error;
 pub mod filter;
 pub mod flow;
 pub mod generation;
+pub mod hash;
 pub mod observe;
 pub mod patience;
 pub mod route;

@@ -9,21 +9,25 @@
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a room, and the rooms that it knows besides itself. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("config", &[]),
     ("error", &[]),
     ("generation", &[]),
+    ("hash", &[]),
     ("observe", &[]),
     ("patience", &[]),
     ("route", &["config"]),
     ("turns", &[]),
-    ("end", &["route", "turns"]),
+    ("end", &["hash", "route", "turns"]),
     (
         "filter",
         &["component", "config", "end", "error", "route", "turns"],
     ),
     ("component", &["config"]),
-    ("upstream", &["component", "config", "patience", "turns"]),
+    (
+        "upstream",
+        &["component", "config", "hash", "patience", "route", "turns"],
+    ),
     (
         "snapshot",
         &[

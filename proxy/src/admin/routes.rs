@@ -48,7 +48,7 @@ impl RouteState {
         Self {
             name: route.name.clone(),
             mirror: mirror.map(|mirror| MirrorState {
-                upstream: mirror.upstream().to_owned(),
+                upstream: mirror.upstream().name().to_owned(),
                 answered: ["1xx", "2xx", "3xx", "4xx", "5xx"]
                     .into_iter()
                     .zip(mirror.outcomes.answered())

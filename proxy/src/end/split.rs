@@ -5,15 +5,14 @@
 //! an upstream that gains takes from the others what it gains, and nobody else moves, whatever the order of the file. A
 //! cookie holds what a client was given by turn, whatever the shares become.
 
-use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fnv::FnvHasher;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+use crate::hash::hash;
 use crate::route::condition::cookie;
 use crate::turns::{Purpose, smooth_order};
 
@@ -158,18 +157,6 @@ impl Arm {
         let unit = (f64::from(bits) + 0.5) / (f64::from(u32::MAX) + 1.0);
         -f64::from(self.share) / unit.ln()
     }
-}
-
-/// FNV-1a, its bits mixed by the finaliser of MurmurHash3: alone it changes too little with the last bytes of the key.
-fn hash(seed: u64, key: &[u8]) -> u64 {
-    let mut hasher = FnvHasher::default();
-    hasher.write_u64(seed);
-    hasher.write(key);
-    let mut bits = hasher.finish();
-    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
-        bits = (bits ^ (bits >> 33)).wrapping_mul(factor);
-    }
-    bits ^ (bits >> 33)
 }
 
 #[cfg(test)]

@@ -78,11 +78,21 @@ pub fn answer(
     if let Some(id) = &exchange.id {
         response.insert_header(REQUEST_ID, id.clone())?;
     }
-    if let Some(cookie) = exchange.cookie.take() {
+    for cookie in [exchange.cookie.take(), kept(exchange)]
+        .into_iter()
+        .flatten()
+    {
         response.append_header(SET_COOKIE, cookie)?;
     }
     response.append_header(VIA, VIA_HTTP1)?;
     Ok(())
+}
+
+/// What keeps the client with the server that answered, if its upstream does that and it is not there already.
+fn kept(exchange: &Exchange) -> Option<HeaderValue> {
+    let server = &exchange.attempt.as_ref()?.server;
+    let policy = &exchange.target()?.upstream.spec().policy;
+    policy.cookie(exchange.key, server)
 }
 
 /// A piece of the body, through what filters want it to go through.

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use pingora::http::RequestHeader;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Exchange;
+use super::{Exchange, select};
 use crate::snapshot::Mirror;
 
 /// A request that is being copied.
@@ -18,6 +18,8 @@ pub struct Copy {
     uri: Uri,
     headers: HeaderMap,
     body: BytesMut,
+    /// What of it decides who gets it.
+    key: Option<u64>,
     place: OwnedSemaphorePermit,
 }
 
@@ -39,6 +41,7 @@ pub fn begin(request: &RequestHeader, is_upgrade: bool, exchange: &mut Exchange)
         None => mirror.place(),
     };
     let Some(place) = place else { return };
+    let key = select::key(mirror.upstream(), request, exchange);
     let mut headers = request.headers.clone();
     for hop in [
         CONNECTION,
@@ -55,6 +58,7 @@ pub fn begin(request: &RequestHeader, is_upgrade: bool, exchange: &mut Exchange)
         uri: request.uri.clone(),
         headers,
         body: BytesMut::new(),
+        key,
         place,
     }));
 }
@@ -90,5 +94,5 @@ fn send(copy: Copy, mirror: &Mirror) {
     let (mut parts, ()): (Parts, ()) = Request::new(()).into_parts();
     (parts.method, parts.uri, parts.headers) = (copy.method, copy.uri, copy.headers);
     let body = Full::new(copy.body.freeze());
-    mirror.send(copy.place, Request::from_parts(parts, body));
+    mirror.send(copy.place, copy.key, Request::from_parts(parts, body));
 }

@@ -68,6 +68,8 @@ pub struct Exchange {
     pub attempts: u8,
     /// The servers that failed it.
     pub tried: Tried,
+    /// What of it decided on its server, if anything did.
+    pub key: Option<u64>,
     /// The server that it is with, or was with last.
     pub attempt: Option<Attempt>,
     /// Until the answer's head came from the server, from the start.
@@ -139,6 +141,7 @@ impl Exchange {
             cookie: None,
             attempts: 0,
             tried: Tried::default(),
+            key: None,
             attempt: None,
             first_byte: None,
             went_stale: false,

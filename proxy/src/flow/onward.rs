@@ -390,6 +390,11 @@ impl Passage {
         &self.path
     }
 
+    /// What the client wrote behind the `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
     /// Whether the answer's body goes through something.
     pub fn changes_body(&self) -> bool {
         self.changes_body

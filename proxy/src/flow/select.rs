@@ -2,25 +2,33 @@
 
 use std::time::Instant;
 
+use pingora::http::RequestHeader;
+
 use super::{Attempt, Exchange};
 use crate::error::Failure;
-use crate::upstream::Unavailable;
+use crate::upstream::balance::{Asked, Request};
 use crate::upstream::kept::Wire;
+use crate::upstream::{Unavailable, Upstream};
 
 /// Picks the server for this attempt. Returns a connection to it if one is at hand, unless `new` says to make one.
 ///
 /// # Errors
 /// Why there is no server. After an attempt that failed, it is that attempt's failure: it says more than "nobody is left".
-pub fn select(exchange: &mut Exchange, new: bool) -> Result<Option<Box<Wire>>, Failure> {
+pub fn select(
+    request: &RequestHeader,
+    exchange: &mut Exchange,
+    new: bool,
+) -> Result<Option<Box<Wire>>, Failure> {
     let upstream = &exchange.target().ok_or(Failure::Internal)?.upstream;
     // The first one follows the head at once.
     let now = match exchange.attempts {
         0 => exchange.started,
         _ => Instant::now(),
     };
+    let asked = asked(upstream, request, exchange, now);
+    let key = asked.key;
     let pool = upstream.pool();
-    let picked = pool.pick(&exchange.tried, exchange.purpose);
-    match picked.map(|server| Attempt::new(server, now)) {
+    match pool.pick(&asked).map(|server| Attempt::new(server, now)) {
         Ok(mut attempt) => {
             // Where one kept connection went stale the others likely did, and each would cost an attempt.
             let at_hand = (!new && !exchange.went_stale)
@@ -29,6 +37,7 @@ pub fn select(exchange: &mut Exchange, new: bool) -> Result<Option<Box<Wire>>, F
             attempt.reused = at_hand.is_some();
             exchange.attempts = exchange.attempts.saturating_add(1);
             exchange.attempt = Some(attempt);
+            exchange.key = key;
             exchange.head_sent = false;
             exchange.body_ended = false;
             exchange.body_received = 0;
@@ -37,6 +46,32 @@ pub fn select(exchange: &mut Exchange, new: bool) -> Result<Option<Box<Wire>>, F
         }
         Err(reason) => Err(exchange.failure.unwrap_or(reason.into())),
     }
+}
+
+/// What a server of this upstream is picked by.
+pub fn asked<'e>(
+    upstream: &Upstream,
+    request: &RequestHeader,
+    exchange: &'e Exchange,
+    now: Instant,
+) -> Asked<'e> {
+    Asked {
+        tried: &exchange.tried,
+        purpose: exchange.purpose,
+        key: key(upstream, request, exchange),
+        now,
+    }
+}
+
+/// What of a request decides on its server, if anything does.
+pub fn key(upstream: &Upstream, request: &RequestHeader, exchange: &Exchange) -> Option<u64> {
+    let passage = exchange.passage.as_ref();
+    upstream.spec().policy.key(&Request {
+        headers: &request.headers,
+        path: exchange.original_path().unwrap_or(request.uri.path()),
+        query: passage.map_or(request.uri.query(), |passage| passage.query()),
+        client: exchange.client.as_ref().map(|client| client.ip),
+    })
 }
 
 impl From<Unavailable> for Failure {

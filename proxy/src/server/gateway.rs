@@ -177,7 +177,8 @@ impl ProxyHttp for Gateway {
             }
         };
         // What is held back for a while would find a kept connection closed.
-        let wire = select::select(exchange, !matches!(carries, Carries::Request))
+        let new = !matches!(carries, Carries::Request);
+        let wire = select::select(session.req_header(), exchange, new)
             .map_err(|failure| give_up(failure, exchange))?;
         match (&exchange.attempt, exchange.target()) {
             (Some(attempt), Some(target)) => {

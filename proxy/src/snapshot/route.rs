@@ -14,7 +14,7 @@ use crate::end::Reply;
 use crate::end::redirect::Redirect;
 use crate::end::split::Split;
 use crate::generation::judge::Count;
-use crate::upstream::copies::{Copies, Outcomes};
+use crate::upstream::copies::{Copies, Outcomes, To};
 use crate::upstream::{Live, Timeouts, Upstream};
 
 /// What happens to the requests that a route takes.
@@ -101,19 +101,24 @@ impl Mirror {
     }
 
     /// Sends a copy in its place.
-    pub fn send(&self, place: OwnedSemaphorePermit, request: Request<Full<Bytes>>) {
-        self.copies.send(
-            place,
-            request,
-            Arc::clone(&self.target.upstream),
-            self.target.timeouts,
-            Arc::clone(&self.outcomes),
-        );
+    pub fn send(
+        &self,
+        place: OwnedSemaphorePermit,
+        key: Option<u64>,
+        request: Request<Full<Bytes>>,
+    ) {
+        let to = To {
+            upstream: Arc::clone(&self.target.upstream),
+            timeouts: self.target.timeouts,
+            key,
+        };
+        self.copies
+            .send(place, request, to, Arc::clone(&self.outcomes));
     }
 
     /// The upstream that gets them.
-    pub fn upstream(&self) -> &str {
-        self.target.upstream.name()
+    pub fn upstream(&self) -> &Upstream {
+        &self.target.upstream
     }
 }
 

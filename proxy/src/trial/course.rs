@@ -1,6 +1,7 @@
 //! What becomes of a request that is only asked about: through the stages of `flow`, as `server::gateway` calls them.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
@@ -11,10 +12,9 @@ use crate::error::Failure;
 use crate::filter::{Request, Response, Verdict};
 use crate::flow::answer::{self, Asked};
 use crate::flow::onward::{self, Step, Witness};
-use crate::flow::{Client, Exchange, forward, receive, reply, respond};
+use crate::flow::{Client, Exchange, forward, receive, reply, respond, select};
 use crate::snapshot::{End, Snapshot};
 use crate::turns::Purpose;
-use crate::upstream::balance::Tried;
 
 /// What became of a request.
 pub(super) struct Course {
@@ -109,14 +109,13 @@ impl Course {
     }
 
     /// Why no server would be asked; one that asks nobody of its own cannot know.
-    fn nobody(&self) -> Option<Failure> {
+    fn nobody(&self, request: &RequestHeader) -> Option<Failure> {
         let upstream = &self.exchange.target()?.upstream;
         if upstream.is_still() {
             return None;
         }
-        let pool = upstream.pool();
-        let picked = pool.pick(&Tried::default(), Purpose::Ask);
-        picked.err().map(|why| why.into())
+        let asked = select::asked(upstream, request, &self.exchange, Instant::now());
+        upstream.pool().pick(&asked).err().map(|why| why.into())
     }
 
     /// Where the proxy refuses it.
@@ -132,7 +131,7 @@ impl Course {
 
     /// Where a server would be asked.
     fn ask(&mut self, mut request: RequestHeader, supposed: &Supposed) {
-        if let Some(failure) = self.nobody() {
+        if let Some(failure) = self.nobody(&request) {
             return self.fail(failure, &request);
         }
         let method = request.method.clone();

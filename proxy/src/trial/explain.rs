@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -12,11 +13,10 @@ use super::course::{Course, Passed, Supposed, course};
 use super::question::{NoQuestion, Question};
 use crate::config::Secrets;
 use crate::flow::receive::normal;
+use crate::flow::select;
 use crate::route::condition;
 use crate::route::consider::{Considered, Seen};
 use crate::snapshot::{End, Snapshot};
-use crate::turns::Purpose;
-use crate::upstream::balance::Tried;
 use crate::upstream::{Host, Upstream};
 
 /// Of the routes that do not take it, so many are told.
@@ -326,13 +326,13 @@ fn filters(course: &Course) -> Vec<FilterStep> {
 fn ending(course: &Course) -> Option<Ending> {
     let exchange = &course.exchange;
     Some(match &exchange.route()?.end {
-        End::Upstream(target) => Ending::Upstream(self::target(&target.upstream)),
+        End::Upstream(target) => Ending::Upstream(self::target(&target.upstream, course)),
         End::Split(targets, split) => {
             let client = exchange.client.as_ref().map(|client| client.ip);
             let arms = targets.iter().enumerate();
             Ending::Split {
                 arms: arms
-                    .map(|(arm, target)| (self::target(&target.upstream), split.share(arm)))
+                    .map(|(arm, target)| (self::target(&target.upstream, course), split.share(arm)))
                     .collect(),
                 chosen: exchange.arm,
                 sticky: split.decided(&course.head.headers, client).is_some(),
@@ -344,9 +344,11 @@ fn ending(course: &Course) -> Option<Ending> {
 }
 
 /// One that asks nobody knows only what is written.
-fn target(upstream: &Upstream) -> Target {
+fn target(upstream: &Upstream, course: &Course) -> Target {
     let pool = upstream.pool();
-    let next = pool.pick(&Tried::default(), Purpose::Ask).ok();
+    let request = course.sent.as_ref().unwrap_or(&course.head);
+    let asked = select::asked(upstream, request, &course.exchange, Instant::now());
+    let next = pool.pick(&asked).ok();
     let next = next.map(|server| server.address());
     let known = pool.all().iter().map(|server| Server {
         address: server.address().to_string(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::uri::{Authority, Parts, Scheme};
@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::balance::Tried;
+use super::balance::{Asked, Tried};
 use super::{Timeouts, Upstream};
 use crate::turns::Purpose;
 
@@ -30,6 +30,16 @@ pub struct Copies {
     runtime: Handle,
     client: Client<HttpConnector, Full<Bytes>>,
     places: Arc<Semaphore>,
+}
+
+/// Where one goes.
+pub struct To {
+    /// Who gets it.
+    pub upstream: Arc<Upstream>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+    /// What of it decides on the server.
+    pub key: Option<u64>,
 }
 
 /// What became of a route's copies.
@@ -107,19 +117,21 @@ impl Copies {
         &self,
         place: OwnedSemaphorePermit,
         mut request: Request<Full<Bytes>>,
-        upstream: Arc<Upstream>,
-        timeouts: Timeouts,
+        to: To,
         outcomes: Arc<Outcomes>,
     ) {
         let client = self.client.clone();
         // Whole: nobody waits for a piece of it.
-        let patience: Duration = timeouts.connect + timeouts.read;
+        let patience: Duration = to.timeouts.connect + to.timeouts.read;
         self.runtime.spawn(async move {
-            let pool = upstream.pool();
-            let server = pool
-                .pick(&Tried::default(), Purpose::Serve)
-                .ok()
-                .map(Arc::clone);
+            let pool = to.upstream.pool();
+            let asked = Asked {
+                tried: Tried::NONE,
+                purpose: Purpose::Serve,
+                key: to.key,
+                now: Instant::now(),
+            };
+            let server = pool.pick(&asked).ok().map(Arc::clone);
             drop(pool);
             let status = async {
                 let server = server?;

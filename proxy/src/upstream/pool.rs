@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use super::Endpoint;
-use super::balance::{Picker, Policy, Tried};
+use super::balance::{Asked, Picker, Policy};
 use super::health::Health;
-use crate::turns::Purpose;
 
 /// Why nobody could be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +57,13 @@ impl Pool {
         &self.ready
     }
 
-    /// The server for the next request, none of those in `tried`.
+    /// The server for a request.
     ///
     /// # Errors
     /// Says why there is none.
-    pub fn pick(&self, tried: &Tried, purpose: Purpose) -> Result<&Arc<Endpoint>, Unavailable> {
+    pub fn pick(&self, asked: &Asked<'_>) -> Result<&Arc<Endpoint>, Unavailable> {
         self.picker
-            .pick(&self.ready, tried, purpose)
+            .pick(&self.ready, asked)
             .ok_or(if self.all.is_empty() {
                 Unavailable::Empty
             } else if self.ready.is_empty() {

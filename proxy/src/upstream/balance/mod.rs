@@ -1,13 +1,16 @@
 //! Who is picked: one file per policy, all named in [`KINDS`].
 //!
 //! A [`Policy`] is what the file asks for; its [`Picker`] is made for one set of servers and made anew when the set
-//! changes, so that picking needs neither a lock nor a computation. What a server carries and how well it is belongs to
-//! the [`Endpoint`]: a policy only chooses.
+//! changes, so that picking needs no lock. What a server carries and how well it is belongs to the [`Endpoint`]: a policy only
+//! chooses.
 
 mod round_robin;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderValue};
 
 use super::Endpoint;
 use crate::component::Kind;
@@ -26,17 +29,48 @@ pub trait Policy: Send + Sync {
 
     /// Prepares to pick from `ready`.
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker>;
+
+    /// What of a request decides, if anything does; the same for all its attempts.
+    fn key(&self, _request: &Request<'_>) -> Option<u64> {
+        None
+    }
+
+    /// A `Set-Cookie` that keeps the client with the server that answered, if it is not with it already.
+    fn cookie(&self, _key: Option<u64>, _server: &Endpoint) -> Option<HeaderValue> {
+        None
+    }
 }
 
 /// Picks from one set of servers.
 pub trait Picker: Send + Sync {
-    /// One of `ready`, the set that this picker was made for, and none of `tried`.
-    fn pick<'a>(
-        &self,
-        ready: &'a [Arc<Endpoint>],
-        tried: &Tried,
-        purpose: Purpose,
-    ) -> Option<&'a Arc<Endpoint>>;
+    /// One of `ready`, the set that this picker was made for, and none of those that were tried.
+    fn pick<'a>(&self, ready: &'a [Arc<Endpoint>], asked: &Asked<'_>) -> Option<&'a Arc<Endpoint>>;
+}
+
+/// A request as policies see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'r> {
+    /// Its fields, as the server gets them.
+    pub headers: &'r HeaderMap,
+    /// Its path as the client wrote it.
+    pub path: &'r str,
+    /// What the client wrote behind the `?`.
+    pub query: Option<&'r str>,
+    /// Who asked.
+    pub client: Option<IpAddr>,
+}
+
+/// What a server is picked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'t> {
+    /// The servers that failed the request.
+    pub tried: &'t Tried,
+    /// Whether it is served, or only asked about.
+    pub purpose: Purpose,
+    /// What of it decides, if anything does.
+    pub key: Option<u64>,
+    /// When.
+    pub now: Instant,
 }
 
 /// The servers that already failed this request.
@@ -44,6 +78,9 @@ pub trait Picker: Send + Sync {
 pub struct Tried(Vec<SocketAddr>);
 
 impl Tried {
+    /// Of a request that no server failed.
+    pub const NONE: &'static Self = &Self(Vec::new());
+
     /// Not this one again.
     pub fn add(&mut self, address: SocketAddr) {
         self.0.push(address);

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Picker, Policy, Tried};
+use super::{Asked, Picker, Policy};
 use crate::component::{Kind, NoOptions};
 use crate::turns::{Purpose, smooth_order};
 use crate::upstream::Endpoint;
@@ -50,13 +50,8 @@ struct Schedule {
 }
 
 impl Picker for Schedule {
-    fn pick<'a>(
-        &self,
-        ready: &'a [Arc<Endpoint>],
-        tried: &Tried,
-        purpose: Purpose,
-    ) -> Option<&'a Arc<Endpoint>> {
-        let turn = match purpose {
+    fn pick<'a>(&self, ready: &'a [Arc<Endpoint>], asked: &Asked<'_>) -> Option<&'a Arc<Endpoint>> {
+        let turn = match asked.purpose {
             // One turn for each request: a second one, for a server that was tried, would take another request's.
             Purpose::Serve => self.turn.fetch_add(1, Ordering::Relaxed),
             Purpose::Ask => self.turn.load(Ordering::Relaxed),
@@ -64,14 +59,26 @@ impl Picker for Schedule {
         (0..self.order.len()).find_map(|step| {
             let place = turn.wrapping_add(step) % self.order.len();
             let server = ready.get(usize::from(*self.order.get(place)?))?;
-            (!tried.contains(server.address())).then_some(server)
+            (!asked.tried.contains(server.address())).then_some(server)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::upstream::balance::Tried;
+
+    fn asked(tried: &Tried) -> Asked<'_> {
+        Asked {
+            tried,
+            purpose: Purpose::Serve,
+            key: None,
+            now: Instant::now(),
+        }
+    }
 
     fn server(port: u16) -> Arc<Endpoint> {
         let address = ([127, 0, 0, 1], port).into();
@@ -88,13 +95,13 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     for _ in 0..100_000 {
-                        picker.pick(&ready, &Tried::default(), Purpose::Serve);
+                        picker.pick(&ready, &asked(Tried::NONE));
                     }
                 });
             }
             for _ in 0..100_000 {
                 let left = picker
-                    .pick(&ready, &tried, Purpose::Serve)
+                    .pick(&ready, &asked(&tried))
                     .map(|server| server.address());
                 assert_eq!(left, Some(ready[1].address()));
             }
@@ -104,10 +111,6 @@ mod tests {
     #[test]
     fn nobody_to_pick_is_not_a_crash() {
         let picker = RoundRobin::default().picker(&[]);
-        assert!(
-            picker
-                .pick(&[], &Tried::default(), Purpose::Serve)
-                .is_none()
-        );
+        assert!(picker.pick(&[], &asked(Tried::NONE)).is_none());
     }
 }

@@ -71,6 +71,7 @@ pub struct Answer {
 /// What must become of a request; what is left out may be anything.
 #[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Expect {
     /// The route that takes it.
     pub route: Option<Spanned<String>>,

@@ -13,8 +13,12 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer};
 
 use super::schema::places;
+use super::schema::quantities::AtLeast;
 use super::text_or_keys::{InFull, TextOrKeys};
 use super::{Component, Duration, Retry, ServerAddress, Spanned, Timeouts};
+
+/// Asking the resolver more often (in milliseconds) finds nothing new and burdens it.
+pub(super) const DNS_REFRESH_MIN: u64 = 1000;
 
 /// A set of servers that answer alike.
 #[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
@@ -36,7 +40,7 @@ pub struct Upstream {
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub retry: Retry,
     /// The longest time a name's addresses are believed; a shorter TTL wins. Default: `5s`.
-    #[schemars(extend("default" = "5s"))]
+    #[schemars(with = "Option<AtLeast<DNS_REFRESH_MIN>>", extend("default" = "5s"))]
     pub dns_refresh: Option<Spanned<Duration>>,
 }
 

@@ -1,8 +1,9 @@
 //! What the documentation shows is what the proxy takes: every piece of YAML in the README and at the head of a source file
-//! is read as a routing file, completed with what a piece leaves out. Files that `docs/files.md` names are those of an example.
+//! is read as a routing file, completed with what a piece leaves out; what the tool says there (`output`), it says. Files that `docs/files.md` names are those of an example.
 
 #![expect(clippy::expect_used, reason = "a test that fails may panic")]
 
+mod output;
 mod shown;
 
 use tidegate::config::{Diagnostic, code};

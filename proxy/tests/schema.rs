@@ -330,6 +330,7 @@ const BEYOND: &[(&str, &[&str])] = &[
     (
         "several files: each is read by itself",
         &[
+            "anchor-of-another-file",
             "include-another-file",
             "include-broken",
             "include-circle",
@@ -340,21 +341,14 @@ const BEYOND: &[(&str, &[&str])] = &[
         ],
     ),
     ("what becomes of a request", &["test-fails", "test-request"]),
+    ("how many mistakes are shown", &["too-many-mistakes"]),
     (
-        "what is in a file that is named, and how many mistakes are shown",
-        &["filter-users", "too-many-mistakes"],
+        "bounds of what is counted in bytes, or over several places",
+        &["match-alternatives", "match-path-long"],
     ),
     (
-        "bounds of what has a unit, and of what is counted over several places",
-        &["dns-refresh", "match-alternatives", "match-path-long"],
-    ),
-    (
-        "what an expression means, and whether a path is in its normal form",
-        &[
-            "match-expression",
-            "match-path-expression",
-            "match-path-segments",
-        ],
+        "what an expression means",
+        &["match-expression", "match-path-expression"],
     ),
 ];
 

@@ -58,11 +58,12 @@ fn sentence(summary: &str) -> String {
         .collect()
 }
 
-/// Whether a bare name can stand for it: every option has a default.
+/// Whether a bare name can stand for it: every option has a default, and none has to be there.
 fn needs_nothing(options: &Value) -> bool {
     let is_group = options.get("type").is_some_and(|kind| kind == "object");
     let required = options.get("required").and_then(Value::as_array);
-    is_group && required.is_none_or(Vec::is_empty)
+    let is_free = options.get("anyOf").is_none();
+    is_group && is_free && required.is_none_or(Vec::is_empty)
 }
 
 /// Options that may be left out behind the colon.

@@ -115,6 +115,7 @@ codes! {
     INCLUDED_TWICE = error 123 "a file that is included twice";
     MORE_WARNINGS = warning 101 "more warnings than are shown";
     INCLUDES_NOTHING = warning 102 "a pattern that finds no file";
+    ANCHOR_UNUSED = warning 103 "an anchor that nobody uses";
 
     UNKNOWN_KEY = error 201 "an unknown key";
     MISSING_KEY = error 202 "a key is missing";

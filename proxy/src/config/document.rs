@@ -4,6 +4,7 @@
 //! reasons: a scalar keeps its text and its quotes (so that `on` and `1.10` stay what was written), all duplicate keys
 //! of a file are found at once, and a section can be decoded again and again until all its mistakes are known.
 
+mod anchors;
 mod read;
 mod surroundings;
 mod syntax;

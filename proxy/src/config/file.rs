@@ -9,9 +9,13 @@ use super::{
     Test, Text, Timeouts, Upstream,
 };
 
-/// The top of the file: five nouns and the settings that they inherit.
+/// The top of the file: five nouns and the settings that they inherit. Keys that begin with `x-` are free for anchors, and gone
+/// before it is decoded.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("patternProperties" = { "^x-": {
+    "description": "Anything: a place for anchors, without an effect of its own."
+} }))]
 pub struct File {
     /// Where clients connect.
     #[schemars(extend("minProperties" = 1))]

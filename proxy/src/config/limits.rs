@@ -10,14 +10,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::quantities::Bytes;
 use super::{Size, Spanned};
+
+/// The largest request head, in bytes: the framework's own bound for HTTP/1 is a little above it.
+pub(super) const HEADER_SIZE_MAX: u64 = 1000 * 1024;
+
+/// The smallest request head that browsers can live with.
+pub(super) const HEADER_SIZE_MIN: u64 = 1024;
 
 /// Bounds on a request. A key that is left out has the default that is named with it.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Request line and header fields together; above it the answer is 431. Default: `32KiB`, at most `1000KiB`.
-    #[schemars(extend("default" = "32KiB"))]
+    #[schemars(
+        with = "Option<Bytes<HEADER_SIZE_MIN, HEADER_SIZE_MAX>>",
+        extend("default" = "32KiB")
+    )]
     pub header_size: Option<Spanned<Size>>,
     /// Number of header fields; above it the answer is 431. Default: 100, at most 250.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 250>")]

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::quantities::SomeTime;
 use super::{Duration, Spanned};
 
 /// One address and how it is spoken to.
@@ -26,7 +27,7 @@ pub struct Listener {
     #[schemars(with = "super::address::Listen")]
     pub address: Spanned<SocketAddr>,
     /// What is spoken here. Default: all of them.
-    #[schemars(extend("default" = ["http1", "h2c"]))]
+    #[schemars(extend("default" = ["http1", "h2c"], "minItems" = 1))]
     pub protocols: Option<Spanned<Vec<Protocol>>>,
     /// How long to wait for clients.
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
@@ -55,16 +56,16 @@ pub enum Protocol {
 #[serde(deny_unknown_fields)]
 pub struct ClientTimeouts {
     /// For the whole request head, from its first byte. Default: `10s`.
-    #[schemars(extend("default" = "10s"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "10s"))]
     pub header: Option<Spanned<Duration>>,
     /// The longest silence within a request body. Default: `60s`. Over HTTP/2, where Pingora has no such timeout, the
     /// upstream's `read` bounds it.
-    #[schemars(extend("default" = "1m"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "1m"))]
     pub body: Option<Spanned<Duration>>,
     /// For a client to take a piece of the answer. Default: `60s`.
-    #[schemars(extend("default" = "1m"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "1m"))]
     pub write: Option<Spanned<Duration>>,
     /// For the next request on a connection. Default: `75s`.
-    #[schemars(extend("default" = "1m15s"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "1m15s"))]
     pub keep_alive: Option<Spanned<Duration>>,
 }

@@ -8,7 +8,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::quantities::Bytes;
 use super::{Share, Size, Spanned};
+
+/// Bytes of a request that is copied.
+pub(super) const COPY_MAX: u64 = 16 << 20;
 
 /// Who gets the copies, and of what.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -20,6 +24,6 @@ pub struct Mirror {
     #[schemars(extend("default" = "100%"))]
     pub share: Option<Share>,
     /// A request with a larger body is not copied. Default: `64KiB`, at most `16MiB`.
-    #[schemars(extend("default" = "64KiB"))]
+    #[schemars(with = "Option<Bytes<0, COPY_MAX>>", extend("default" = "64KiB"))]
     pub body_size: Option<Spanned<Size>>,
 }

@@ -46,6 +46,7 @@ mod source;
 mod spanned;
 mod split;
 mod test;
+mod text_or_keys;
 mod timeouts;
 mod units;
 mod upstream;

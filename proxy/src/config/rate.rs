@@ -9,10 +9,10 @@ use super::complaint::Complaint;
 use super::scalar;
 
 /// The spans that a rate may be given over, in seconds.
-const SPANS: [(&str, u64); 3] = [("s", 1), ("m", 60), ("h", 3600)];
+pub(super) const SPANS: [(&str, u64); 3] = [("s", 1), ("m", 60), ("h", 3600)];
 
 /// More in one second is no limit.
-const MOST: u32 = 1_000_000;
+pub(super) const MOST: u32 = 1_000_000;
 
 /// So many in a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

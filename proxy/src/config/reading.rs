@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::diagnostic::Diagnostic;
+use super::code;
+use super::diagnostic::{Diagnostic, Remark};
 use super::document::{self, BYTES_MAX, NODES_MAX, Node, Root};
 use super::environment::{self, Lookup};
 use super::files::{beside, plain};
@@ -30,6 +31,8 @@ pub(super) struct Reading<'e> {
     bytes_left: usize,
     nodes_left: usize,
     secrets: ValueFiles,
+    /// Those of the files so far, and where they stand.
+    anchors: HashMap<String, Span>,
 }
 
 /// Files whose content is a value: each is read once in a load, so that it says the same wherever it is named.
@@ -52,6 +55,7 @@ impl<'e> Reading<'e> {
             bytes_left: BYTES_MAX,
             nodes_left: NODES_MAX,
             secrets: ValueFiles::default(),
+            anchors: HashMap::new(),
         }
     }
 
@@ -150,11 +154,36 @@ impl<'e> Reading<'e> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut read = document::read(text, base, self.nodes_left);
         self.nodes_left = self.nodes_left.saturating_sub(read.nodes);
+        let aliases = read.diagnostics.iter_mut();
+        aliases
+            .filter(|finding| finding.code == code::ALIAS)
+            .for_each(|finding| self.of_another_file(finding, &read.anchors));
+        self.anchors.extend(read.anchors);
         self.diagnostics.append(&mut read.diagnostics);
         if let Root::Node(root) = &mut read.root {
             self.substitute(root);
         }
         read.root
+    }
+
+    /// What an alias was meant to stand for may be in another file, where it is of no use.
+    fn of_another_file(&self, finding: &mut Diagnostic, own: &[(String, Span)]) {
+        let written = finding.span.map(|span| self.source.written(span));
+        let Some(name) = written.and_then(|written| written.strip_prefix('*')) else {
+            return;
+        };
+        // Then it is a part of what it stands for.
+        if own.iter().any(|(own, _)| own == name) {
+            return;
+        }
+        if let Some(place) = self.anchors.get(name) {
+            let label = "marked here, in another file".to_owned();
+            finding.related.push((*place, label));
+        }
+        if self.source.is_one_of_several() {
+            let note = "an anchor is known in its own file only, below the place of its `&`";
+            finding.remarks.push(Remark::Note(note.to_owned()));
+        }
     }
 
     fn substitute(&mut self, root: &mut Node) {

@@ -13,6 +13,9 @@ use super::code;
 use super::schema::places;
 use super::{Diagnostic, Spanned};
 
+/// Statuses that send a client elsewhere (RFC 9110, section 15.4).
+pub(super) const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
 /// Where to. What is left out stays as the client wrote it.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +49,7 @@ pub struct Redirect {
 
 /// What is wrong with a status that sends no client elsewhere (RFC 9110, section 15.4).
 pub(crate) fn sends_nobody(status: Spanned<u16>) -> Option<Diagnostic> {
-    let sends = matches!(status.value, 301 | 302 | 303 | 307 | 308);
+    let sends = REDIRECTS.contains(&status.value);
     let problem = Diagnostic::error(
         code::UNKNOWN_VALUE,
         format!("{} sends nobody elsewhere", status.value),

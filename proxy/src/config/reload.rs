@@ -9,7 +9,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::quantities::{SomeShare, Time};
 use super::{Duration, Share, Spanned};
+
+/// An edit is watched for so many milliseconds at least.
+pub(super) const OVER_MIN: u64 = 1000;
+
+/// Longer, and nobody remembers which edit it was.
+pub(super) const OVER_MAX: u64 = 600 * 1000;
 
 /// How edits are taken.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -30,9 +37,10 @@ pub struct Reload {
 pub struct RollbackOn {
     /// So much more of a route's answers fail than before the edit, by the fault of the proxy or of a server: in percentage
     /// points.
+    #[schemars(with = "SomeShare")]
     pub errors: Spanned<Share>,
     /// For how long an edit is watched, and compared with as long before it. Default: `30s`, from `1s` to `10m`.
-    #[schemars(extend("default" = "30s"))]
+    #[schemars(with = "Option<Time<OVER_MIN, OVER_MAX>>", extend("default" = "30s"))]
     pub over: Option<Spanned<Duration>>,
     /// Answers of a route that it takes to say anything. Default: 20, at least 5.
     #[serde(

@@ -12,10 +12,16 @@ use serde::{Deserialize, Serialize};
 use super::schema::places;
 use super::{FieldName, Named, Spanned};
 
+/// Statuses of answers that have no body (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
+pub(super) const BODILESS: [u16; 3] = [204, 205, 304];
+
 /// The answer.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("not" = places::no_two(&["text", "file"])))]
+#[schemars(
+    extend("not" = places::no_two(&["text", "file"])),
+    extend("allOf" = places::bodies_not_sent())
+)]
 pub struct Respond {
     /// Its status. Default: 200.
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 200, 599>")]

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::one_or_many::OneOrMany;
 use super::schema::places;
+use super::schema::values::OneOrMore;
 use super::value_match::ValueMatch;
 use super::{
     Component, FieldName, Mirror, Named, Network, Redirect, Respond, RouteLimits, Spanned, Split,
@@ -48,6 +49,7 @@ pub struct Route {
     /// Ends here: the upstream that answers.
     pub upstream: Option<Spanned<String>>,
     /// Ends here: upstreams that share the requests.
+    #[schemars(with = "Option<Named<places::Weight>>", extend("minProperties" = 1, "not" = places::all_of_nothing()))]
     pub split: Option<Split>,
     /// With `split`: what keeps a client with the upstream that it had. Default: nothing.
     pub sticky: Option<Spanned<Sticky>>,
@@ -81,29 +83,33 @@ impl Route {
 #[schemars(extend("not" = places::no_two(&["path", "path_prefix", "path_regex"])))]
 pub struct Match {
     /// `example.com`, or `*.example.com` for every name below it. One or several.
-    #[schemars(with = "Option<OneOrMany<places::HostPattern>>")]
+    #[schemars(with = "Option<OneOrMore<places::HostPattern>>")]
     pub host: Option<OneOrMany<Spanned<String>>>,
     /// The whole path.
-    #[schemars(with = "Option<places::Path>")]
+    #[schemars(with = "Option<places::MatchedPath>")]
     pub path: Option<Spanned<String>>,
     /// A path and everything below it: `/api` takes `/api` and `/api/x`, never `/apiary`.
-    #[schemars(with = "Option<places::Path>")]
+    #[schemars(with = "Option<places::MatchedPath>")]
     pub path_prefix: Option<Spanned<String>>,
     /// An expression for the whole path.
     pub path_regex: Option<Spanned<String>>,
     /// `GET`. One or several.
-    #[schemars(with = "Option<OneOrMany<places::Method>>")]
+    #[schemars(with = "Option<OneOrMore<places::Method>>")]
     pub method: Option<OneOrMany<Spanned<String>>>,
     /// Header fields by name; of several values one is enough.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
+    #[schemars(with = "Named<OneOrMore<ValueMatch>, FieldName>")]
     pub header: Named<OneOrMany<Spanned<ValueMatch>>, FieldName>,
     /// Parameters of the query by name, decoded; the first one of a name counts.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
+    #[schemars(with = "Named<OneOrMore<ValueMatch>, Text>")]
     pub query: Named<OneOrMany<Spanned<ValueMatch>>, Text>,
     /// Cookies by name, as they are sent.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
+    #[schemars(with = "Named<OneOrMore<ValueMatch>, FieldName>")]
     pub cookie: Named<OneOrMany<Spanned<ValueMatch>>, FieldName>,
     /// Addresses and networks: `10.0.0.0/8`. One or several.
+    #[schemars(with = "Option<OneOrMore<Network>>")]
     pub client: Option<OneOrMany<Spanned<Network>>>,
     /// What must not hold, all of it together. Of several, none.
     pub not: Option<OneOrMany<Match>>,

@@ -5,13 +5,17 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `quantities` | those that have a unit, and their bounds |
+//! | `numbers` | bounds of a number within a text |
 //! | `values` | the types that are read in a way of their own |
 //! | `places` | what stands where a component is named, and texts that have a form |
 //! | `lenient` | what a file may write in place of a value |
 
 mod lenient;
+mod numbers;
 pub(crate) mod places;
-mod values;
+pub(crate) mod quantities;
+pub(crate) mod values;
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;

@@ -100,6 +100,12 @@ impl Source {
         self.files.iter().map(|file| (file.name(), file.as_str()))
     }
 
+    /// Whether there are other files, or the only one so far includes some.
+    pub(super) fn is_one_of_several(&self) -> bool {
+        let begins = |line: &str| line.starts_with("include:");
+        self.files.len() > 1 || self.text().lines().any(begins)
+    }
+
     /// The name of the file in which a place is.
     #[must_use]
     pub fn name_at(&self, offset: usize) -> &str {

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Named, Spanned};
 
+/// The largest share.
+pub(super) const WEIGHT_MAX: u16 = 1000;
+
 /// Upstreams with their shares, relative to each other: whole numbers from 0 to 1000.
 pub type Split = Named<Spanned<u16>>;
 

@@ -14,16 +14,15 @@
 //!   nobody finds the back door: { request: /admin/users, expect: { status: 404, body: { prefix: nothing } } }
 //! ```
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 
 use super::complaint::Complaint;
+use super::text_or_keys::{InFull, TextOrKeys};
 use super::{ClientAddress, FieldName, Named, OneOrMany, Spanned, ValueMatch, code};
 
 /// A request, and what must become of it.
@@ -72,6 +71,7 @@ pub struct Answer {
 /// What must become of a request; what is left out may be anything.
 #[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Expect {
     /// The route that takes it.
     pub route: Option<Spanned<String>>,
@@ -112,19 +112,19 @@ impl Expect {
 
 impl<'de> Deserialize<'de> for Question {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = Spanned::<Written>::deserialize(deserializer)?;
+        let written = Spanned::<TextOrKeys<Line, Parts>>::deserialize(deserializer)?;
         let span = written.span;
         let or_get = |method: Option<Spanned<String>>| {
             method.unwrap_or_else(|| Spanned::new("GET".to_owned(), span))
         };
         Ok(match written.value {
-            Written::Line(line) => Self {
+            TextOrKeys::Text(line) => Self {
                 method: or_get(line.method.map(|method| Spanned::new(method, span))),
                 url: Spanned::new(line.url, span),
                 headers: Named::default(),
                 client: None,
             },
-            Written::Parts(parts) => Self {
+            TextOrKeys::Keys(parts) => Self {
                 method: or_get(parts.method),
                 url: parts.url,
                 headers: parts.headers,
@@ -132,12 +132,6 @@ impl<'de> Deserialize<'de> for Question {
             },
         })
     }
-}
-
-/// The two ways to write a request.
-enum Written {
-    Line(Line),
-    Parts(Parts),
 }
 
 #[derive(serde::Deserialize, JsonSchema)]
@@ -156,28 +150,9 @@ pub(super) struct Parts {
     client: Option<Spanned<ClientAddress>>,
 }
 
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
-    }
-}
-
-struct WrittenVisitor;
-
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request such as `GET /api/hello` or `{ method: POST, url: /api/hello }`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
-        text.parse().map(Written::Line).map_err(E::custom)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
-        Parts::deserialize(MapAccessDeserializer::new(map)).map(Written::Parts)
-    }
+impl InFull for Parts {
+    const EXPECTED: &'static str =
+        "a request such as `GET /api/hello` or `{ method: POST, url: /api/hello }`";
 }
 
 /// `GET /api/hello`, `/api/hello`.

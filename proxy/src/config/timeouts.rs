@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::quantities::SomeTime;
 use super::{Duration, Spanned};
 
 /// Waiting for a server. A key that is left out is taken from the file's `timeouts`, then from the default named here.
@@ -14,16 +15,16 @@ use super::{Duration, Spanned};
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
     /// For the connection to stand. Default: `2s`.
-    #[schemars(extend("default" = "2s"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "2s"))]
     pub connect: Option<Spanned<Duration>>,
     /// The longest silence of a server, before its answer and within it; above it the answer is 504. Default: `60s`.
-    #[schemars(extend("default" = "1m"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "1m"))]
     pub read: Option<Spanned<Duration>>,
     /// For a server to take a piece of the request. Default: `60s`.
-    #[schemars(extend("default" = "1m"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "1m"))]
     pub write: Option<Spanned<Duration>>,
     /// How long an unused connection to a server is kept. Default: `60s`.
-    #[schemars(extend("default" = "1m"))]
+    #[schemars(with = "Option<SomeTime>", extend("default" = "1m"))]
     pub idle: Option<Spanned<Duration>>,
     /// The longest silence of either side on an upgraded connection, such as a WebSocket. Default: `1h`.
     #[schemars(extend("default" = "1h"))]

@@ -10,7 +10,7 @@ use super::complaint::Complaint;
 use super::scalar;
 
 /// The units of a duration in nanoseconds, smallest first.
-const DURATIONS: &[(&str, u128)] = &[
+pub(super) const DURATIONS: &[(&str, u128)] = &[
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
     ("m", 60 * 1_000_000_000),
@@ -18,7 +18,7 @@ const DURATIONS: &[(&str, u128)] = &[
 ];
 
 /// The units of a size in bytes. Those with an `i` are powers of 1024, the others of 1000.
-const SIZES: &[(&str, u128)] = &[
+pub(super) const SIZES: &[(&str, u128)] = &[
     ("B", 1),
     ("kB", 1000),
     ("MB", 1_000_000),
@@ -29,13 +29,19 @@ const SIZES: &[(&str, u128)] = &[
 ];
 
 /// The longest duration that can be written: a year. A longer one is a slip, and timers overflow.
-const LONGEST: u128 = 365 * 24 * 3600 * 1_000_000_000;
+pub(super) const LONGEST: u64 = 365 * 24 * 3600 * 1_000_000_000;
 
 /// A span of time: `250ms`, `2s`, `1m`, `1h`, `1m30s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(time::Duration);
 
 impl Duration {
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(time::Duration::from_millis(millis))
+    }
+
     /// The standard library's.
     #[must_use]
     pub const fn get(self) -> time::Duration {
@@ -77,7 +83,7 @@ impl std::str::FromStr for Duration {
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
         let nanos = quantity(text, &DURATION)?;
-        if nanos > LONGEST {
+        if nanos > u128::from(LONGEST) {
             return Err(Complaint::new(
                 code::OUT_OF_BOUNDS,
                 format!("`{text}` is longer than a year"),

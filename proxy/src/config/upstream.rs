@@ -8,15 +8,17 @@
 //!     health_check: { http: { path: /api/health, interval: 2s } }
 //! ```
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 
 use super::schema::places;
+use super::schema::quantities::AtLeast;
+use super::text_or_keys::{InFull, TextOrKeys};
 use super::{Component, Duration, Retry, ServerAddress, Spanned, Timeouts};
+
+/// Asking the resolver more often (in milliseconds) finds nothing new and burdens it.
+pub(super) const DNS_REFRESH_MIN: u64 = 1000;
 
 /// A set of servers that answer alike.
 #[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
@@ -38,7 +40,7 @@ pub struct Upstream {
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub retry: Retry,
     /// The longest time a name's addresses are believed; a shorter TTL wins. Default: `5s`.
-    #[schemars(extend("default" = "5s"))]
+    #[schemars(with = "Option<AtLeast<DNS_REFRESH_MIN>>", extend("default" = "5s"))]
     pub dns_refresh: Option<Spanned<Duration>>,
 }
 
@@ -56,13 +58,13 @@ const WEIGHT: u16 = 1;
 
 impl<'de> Deserialize<'de> for Server {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = Spanned::<Written>::deserialize(deserializer)?;
+        let written = Spanned::<TextOrKeys<ServerAddress, Full>>::deserialize(deserializer)?;
         Ok(match written.value {
-            Written::Short(address) => Self {
+            TextOrKeys::Text(address) => Self {
                 address: Spanned::new(address, written.span),
                 weight: Spanned::new(WEIGHT, written.span),
             },
-            Written::Full(full) => Self {
+            TextOrKeys::Keys(full) => Self {
                 weight: full
                     .weight
                     .unwrap_or(Spanned::new(WEIGHT, full.address.span)),
@@ -70,12 +72,6 @@ impl<'de> Deserialize<'de> for Server {
             },
         })
     }
-}
-
-/// The two ways to write a server.
-enum Written {
-    Short(ServerAddress),
-    Full(Full),
 }
 
 #[derive(serde::Deserialize, JsonSchema)]
@@ -89,26 +85,7 @@ pub(super) struct Full {
     weight: Option<Spanned<u16>>,
 }
 
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
-    }
-}
-
-struct WrittenVisitor;
-
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a server such as `\"api:5252\"` or `{ address: \"api:5252\", weight: 2 }`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
-        text.parse().map(Written::Short).map_err(E::custom)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
-        Full::deserialize(MapAccessDeserializer::new(map)).map(Written::Full)
-    }
+impl InFull for Full {
+    const EXPECTED: &'static str =
+        "a server such as `\"api:5252\"` or `{ address: \"api:5252\", weight: 2 }`";
 }

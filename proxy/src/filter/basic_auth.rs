@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use self::users::{Hash, Users};
 use super::{Filter, Request, Verdict, fields};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
 use crate::config::secrets::SHOWN;
 use crate::config::{Diagnostic, Named, Spanned, Text, code};
 use crate::error::Failure;
@@ -37,6 +38,7 @@ pub(super) const KIND: Kind<Arc<dyn Filter>> =
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = places::any_of(&["users", "file"])))]
 struct Written {
     /// What the browser calls the place. Default: `restricted`.
     #[serde(default = "realm")]

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{Fields, vary};
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
+use crate::config::schema::values::OneOrMore;
 use crate::config::{self, Code, Diagnostic, OneOrMany, Spanned, code};
 use crate::end::Reply;
 
@@ -50,6 +51,7 @@ const SAID_HERE: [HeaderName; 3] = [
 #[serde(deny_unknown_fields)]
 struct Written {
     /// `https://app.example.com`, `https://*.example.com` for every name below it, or `*` for all. One or several.
+    #[schemars(with = "OneOrMore<String>")]
     origins: OneOrMany<Spanned<String>>,
     /// What they may do; `*` for everything. Default: GET, HEAD and POST, which need no leave.
     methods: Option<OneOrMany<Spanned<String>>>,

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
+use crate::config::schema::quantities::Time;
 use crate::config::{self, Diagnostic, Match, Moment, Share, Spanned, code};
 use crate::end::{PLAIN_TEXT, Reply};
 use crate::route::condition::Condition;
@@ -33,14 +35,16 @@ pub(super) const KIND: Kind<Arc<dyn Filter>> = Kind::new::<Written>(
 );
 
 /// Every request that is held up holds a connection.
-const DELAY_MAX: Duration = Duration::from_secs(60);
+const DELAY_MAX: u64 = 60_000;
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = places::any_of(&["delay", "abort"])))]
 struct Written {
     /// When it ends. After that the filter does nothing.
     until: Spanned<Moment>,
     /// How late the request becomes, up to `1m`.
+    #[schemars(with = "Option<Time<0, DELAY_MAX>>")]
     delay: Option<Spanned<config::Duration>>,
     /// The status that it gets instead of an answer, from 400 to 599.
     #[schemars(range(min = 400, max = 599))]
@@ -80,7 +84,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
         );
     }
     if let Some(delay) = &written.delay
-        && delay.get() > DELAY_MAX
+        && delay.get() > Duration::from_millis(DELAY_MAX)
     {
         let message = format!("a delay of `{}` is too long", delay.value);
         problem(code::OUT_OF_BOUNDS, delay.span, message, "at most `1m`");

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
 use crate::config::{Diagnostic, Network, OneOrMany, Spanned, code};
 use crate::error::Failure;
 
@@ -25,6 +26,7 @@ pub(super) const KIND: Kind<Arc<dyn Filter>> =
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = places::any_of(&["allow", "deny"])))]
 struct Written {
     /// Who may. Default: everybody that `deny` does not name.
     allow: Option<OneOrMany<Spanned<Network>>>,

@@ -23,6 +23,7 @@ use super::template::{Template, UrlPart};
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::nearest::nearest;
+use crate::config::schema::places;
 use crate::config::{Code, Diagnostic, Spanned, code};
 use crate::error::Failure;
 use crate::route::matching::expression;
@@ -33,6 +34,7 @@ pub(super) const KIND: Kind<Arc<dyn Filter>> =
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = places::any_of(&["path", "prefix", "regex", "query"])))]
 struct Written {
     /// The whole path; it may depend on the request.
     path: Option<Spanned<String>>,

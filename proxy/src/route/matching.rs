@@ -45,6 +45,9 @@ pub fn matches(
     }
 }
 
+/// What is wrong with a list that has nothing in it.
+const NONE: &str = "an empty list: nothing is one of none";
+
 /// What was written, as conditions that all must hold. `subject` is what they decide about, by its kind and its name.
 ///
 /// # Errors
@@ -56,6 +59,9 @@ pub fn conditions(
 ) -> Result<Vec<Condition>, Vec<Diagnostic>> {
     let mut reader = Reader::new(noun, subject);
     config::match_syntax(&format!("{noun} `{subject}`"), written, &mut reader.wrong);
+    if has_empty_list(written) {
+        reader.never(NONE);
+    }
     let conditions = reader.all(written);
     if reader.wrong.is_empty() && conditions.is_empty() {
         reader.wrong.push(
@@ -72,6 +78,15 @@ pub fn conditions(
     } else {
         Err(reader.wrong)
     }
+}
+
+/// Whether there is one of hosts or clients in it; the file's check says so of a route.
+fn has_empty_list(written: &config::Match) -> bool {
+    let any = written.any.iter().flatten();
+    let mut within = written.not.iter().flatten().chain(any);
+    written.host.as_ref().is_some_and(OneOrMany::is_empty)
+        || written.client.as_ref().is_some_and(OneOrMany::is_empty)
+        || within.any(has_empty_list)
 }
 
 /// One way, still with all its conditions on the path. No hosts means any.
@@ -302,7 +317,7 @@ impl<'f> Reader<'f> {
         read: fn(&mut Self, &Spanned<W>) -> Option<T>,
     ) -> Vec<T> {
         if written.is_empty() {
-            self.never("an empty list: nothing is one of none");
+            self.never(NONE);
         }
         written.iter().filter_map(|one| read(self, one)).collect()
     }

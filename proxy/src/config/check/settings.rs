@@ -2,17 +2,11 @@
 
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::limits::{HEADER_SIZE_MAX, HEADER_SIZE_MIN};
+use crate::config::reload::{OVER_MAX, OVER_MIN};
 use crate::config::spanned::Spanned;
+use crate::config::upstream::DNS_REFRESH_MIN;
 use crate::config::{ClientTimeouts, Duration, File, Limits, Reload, Size, Timeouts};
-
-/// The largest request head, in bytes: the framework's own bound for HTTP/1 is a little above it.
-const HEADER_SIZE_MAX: u64 = 1000 * 1024;
-
-/// The smallest request head that browsers can live with.
-const HEADER_SIZE_MIN: u64 = 1024;
-
-/// Asking the resolver more often finds nothing new and burdens it.
-const DNS_REFRESH_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(super) fn check(file: &File, found: &mut Vec<Diagnostic>) {
     limits(&file.limits, found);
@@ -24,6 +18,9 @@ pub(super) fn check(file: &File, found: &mut Vec<Diagnostic>) {
     for (_, upstream) in file.upstreams.iter() {
         timeouts(&upstream.timeouts, found);
         dns_refresh(upstream.dns_refresh, found);
+    }
+    for (_, route) in file.routes.iter() {
+        timeouts(&route.timeouts, found);
     }
 }
 
@@ -47,9 +44,6 @@ fn limits(limits: &Limits, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Longer, and nobody remembers which edit it was.
-const OVER_MAX: std::time::Duration = std::time::Duration::from_secs(600);
-
 fn reload(reload: &Reload, found: &mut Vec<Diagnostic>) {
     let Some(rollback) = &reload.rollback_on else {
         return;
@@ -64,14 +58,18 @@ fn reload(reload: &Reload, found: &mut Vec<Diagnostic>) {
             .label("expected more than nothing"),
         );
     }
-    let second = std::time::Duration::from_secs(1);
+    let bounds = Duration::from_millis(OVER_MIN)..=Duration::from_millis(OVER_MAX);
     if let Some(over) = rollback.over
-        && !(second..=OVER_MAX).contains(&over.get())
+        && !bounds.contains(&over)
     {
         found.push(
             Diagnostic::error(code::OUT_OF_BOUNDS, format!("`over` is `{}`", over.value))
                 .at(over.span)
-                .label("expected `1s` to `10m`"),
+                .label(format!(
+                    "expected `{}` to `{}`",
+                    bounds.start(),
+                    bounds.end()
+                )),
         );
     }
 }
@@ -105,14 +103,12 @@ fn not_zero(key: &str, timeout: Option<Spanned<Duration>>, found: &mut Vec<Diagn
 }
 
 fn dns_refresh(refresh: Option<Spanned<Duration>>, found: &mut Vec<Diagnostic>) {
-    if let Some(refresh) = refresh.filter(|refresh| refresh.get() < DNS_REFRESH_MIN) {
+    let least = Duration::from_millis(DNS_REFRESH_MIN);
+    if let Some(refresh) = refresh.filter(|refresh| refresh.value < least) {
         found.push(
             Diagnostic::error(code::OUT_OF_BOUNDS, format!("`dns_refresh` is `{refresh}`"))
                 .at(refresh.span)
-                .label(format!(
-                    "expected at least `{}`",
-                    Duration::from(DNS_REFRESH_MIN)
-                )),
+                .label(format!("expected at least `{least}`")),
         );
     }
 }

@@ -6,6 +6,7 @@ use serde_yaml::granit_parser::{
     self as yaml, Event, Parser, ScalarStyle, StrInput, StructureStyle,
 };
 
+use super::anchors::{Anchor, Anchors};
 use super::syntax;
 use super::{Node, Value, shortened};
 use crate::config::code;
@@ -34,6 +35,8 @@ pub(in crate::config) struct Read {
     pub(in crate::config) diagnostics: Vec<Diagnostic>,
     /// How many nodes it has.
     pub(in crate::config) nodes: usize,
+    /// Names of anchors, and where those were written.
+    pub(in crate::config) anchors: Vec<(String, Span)>,
 }
 
 /// What a text says.
@@ -52,11 +55,14 @@ pub(in crate::config) fn read(text: &str, base: usize, nodes_max: usize) -> Read
             root: Root::Unreadable,
             diagnostics: vec![too_large(text.len())],
             nodes: 0,
+            anchors: Vec::new(),
         };
     }
     let mut reader = Reader::new(text, nodes_max);
     let root = match reader.document() {
         Ok(Some(mut root)) => {
+            let mut unused = reader.anchors.without_free(&mut root);
+            reader.diagnostics.append(&mut unused);
             root.shift(base);
             Root::Node(root)
         }
@@ -75,6 +81,11 @@ pub(in crate::config) fn read(text: &str, base: usize, nodes_max: usize) -> Read
         root,
         diagnostics,
         nodes: reader.nodes,
+        anchors: reader
+            .anchors
+            .names()
+            .map(|(name, span)| (name, span.shifted(base)))
+            .collect(),
     }
 }
 
@@ -89,17 +100,10 @@ fn too_large(bytes: usize) -> Diagnostic {
     )
 }
 
-/// What an alias stands for, and what it costs to repeat it.
-struct Anchor {
-    node: Node,
-    nodes: usize,
-    height: usize,
-}
-
 struct Reader<'t> {
     text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
-    anchors: HashMap<usize, Anchor>,
+    anchors: Anchors,
     nodes: usize,
     nodes_max: usize,
     /// Those that anchors keep a copy of: one within another is kept twice.
@@ -121,11 +125,12 @@ impl<'t> Reader<'t> {
     fn new(text: &'t str, nodes_max: usize) -> Self {
         let mut options = yaml::Options::default();
         options.set_emit_comments(false);
+        options.emit_anchor_events = true;
         let parser = Parser::new_from_str_with_options(text, options);
         Self {
             text,
             parser,
-            anchors: HashMap::new(),
+            anchors: Anchors::default(),
             nodes: 0,
             nodes_max,
             kept: 0,
@@ -142,20 +147,23 @@ impl<'t> Reader<'t> {
                 Event::DocumentStart(..) if root.is_some() => {
                     return Err(Box::new(syntax::second_document(span)));
                 }
-                Event::StreamStart
-                | Event::DocumentStart(..)
-                | Event::DocumentEnd
-                | Event::Anchor(..) => {}
+                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 node => root = Some(self.node(node, span, 0)?),
             }
         }
     }
 
     fn next(&mut self) -> Result<(Event<'t>, Span), Fatal> {
-        match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, place(&span))),
-            Some(Err(error)) => Err(Box::new(syntax::diagnostic(self.text, &error))),
-            None => Ok((Event::StreamEnd, Span::default())),
+        loop {
+            match self.parser.next_event() {
+                // Said of what was read last, or of the beginning of it.
+                Some(Ok((Event::Anchor(id, name), span))) => {
+                    self.anchors.mark(id, &name, place(&span));
+                }
+                Some(Ok((event, span))) => return Ok((event, place(&span))),
+                Some(Err(error)) => return Err(Box::new(syntax::diagnostic(self.text, &error))),
+                None => return Ok((Event::StreamEnd, Span::default())),
+            }
         }
     }
 
@@ -185,12 +193,7 @@ impl<'t> Reader<'t> {
             if self.kept > self.nodes_max {
                 return Err(too_many(node.span));
             }
-            let anchor = Anchor {
-                nodes,
-                height: height(&node),
-                node: node.clone(),
-            };
-            self.anchors.insert(id, anchor);
+            self.anchors.keep(id, Anchor::new(&node, nodes));
         }
         Ok(node)
     }
@@ -206,7 +209,7 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
-        let Some(anchor) = self.anchors.get(&id) else {
+        let Some(anchor) = self.anchors.take(id) else {
             return Err(Box::new(
                 Diagnostic::error(
                     code::ALIAS,
@@ -249,7 +252,6 @@ impl<'t> Reader<'t> {
                         value: Value::List(items),
                     });
                 }
-                Event::Anchor(..) => {}
                 item => items.push(self.node(item, place, depth + 1)?),
             }
         }
@@ -272,7 +274,6 @@ impl<'t> Reader<'t> {
                         value: Value::Map(entries.finish()),
                     });
                 }
-                Event::Anchor(..) => {}
                 key => {
                     let key = self.node(key, place, depth + 1)?;
                     let (event, place) = self.next()?;
@@ -366,20 +367,6 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&yaml::Tag>, span: Span) -
         }
     };
     Node { span, value }
-}
-
-fn height(node: &Node) -> usize {
-    match &node.value {
-        Value::List(items) => 1 + items.iter().map(height).max().unwrap_or(0),
-        Value::Map(entries) => {
-            1 + entries
-                .iter()
-                .map(|(_, value)| height(value))
-                .max()
-                .unwrap_or(0)
-        }
-        _ => 0,
-    }
 }
 
 /// Brackets end where they end; a block ends with its last entry, though the parser notices it only later.

@@ -1,8 +1,9 @@
 //! Files that were written to be put together.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::config::{Colour, Loaded, Report, as_written, load, parse};
+use crate::config::{Colour, Loaded, Report, as_written, code, load, parse};
 
 const MAIN: &str = "listeners: { web: { address: '0.0.0.0:80' } }\n";
 
@@ -71,6 +72,64 @@ fn several_files_are_one() {
     assert_eq!(loaded.inputs.change(), None);
     std::fs::write(folder.path().join("more/f"), "").unwrap();
     assert_eq!(loaded.inputs.change().unwrap(), "f is new in ../more/*");
+}
+
+#[test]
+fn each_file_has_anchors_of_its_own() {
+    let upstream = |port: u16| format!("{{ <<: *usual, servers: [ 'api:{port}' ] }}");
+    let folder = folder(&[
+        (
+            "main.yaml",
+            &format!(
+                "include: part.yaml\nx-usual: &usual {{ timeouts: {{ read: 1s }} }}\n{MAIN}upstreams: {{ a: {} }}\n",
+                upstream(1)
+            ),
+        ),
+        (
+            "part.yaml",
+            &format!(
+                "x-usual: &usual {{ timeouts: {{ read: 2s }}, dns_refresh: '${{NOBODY_SET_THIS:-3s}}' }}\nx-: ${{NOBODY_SET_THIS}}\nupstreams: {{ b: {} }}\n",
+                upstream(2)
+            ),
+        ),
+    ]);
+    let loaded = loaded(folder.path()).unwrap();
+    assert!(
+        loaded
+            .warnings
+            .iter()
+            .all(|one| one.code != code::ANCHOR_UNUSED)
+    );
+    let read = |name: &str| {
+        let upstream = loaded.file.upstreams.get(name).unwrap();
+        upstream.timeouts.read.unwrap().value.to_string()
+    };
+    assert_eq!((read("a"), read("b")), ("1s".to_owned(), "2s".to_owned()));
+    let refresh = loaded.file.upstreams.get("b").unwrap().dns_refresh;
+    assert_eq!(refresh.unwrap().value.to_string(), "3s");
+}
+
+#[test]
+fn elsewhere_than_at_the_top_such_a_key_is_none() {
+    let main = format!("{MAIN}timeouts: {{ x-usual: 1s }}\n");
+    let folder = folder(&[("main.yaml", &main)]);
+    let said = refused(folder.path());
+    assert!(said.contains("E0201"), "{said}");
+}
+
+#[test]
+fn links_in_a_circle_include_nothing_twice() {
+    let main = format!("include: '**/*.yml'\n{MAIN}");
+    let folder = folder(&[
+        ("main.yaml", &main),
+        ("routes/in/a.yml", "retry: { attempts: 2 }"),
+    ]);
+    for link in ["one", "two", "three", "four"] {
+        symlink(folder.path(), folder.path().join("routes/in").join(link)).unwrap();
+    }
+    let loaded = loaded(folder.path()).unwrap();
+    assert_eq!(loaded.file.retry.attempts.unwrap().value, 2);
+    assert_eq!(loaded.inputs.change(), None);
 }
 
 #[test]

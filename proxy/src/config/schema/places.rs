@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::config::redirect::REDIRECTS;
+use crate::config::respond::BODILESS;
+use crate::config::split::WEIGHT_MAX;
+
 /// A route ends in exactly one of these.
 pub(crate) fn ends() -> Value {
     json!([
@@ -31,6 +35,19 @@ pub(crate) fn any_of(keys: &[&str]) -> Value {
     keys.iter()
         .map(|key| json!({ "required": [key] }))
         .collect()
+}
+
+/// Shares that are all nothing, or none.
+pub(crate) fn all_of_nothing() -> Value {
+    json!({ "type": "object", "additionalProperties": { "const": 0 } })
+}
+
+/// An answer that has no body, with one.
+pub(crate) fn bodies_not_sent() -> Value {
+    let status = json!({ "enum": BODILESS });
+    let with =
+        |body: &str| json!({ "required": ["status", body], "properties": { "status": status } });
+    json!([{ "not": with("text") }, { "not": with("file") }])
 }
 
 /// A component's place is filled in by whoever knows its kinds.
@@ -91,6 +108,13 @@ forms! {
         "pattern": "^/[^?#\\s]*$",
         "examples": ["/", "/api"]
     }
+    MatchedPath {
+        "description": "A path, without host and query, the way paths are compared: without `//`, `/./` and `/../`.",
+        "type": "string",
+        "patternErrorMessage": "A path that requests have: from its `/` on, without host, query, `//`, `/./`, `/../`, spaces and a star at its end.",
+        "pattern": "^/(?!\\*\\*?$|.*/(/|\\.\\.?(/|$)|\\*\\*?$)|/|\\.\\.?(/|$)|.*%(?![0-9A-Fa-f]{2}))[^?#\\s]*$",
+        "examples": ["/", "/api"]
+    }
     Target {
         "description": "A path, with or without a query.",
         "type": "string",
@@ -131,6 +155,12 @@ forms! {
     RedirectStatus {
         "description": "A status that sends the client elsewhere (RFC 9110, section 15.4).",
         "type": "integer",
-        "enum": [301, 302, 303, 307, 308]
+        "enum": REDIRECTS
+    }
+    Weight {
+        "description": "A share, relative to the others.",
+        "type": "integer",
+        "minimum": 0,
+        "maximum": WEIGHT_MAX
     }
 }

@@ -1,20 +1,23 @@
 //! The types that are read in a way of their own.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::numbers::between;
+use super::quantities::text;
 use crate::config::address::Listen;
 use crate::config::named::Name;
 use crate::config::test::Parts;
 use crate::config::upstream::Full;
 use crate::config::{
-    ClientAddress, Duration, FieldName, Moment, Named, Network, OneOrMany, Question, Rate, Server,
-    ServerAddress, Share, Size, Spanned, Text, ValueMatch,
+    ClientAddress, FieldName, Moment, Named, Network, OneOrMany, Question, Server, ServerAddress,
+    Spanned, Text, ValueMatch,
 };
 
 macro_rules! texts {
-    ($($type:ident $name:literal $description:literal $pattern:literal [$($example:literal)*])*) => {$(
+    ($($type:ident $name:literal $description:literal $pattern:expr, [$($example:literal)*])*) => {$(
         impl JsonSchema for $type {
             fn schema_name() -> Cow<'static, str> {
                 $name.into()
@@ -25,37 +28,37 @@ macro_rules! texts {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({
-                    "description": $description,
-                    "type": "string",
-                    "pattern": $pattern,
-                    "examples": [$($example),*]
-                })
+                text($description, String::from($pattern), &[$($example),*])
             }
         }
     )*};
 }
 
 texts! {
-    Duration "Duration" "A span of time with its unit: ms, s, m or h."
-        r"^\s*([0-9]+\s*(h|m|s|ms))+\s*$" ["250ms" "2s" "1m30s"]
-    Size "Size" "A number of bytes with its unit: B, kB, MB, GB, KiB, MiB or GiB."
-        r"^\s*[0-9]+\s*(B|kB|MB|GB|KiB|MiB|GiB)\s*$" ["64KiB" "10MiB"]
-    Rate "Rate" "So many in a span of time: s, m or h."
-        r"^\s*0*[1-9][0-9]*\s*/\s*[smh]\s*$" ["100/s" "30/m"]
-    Share "Share" "A share of the requests, with at most four decimals."
-        r"^\s*[0-9]+(\.[0-9]{1,4})?\s*%\s*$" ["10%" "0.5%"]
     Moment "Moment" "A moment, or the beginning of a day; the time is that of UTC (RFC 3339)."
-        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z)?$"
+        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z)?$",
         ["2026-12-01T18:00:00Z" "2026-12-01"]
     Network "Network" "An address or a network."
-        r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" ["10.0.0.7" "10.0.0.0/8" "fd00::/8"]
+        r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$", ["10.0.0.7" "10.0.0.0/8" "fd00::/8"]
     ClientAddress "ClientAddress" "The address of somebody who asks."
-        r"^[0-9A-Fa-f.:]+$" ["192.0.2.7" "2001:db8::7"]
+        r"^[0-9A-Fa-f.:]+$", ["192.0.2.7" "2001:db8::7"]
     ServerAddress "ServerAddress" "Host and port. A name stands for every address that it resolves to."
-        r"^(\[[0-9A-Fa-f.:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$" ["api:5252" "10.0.0.7:80" "[::1]:80"]
+        address(1, &format!(r"\[[0-9A-Fa-f.:]+\]|{}|{NAME}", ipv4())), ["api:5252" "10.0.0.7:80" "[::1]:80"]
     Listen "ListenAddress" "An IP address of this machine and a port."
-        r"^(\[[0-9A-Za-z.:%]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3}):[0-9]{1,5}$" ["0.0.0.0:80" "127.0.0.1:8080"]
+        address(0, &format!(r"\[[0-9A-Za-z.:%]+\]|{}", ipv4())), ["0.0.0.0:80" "127.0.0.1:8080"]
+}
+
+/// Labels with dots between, and not only digits.
+const NAME: &str = r"(?![0-9.]+:)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?";
+
+/// Four numbers with dots between.
+fn ipv4() -> String {
+    let octet = ["25[0-5]", "2[0-4][0-9]", "1[0-9]{2}", "[1-9]?[0-9]"].join("|");
+    format!(r"({octet})(\.({octet})){{3}}")
+}
+
+fn address(least_port: u128, host: &str) -> String {
+    format!("^({host}):{}$", between(least_port, u16::MAX.into()))
 }
 
 /// Where it was written is no part of it.
@@ -89,6 +92,25 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// [`OneOrMany`] where an empty list is a mistake: `#[schemars(with = "...")]`, no value has it.
+#[derive(Debug)]
+pub(crate) struct OneOrMore<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for OneOrMore<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMore_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }
 

@@ -28,6 +28,7 @@ use super::Check;
 use super::pace::{self, Pace, Written};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
+use crate::config::schema::quantities::SomeTime;
 use crate::config::{Diagnostic, Duration, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<Check>> = Kind::new::<Http>(
@@ -52,9 +53,11 @@ struct Http {
     statuses: Vec<Spanned<String>>,
     /// From one probe to the next. Default: `5s`.
     #[serde(default = "pace::interval")]
+    #[schemars(with = "pace::Interval")]
     interval: Spanned<Duration>,
     /// For the whole probe. Default: `2s`.
     #[serde(default = "pace::timeout")]
+    #[schemars(with = "SomeTime")]
     timeout: Spanned<Duration>,
     /// Good answers in a row until a server that was down is used again. Default: 2.
     #[serde(default = "pace::healthy_after")]

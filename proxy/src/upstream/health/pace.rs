@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::schema::quantities::AtLeast;
 use crate::config::{self, Diagnostic, Spanned, code};
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -9,8 +10,11 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const HEALTHY_AFTER: u32 = 2;
 const UNHEALTHY_AFTER: u32 = 3;
 
-/// The shortest interval: below it probes are a load of their own.
-const INTERVAL_FLOOR: Duration = Duration::from_millis(50);
+/// The shortest interval, in milliseconds: below it probes are a load of their own.
+const INTERVAL_FLOOR: u64 = 50;
+
+/// What the schema says of an interval.
+pub(super) type Interval = AtLeast<INTERVAL_FLOOR>;
 
 /// The settings that every kind of check has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +59,7 @@ impl Written {
     pub(super) fn pace(self) -> Result<Pace, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
         let interval = self.interval;
-        if interval.get() < INTERVAL_FLOOR {
+        if interval.get() < Duration::from_millis(INTERVAL_FLOOR) {
             wrong.push(
                 Diagnostic::error(code::PACE, format!("`interval` is `{}`", interval.value))
                     .at(interval.span)

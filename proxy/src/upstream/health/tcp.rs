@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Check;
 use super::pace::{self, Written};
 use crate::component::{Kind, Options};
+use crate::config::schema::quantities::SomeTime;
 use crate::config::{Diagnostic, Duration, Spanned};
 
 pub(super) const KIND: Kind<Arc<Check>> =
@@ -23,9 +24,11 @@ pub(super) const KIND: Kind<Arc<Check>> =
 struct Tcp {
     /// From one probe to the next. Default: `5s`.
     #[serde(default = "pace::interval")]
+    #[schemars(with = "pace::Interval")]
     interval: Spanned<Duration>,
     /// For the connection to stand. Default: `2s`.
     #[serde(default = "pace::timeout")]
+    #[schemars(with = "SomeTime")]
     timeout: Spanned<Duration>,
     /// Good answers in a row until a server that was down is used again. Default: 2.
     #[serde(default = "pace::healthy_after")]

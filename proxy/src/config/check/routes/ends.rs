@@ -6,16 +6,14 @@ use super::{Context, path_syntax};
 use crate::config::address::check_name;
 use crate::config::code::{self, Code};
 use crate::config::diagnostic::Diagnostic;
+use crate::config::mirror::COPY_MAX;
+use crate::config::respond::BODILESS;
 use crate::config::spanned::{Span, Spanned};
+use crate::config::split::WEIGHT_MAX;
 use crate::config::{Mirror, Redirect, Respond, Route, Split, sends_nobody};
 
 /// The keys of which a route has one.
 const ENDS: &str = "`upstream`, `split`, `redirect` and `respond`";
-
-const WEIGHT_MAX: u16 = 1000;
-
-/// Bytes of a request that is copied.
-const COPY_MAX: u64 = 16 << 20;
 
 pub(super) fn check(
     context: &Context<'_>,
@@ -235,7 +233,7 @@ fn answer(respond: &Spanned<Respond>, found: &mut Vec<Diagnostic>) {
     }
     let bodiless = respond
         .status
-        .filter(|status| matches!(status.value, 204 | 205 | 304));
+        .filter(|status| BODILESS.contains(&status.value));
     let body = respond.text.as_ref().or(respond.file.as_ref());
     if let (Some(status), Some(body)) = (bodiless, body) {
         found.push(

@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use crate::config::Secrets;
 use crate::config::secrets::{SHOWN, is_of_a_secret, tells};
+use crate::config::{Secrets, plain};
 
 /// What stands in the place of a secret.
 pub const MASK: &str = SHOWN;
@@ -99,7 +99,7 @@ fn known(value: &mut Value, secrets: &Secrets) {
         Value::Array(items) => items.iter_mut().for_each(|item| known(item, secrets)),
         Value::Object(entries) => entries.values_mut().for_each(|value| known(value, secrets)),
         Value::String(text) => {
-            if secrets.are_in(text) {
+            if secrets.are_in(&plain(text)) {
                 *value = MASK.into();
             }
         }

@@ -339,7 +339,10 @@ const BEYOND: &[(&str, &[&str])] = &[
             "include-twice",
         ],
     ),
-    ("what becomes of a request", &["test-fails", "test-request", "test-secret"]),
+    (
+        "what becomes of a request",
+        &["test-fails", "test-request", "test-secret"],
+    ),
     (
         "what is in a file that is named, and how many mistakes are shown",
         &["filter-users", "too-many-mistakes"],

@@ -2,7 +2,11 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p tidegate --test effective` writes what is shown of two files anew. Read what it wrote.
 
-#![expect(clippy::expect_used, reason = "a test that fails may panic")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
 
 mod shown;
 
@@ -72,6 +76,85 @@ fn every_file_that_comes_with_tidegate_comes_back() {
             path.parent().expect("a folder"),
         );
     }
+}
+
+/// What was put in, and what `$$` stands for, is text also where a name could stand; in what is printed, too.
+#[test]
+fn what_looks_like_a_name_and_is_none_comes_back_as_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("token"), "a${b}c${client.ip}$\n").expect("a secret");
+    let written = r#"
+listeners: { w: { address: "127.0.0.1:1" } }
+upstreams: { a: { servers: [ "a:1" ] } }
+filters:
+  named: { response_headers: { add: { X-Route: [ "$${route}", "${route}" ] } } }
+routes:
+  r:
+    match: { not: { header: { X-Name: "$${client.ip}" } } }
+    filters:
+      - named
+      - set_host: "h${file:token}"
+      - rewrite: { query: "q=$$5&r=${route}" }
+      - request_headers:
+          set:
+            X-Literal: "$${client.ip}"
+            X-Token: "x ${file:token}{route} ${client.ip} $$${route}"
+            X-Twice: "$$$${route} $$$$"
+    upstream: a
+tests:
+  nothing is taken for a name:
+    request: /
+    expect:
+      request_headers:
+        Host: "ha$${b}c$${client.ip}$"
+        X-Literal: "$${client.ip}"
+        X-Token: "x a$${b}c$${client.ip}$${route} 127.0.0.1 $r"
+        X-Twice: "$$$${route} $$$$"
+      path: /?q=$5&r=r
+  a name of the file's is one:
+    request: { url: /, headers: { X-Name: 127.0.0.1 } }
+    expect: { route: r, response_headers: { X-Route: r } }
+  one that is put in is none:
+    request: { url: /, headers: { X-Name: "$${client.ip}" } }
+    expect: { reason: no_route }
+"#;
+    let proven = |text: &str| {
+        let loaded = Plan::parse("x", text, &|_| None, Some(folder.path()));
+        match loaded.and_then(tidegate::trial::prove) {
+            Ok(loaded) => loaded.made,
+            Err(report) => panic!("{text}\n{report}"),
+        }
+    };
+    let plan = proven(written);
+    for format in [Format::Yaml, Format::Json] {
+        let printed = text(plan.effective().value(), format).expect("a text");
+        assert!(printed.contains("$${client.ip}"), "{printed}");
+        proven(&printed);
+    }
+    comes_back("x", written, folder.path());
+    let other = written.replacen("X-Literal: \"$$", "X-Literal: \"$", 1);
+    let other = other.replace("\n        X-Literal: \"$${client.ip}\"\n", "\n");
+    assert_ne!(proven(&other).effective(), plan.effective());
+    let shown = plan.effective().masked(&Secrets::default());
+    assert_eq!(
+        shown.pointer("/routes/r/filters/3/request_headers/set/X-Literal"),
+        Some(&"$${client.ip}".into())
+    );
+}
+
+/// A secret is found in what is printed however it is written there.
+#[test]
+fn a_secret_that_looks_like_a_name_is_masked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("token"), "a$${b}c\n").expect("a secret");
+    let written = "listeners: { w: { address: '127.0.0.1:1' } }\nupstreams: { a: { servers: [ 'a:1' ] } }\n\
+                   routes: { r: { filters: [ { request_headers: { set: { X-A: 'v ${file:token}' } } } ], upstream: a } }";
+    let loaded = Plan::parse("x", written, &|_| None, Some(folder.path())).expect("a plan");
+    let shown = loaded.made.effective().masked(loaded.source.secrets());
+    assert_eq!(
+        shown.pointer("/routes/r/filters/0/request_headers/set/X-A"),
+        Some(&"***".into())
+    );
 }
 
 #[test]

@@ -340,7 +340,10 @@ const BEYOND: &[(&str, &[&str])] = &[
             "include-twice",
         ],
     ),
-    ("what becomes of a request", &["test-fails", "test-request"]),
+    (
+        "what becomes of a request",
+        &["test-fails", "test-request", "test-secret"],
+    ),
     ("how many mistakes are shown", &["too-many-mistakes"]),
     (
         "bounds of what is counted in bytes, or over several places",

@@ -229,6 +229,25 @@ async fn a_rotated_secret_is_taken_and_nobody_reads_it_in_the_log() {
 }
 
 /// As a Secret is mounted: `token -> ..data/token`, `..data -> ..1`, and a new `..data` is renamed over the old one.
+/// `${client.ip}` is what the client has; in a value that is put in, and behind `$$`, it is text.
+#[tokio::test]
+async fn what_is_put_in_arrives_as_it_is() {
+    let server = asked().await;
+    let routing = format!(
+        "{}upstreams: {{ api: {{ servers: [ \"{}\" ] }} }}\n",
+        TOKEN.replace("token}", "token} $${client.ip} ${client.ip}"),
+        server.address()
+    );
+    let gateway = Gateway::start_with(&routing, |command| {
+        put(
+            &folder(command).join("secrets/token"),
+            "a${b}c ${client.ip}\n",
+        );
+    })
+    .await;
+    token(&gateway, "a${b}c ${client.ip} ${client.ip} 127.0.0.1").await;
+}
+
 #[tokio::test]
 async fn a_mounted_secret_whose_link_is_swapped_is_taken() {
     let server = asked().await;

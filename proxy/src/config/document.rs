@@ -42,6 +42,8 @@ pub enum Value {
         text: String,
         /// Whether it stood in quotes or in a block (`|`), and so is text whatever it looks like.
         quoted: bool,
+        /// Where a `$` before a `{` in it is just that, in bytes: it was put in, or written as `$$`.
+        literal: Vec<usize>,
     },
     /// `[ a, b ]` or `- a`.
     List(Vec<Node>),
@@ -129,7 +131,7 @@ impl Node {
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a group of keys".to_owned(),
             Value::Broken => "broken".to_owned(),
-            Value::Scalar { text, quoted } => describe_scalar(text, *quoted),
+            Value::Scalar { text, quoted, .. } => describe_scalar(text, *quoted),
         }
     }
 }

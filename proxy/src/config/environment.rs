@@ -4,11 +4,15 @@
 //! Names with a dot (`${client.ip}`), and `${route}`, are left for those who know the request.
 //!
 //! They are put in after the file is parsed, so that a value can never change the structure of the file. `$$` stands
-//! for a `$`; a `$` before anything else is just that. Keys are taken as they are written.
+//! for a `$`; a `$` before anything else is just that. Keys are taken as they are written. What is put in, and what `$$` stands
+//! for, is text also where it looks like `${client.ip}`: its place is kept ([`Value::Scalar`], [`super::Phrase`]).
+
+use std::borrow::Cow;
 
 use super::code;
 use super::diagnostic::Diagnostic;
 use super::document::{Node, Value};
+use super::phrase;
 use super::secrets::{Secrets, tells};
 use super::spanned::Span;
 
@@ -42,10 +46,15 @@ pub(super) fn substitute(
         Value::Map(entries) => entries
             .iter_mut()
             .for_each(|(_, value)| substitute(value, values, secrets, diagnostics)),
-        Value::Scalar { text, quoted } if text.contains('$') => match expand(text, span, values) {
+        Value::Scalar {
+            text,
+            quoted,
+            literal,
+        } if text.contains('$') => match expand(text, span, values) {
             Ok(expanded) => {
                 // `"${PORT}"` is a number if the variable is one: within braces, YAML wants the quotes.
                 *quoted &= !is_one_variable(text);
+                *literal = expanded.literal();
                 *text = expanded.text;
                 if !expanded.secrets.is_empty() {
                     secrets.note(span, text, &expanded.secrets);
@@ -81,6 +90,8 @@ struct Expanded {
     text: String,
     /// The parts of it that came from files.
     secrets: Vec<String>,
+    /// Where in it something is named that a request has.
+    names: Vec<usize>,
 }
 
 fn expand(value: &str, place: Span, values: &mut impl Values) -> Result<Expanded, Fault> {
@@ -105,12 +116,20 @@ fn expand(value: &str, place: Span, values: &mut impl Values) -> Result<Expanded
 }
 
 impl Expanded {
+    /// Where a `${` in it begins no name.
+    fn literal(&self) -> Vec<usize> {
+        let all = self.text.match_indices("${").map(|(at, _)| at);
+        all.filter(|at| self.names.binary_search(at).is_err())
+            .collect()
+    }
+
     fn put(&mut self, inner: &str, place: Span, values: &mut impl Values) -> Result<(), Fault> {
         if let Some(path) = inner.strip_prefix("file:") {
             let secret = file(path, place, values)?;
             self.text.push_str(&secret);
             self.secrets.push(secret);
         } else if is_of_a_request(inner) {
+            self.names.push(self.text.len());
             self.text.push_str("${");
             self.text.push_str(inner);
             self.text.push('}');
@@ -140,31 +159,46 @@ fn file(path: &str, place: Span, values: &mut impl Values) -> Result<String, Fau
     })
 }
 
-/// The way back: every text of an effective file becomes one that stands for it.
+/// The way back: every text of an effective file becomes one that stands for it. What says itself how it is written stays that.
 pub(crate) fn escape(value: &mut serde_json::Value) {
     use serde_json::Value as Json;
+    if let Some(written) = phrase::unmarked(value) {
+        *value = written.into();
+        return;
+    }
     match value {
         Json::Array(items) => items.iter_mut().for_each(escape),
         Json::Object(entries) => entries.values_mut().for_each(escape),
-        Json::String(text) if text.contains('$') => *text = escaped(text),
+        Json::String(text) if text.contains('$') => *text = written(text, &|_| true),
         _ => {}
     }
 }
 
-fn escaped(text: &str) -> String {
+/// What is written for a text. `may_be_name` is whether a `${` at a place may begin a name.
+pub(super) fn written(text: &str, may_be_name: &dyn Fn(usize) -> bool) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
+        let place = text.len() - after.len() - 1;
         let inner = after
             .strip_prefix('{')
             .and_then(|after| after.split_once('}'));
-        let is_read = after.starts_with(['$', '{'])
-            && !inner.is_some_and(|(inner, _)| is_of_a_request(inner));
+        let is_name = inner.is_some_and(|(inner, _)| is_of_a_request(inner)) && may_be_name(place);
+        let is_read = after.starts_with(['$', '{']) && !is_name;
         out.push_str(if is_read { "$$" } else { "$" });
         rest = after;
     }
     out + rest
+}
+
+/// What a text of an effective file stands for, but for names.
+pub(crate) fn plain(written: &str) -> Cow<'_, str> {
+    if written.contains("$$") {
+        written.replace("$$", "$").into()
+    } else {
+        written.into()
+    }
 }
 
 /// `${client.ip}`, `${route}`: known when a request comes. No variable has such a name.
@@ -275,6 +309,10 @@ mod tests {
         expand(value, Span::default(), &mut Given)
             .ok()
             .map(|expanded| expanded.text)
+    }
+
+    fn escaped(text: &str) -> String {
+        written(text, &|_| true)
     }
 
     #[test]

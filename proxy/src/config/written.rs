@@ -117,7 +117,11 @@ impl Component {
 /// As nobody wrote it: it has no place.
 impl From<&Json> for Node {
     fn from(json: &Json) -> Self {
-        let scalar = |text: String, quoted| Value::Scalar { text, quoted };
+        let scalar = |text: String, quoted| Value::Scalar {
+            text,
+            quoted,
+            literal: Vec::new(),
+        };
         let value = match json {
             Json::Null => Value::Null,
             Json::Bool(value) => scalar(value.to_string(), false),
@@ -156,7 +160,7 @@ impl Serialize for Node {
                     entries.map(|(key, value)| (key.text().unwrap_or_default(), value)),
                 )
             }
-            Value::Scalar { text, quoted } => match text.as_str() {
+            Value::Scalar { text, quoted, .. } => match text.as_str() {
                 "true" | "false" if !quoted => serializer.serialize_bool(text == "true"),
                 _ if !quoted && is_number(text) => match (text.parse::<i64>(), text.parse()) {
                     (Ok(number), _) => serializer.serialize_i64(number),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::Facts;
 use super::template::Template;
 use crate::component::Options;
-use crate::config::{Code, Diagnostic, FieldName, Named, OneOrMany, Spanned, code};
+use crate::config::{Code, Diagnostic, FieldName, Named, OneOrMany, Phrase, Spanned, code};
 
 /// The fields of a head.
 pub trait Fields {
@@ -77,10 +77,10 @@ pub(super) struct Written {
     rename: Named<Spanned<String>, FieldName>,
     /// Fields that get this value, whatever they had.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
-    set: Named<Spanned<String>, FieldName>,
+    set: Named<Spanned<Phrase>, FieldName>,
     /// Fields that get this value beside those that they have.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
-    add: Named<OneOrMany<Spanned<String>>, FieldName>,
+    add: Named<OneOrMany<Spanned<Phrase>>, FieldName>,
 }
 
 /// Changes, ready to be made.
@@ -217,7 +217,7 @@ impl Reader {
         read.map_err(|problem| self.wrong.push(*problem)).ok()
     }
 
-    fn value(&mut self, written: &Spanned<String>) -> Option<Template> {
+    fn value(&mut self, written: &Spanned<Phrase>) -> Option<Template> {
         if HeaderValue::from_str(written).is_err() {
             let message = format!(
                 "`{}` cannot be the value of a field",

@@ -24,7 +24,7 @@ use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
 use crate::config::nearest::nearest;
 use crate::config::schema::places;
-use crate::config::{Code, Diagnostic, Spanned, code};
+use crate::config::{Code, Diagnostic, Phrase, Span, Spanned, code};
 use crate::error::Failure;
 use crate::route::matching::expression;
 use crate::route::path::normalise;
@@ -37,7 +37,7 @@ pub(super) const KIND: Kind<Arc<dyn Filter>> =
 #[schemars(extend("anyOf" = places::any_of(&["path", "prefix", "regex", "query"])))]
 struct Written {
     /// The whole path; it may depend on the request.
-    path: Option<Spanned<String>>,
+    path: Option<Spanned<Phrase>>,
     /// The beginning of the path that is replaced by `to`.
     prefix: Option<Spanned<String>>,
     /// The path that is replaced by `to`, as an expression for all of it.
@@ -45,7 +45,7 @@ struct Written {
     /// With `prefix` or `regex`: what comes in its place. `$1` and `$name` are groups of the expression.
     to: Option<Spanned<String>>,
     /// The query; it may depend on the request.
-    query: Option<Spanned<String>>,
+    query: Option<Spanned<Phrase>>,
     /// With `prefix`: whether redirects to this host get the old beginning back. Default: `false`.
     #[serde(default)]
     location: bool,
@@ -76,13 +76,13 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let path = match (&written.path, &written.prefix, &written.regex, &written.to) {
         (Some(path), None, None, None) => {
             let template = Template::new(path)?;
-            written_path(&template.sample(), path)?;
+            written_path(&template.sample(), path, path.span)?;
             NewPath::Whole(template)
         }
         (None, Some(from), None, Some(to)) => NewPath::Prefix(prefix(from)?, prefix(to)?),
         (None, None, Some(from), Some(to)) => {
             let pattern = expression(from, from.span).map_err(|problem| vec![*problem])?;
-            written_path(to, to)?;
+            written_path(to, to, to.span)?;
             groups_are_known(to, &pattern)?;
             NewPath::Pattern(pattern, to.value.clone())
         }
@@ -111,7 +111,7 @@ fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     }
     let query = written.query.as_ref().map(Template::new).transpose()?;
     if let (Some(query), Some(written)) = (&query, &written.query) {
-        written_query(&query.sample(), written)?;
+        written_query(&query.sample(), written, written.span)?;
     }
     Ok(Arc::new(Rewrite {
         path,
@@ -147,11 +147,11 @@ fn groups_are_known(to: &Spanned<String>, pattern: &Regex) -> Result<(), Vec<Dia
 }
 
 /// What is written has to be a part of a URL, whatever the values are.
-fn written_path(path: &str, written: &Spanned<String>) -> Result<(), Vec<Diagnostic>> {
+fn written_path(path: &str, written: &str, span: Span) -> Result<(), Vec<Diagnostic>> {
     let wrong = |why: &str| {
-        let message = format!("`{}` cannot be a path", written.value);
+        let message = format!("`{written}` cannot be a path");
         let problem = Diagnostic::error(code::NOT_IN_A_URL, message)
-            .at(written.span)
+            .at(span)
             .label(why);
         Err(vec![problem])
     };
@@ -169,16 +169,16 @@ fn written_path(path: &str, written: &Spanned<String>) -> Result<(), Vec<Diagnos
     Ok(())
 }
 
-fn written_query(query: &str, written: &Spanned<String>) -> Result<(), Vec<Diagnostic>> {
+fn written_query(query: &str, written: &str, span: Span) -> Result<(), Vec<Diagnostic>> {
     let is_query = PathAndQuery::try_from(format!("/?{query}")).is_ok() && !query.contains('#');
     if is_query {
         return Ok(());
     }
-    let message = format!("`{}` cannot be a query", written.value);
+    let message = format!("`{written}` cannot be a query");
     let label = "characters that have to be percent-encoded (RFC 3986, section 3.4)";
     Err(vec![
         Diagnostic::error(code::NOT_IN_A_URL, message)
-            .at(written.span)
+            .at(span)
             .label(label),
     ])
 }

@@ -13,17 +13,17 @@ use http::header::HOST;
 use super::template::Template;
 use super::{Filter, Request, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Spanned, code};
+use crate::config::{Diagnostic, Phrase, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<dyn Filter>> =
-    Kind::new::<Spanned<String>>("set_host", "the host that the server is asked for", build);
+    Kind::new::<Spanned<Phrase>>("set_host", "the host that the server is asked for", build);
 
 struct SetHost(Template);
 
 fn build(options: &Options) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
-    let written: Spanned<String> = options.decode()?;
+    let written: Spanned<Phrase> = options.decode()?;
     let is_host = !written.is_empty() && !written.contains(['/', ' ', '@']);
-    if !is_host || HeaderValue::from_str(&written).is_err() {
+    if !is_host || HeaderValue::from_str(&written.value).is_err() {
         let problem = Diagnostic::error(
             code::NOT_IN_A_URL,
             format!("`{}` is no host", written.value),

@@ -9,7 +9,7 @@ use percent_encoding::{
 
 use super::facts::{Facts, Name};
 use crate::component::unknown_name;
-use crate::config::{Diagnostic, Spanned, code};
+use crate::config::{Diagnostic, Phrase, Spanned, code};
 
 /// Where in a URL a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +44,13 @@ impl Template {
     ///
     /// # Errors
     /// A name in it is not known, or not closed.
-    pub fn new(written: &Spanned<String>) -> Result<Self, Vec<Diagnostic>> {
+    pub fn new(written: &Spanned<Phrase>) -> Result<Self, Vec<Diagnostic>> {
         let mut pieces = Vec::new();
-        let mut rest = written.value.as_str();
-        while let Some((before, after)) = rest.split_once("${") {
+        let text = &*written.value;
+        let mut end = 0;
+        while let Some(start) = written.value.next(end) {
+            let before = text.get(end..start).unwrap_or_default();
+            let after = text.get(start + "${".len()..).unwrap_or_default();
             let Some((name, after)) = after.split_once('}') else {
                 let problem =
                     Diagnostic::error(code::VARIABLE_OPEN, "`${` is not closed").at(written.span);
@@ -68,8 +71,9 @@ impl Template {
                     )]);
                 }
             }
-            rest = after;
+            end = text.len() - after.len();
         }
+        let rest = text.get(end..).unwrap_or_default();
         if !rest.is_empty() || pieces.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
         }

@@ -4,6 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use regex::Regex;
 
+use crate::config::secrets::{SHOWN, is_of_a_secret};
+
 use super::condition::{Condition, Host, PathCondition, Request, Test, all_hold, cookie};
 
 /// Longer values of a request are cut.
@@ -48,9 +50,11 @@ impl Display for Condition {
             Self::Host(hosts) => write!(f, "host {}", either(hosts)),
             Self::Path(path) => path.fmt(f),
             Self::Method(methods) => write!(f, "method {}", either(methods)),
-            Self::Header(name, tests) => write!(f, "header {name} {}", either(tests)),
-            Self::Query(name, tests) => write!(f, "query {name} {}", either(tests)),
-            Self::Cookie(name, tests) => write!(f, "cookie {name} {}", either(tests)),
+            Self::Header(name, tests) => {
+                write!(f, "header {name} {}", asked(name.as_str(), tests))
+            }
+            Self::Query(name, tests) => write!(f, "query {name} {}", asked(name, tests)),
+            Self::Cookie(name, tests) => write!(f, "cookie {name} {}", asked(name, tests)),
             Self::Client(networks) => write!(f, "client {}", either(networks)),
             Self::Not(conditions) => write!(f, "not ({})", all(conditions)),
             Self::Any(groups) => {
@@ -81,9 +85,15 @@ impl PathCondition {
 impl Condition {
     /// Why it does not hold.
     pub(super) fn refusal(&self, request: &Request<'_>) -> String {
-        let other = |noun: &str, found: Option<&[u8]>, tests: &[Test]| match found {
-            Some(found) => format!("{noun} is {}, not {}", shown(found), either(tests)),
-            None => format!("there is no {noun}"),
+        let other = |noun: &str, name: &str, found: Option<&[u8]>, tests: &[Test]| match found {
+            Some(_) if is_of_a_secret(name) && tests.iter().any(Test::has_value) => {
+                format!("{noun} `{name}` has another value, a secret that is not shown")
+            }
+            Some(_) if is_of_a_secret(name) => {
+                format!("{noun} `{name}` is `{SHOWN}`, not {}", either(tests))
+            }
+            Some(found) => format!("{noun} `{name}` is {}, not {}", shown(found), either(tests)),
+            None => format!("there is no {noun} `{name}`"),
         };
         match self {
             Self::Host(hosts) => format!("the host is `{}`, not {}", request.host, either(hosts)),
@@ -93,18 +103,18 @@ impl Condition {
             }
             Self::Header(name, tests) => {
                 let value = request.headers.get(name).map(|value| value.as_bytes());
-                other(&format!("header `{name}`"), value, tests)
+                other("header", name.as_str(), value, tests)
             }
             Self::Query(name, tests) => {
                 let value = request
                     .query
                     .and_then(|query| super::condition::parameter(query, name));
                 let value = value.as_deref().map(str::as_bytes);
-                other(&format!("query parameter `{name}`"), value, tests)
+                other("query parameter", name, value, tests)
             }
             Self::Cookie(name, tests) => {
                 let value = cookie(request.headers, name);
-                other(&format!("cookie `{name}`"), value, tests)
+                other("cookie", name, value, tests)
             }
             Self::Client(networks) => match request.client {
                 Some(client) => format!("the client is {client}, not in {}", either(networks)),
@@ -133,6 +143,21 @@ fn written(pattern: &Regex) -> &str {
     inner
         .and_then(|inner| inner.strip_suffix(")$"))
         .unwrap_or(text)
+}
+
+/// What is asked of a value of this name; a secret is not shown.
+fn asked(name: &str, tests: &[Test]) -> String {
+    match is_of_a_secret(name) && tests.iter().any(Test::has_value) {
+        true => format!("`{SHOWN}`"),
+        false => either(tests),
+    }
+}
+
+impl Test {
+    /// Whether it says what a value is, not only whether there is one.
+    fn has_value(&self) -> bool {
+        !matches!(self, Self::Present | Self::Absent)
+    }
 }
 
 fn either<T: Display>(all: &[T]) -> String {

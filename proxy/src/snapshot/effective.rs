@@ -1,7 +1,8 @@
 //! The file as it is in effect: everything that it leaves out, said; anchors and the environment put in. Two files that are
 //! equal here do the same.
 //!
-//! It is a file again: what [`text`] makes of it can be read.
+//! It is a file again: what [`text`] makes of it can be read. So its texts are as one writes them, `$$` for a `$` that could be
+//! taken for something else.
 
 mod mask;
 mod yaml;
@@ -32,10 +33,9 @@ pub enum Format {
 impl Effective {
     /// Of a file that leaves nothing out, and the digests of the files that it names.
     pub(super) fn new(completed: &File, files: BTreeMap<String, String>) -> Self {
-        Self {
-            value: config::written::said(completed),
-            files,
-        }
+        let mut value = config::written::said(completed);
+        config::escape(&mut value);
+        Self { value, files }
     }
 
     /// Everything, with its secrets: for comparing, not for showing. Keys are in the order of the file; which one comes first
@@ -66,11 +66,9 @@ impl Effective {
 /// # Errors
 /// None that is known of.
 pub fn text(value: &Value, format: Format) -> Result<String, String> {
-    let mut value = value.clone();
-    config::escape(&mut value);
     match format {
-        Format::Yaml => yaml::text(&value),
-        Format::Json => serde_json::to_string_pretty(&value)
+        Format::Yaml => yaml::text(value),
+        Format::Json => serde_json::to_string_pretty(value)
             .map(|text| text + "\n")
             .map_err(|error| error.to_string()),
     }

@@ -2,6 +2,7 @@
 //! whole plan becomes the next snapshot. A request sees one snapshot from start to end.
 
 pub mod effective;
+mod places;
 mod plan;
 mod route;
 mod running;

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::question::{NoQuestion, Question};
+use crate::config::secrets::shown;
 use crate::error::Failure;
 use crate::filter::{Request, Response, Verdict};
 use crate::flow::answer::{self, Asked};
@@ -312,7 +313,7 @@ fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
     fields.collect()
 }
 
-/// `- name: value` for what went, `+ name: value` for what came.
+/// `- name: value` for what went, `+ name: value` for what came. A secret is not shown, only that it went or came.
 fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<String> {
     let without = |these: &[(String, String)], those: &[(String, String)]| {
         let mut left = these.to_vec();
@@ -327,10 +328,10 @@ fn differences(before: &[(String, String)], now: &[(String, String)]) -> Vec<Str
     let came = without(now, before);
     let went = went
         .iter()
-        .map(|(name, value)| format!("- {name}: {value}"));
+        .map(|(name, value)| format!("- {name}: {}", shown(name, value)));
     let came = came
         .iter()
-        .map(|(name, value)| format!("+ {name}: {value}"));
+        .map(|(name, value)| format!("+ {name}: {}", shown(name, value)));
     went.chain(came).collect()
 }
 

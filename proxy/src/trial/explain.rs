@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::course::{Course, Passed, Supposed, course};
 use super::question::{NoQuestion, Question};
 use crate::config::Secrets;
+use crate::config::secrets::shown;
 use crate::flow::receive::normal;
 use crate::flow::select;
 use crate::route::condition;
@@ -205,37 +205,45 @@ pub fn explain(snapshot: &Arc<Snapshot>, question: &Question) -> Result<Explanat
 }
 
 impl Explanation {
-    /// What the file does not tell, this does not either. What was asked is the asker's own.
-    fn without(self, secrets: &Secrets) -> Self {
+    /// What the file does not tell, this does not either. What was asked is the asker's own, and names of routes, filters and
+    /// upstreams are no values.
+    fn without(mut self, secrets: &Secrets) -> Self {
         if secrets.is_empty() {
             return self;
         }
-        let request = self.request.clone();
-        let masked = serde_json::to_value(&self).map(|mut value| {
-            mask(&mut value, secrets);
-            value
-        });
-        match masked.and_then(serde_json::from_value::<Self>) {
-            Ok(masked) => Self { request, ..masked },
-            // A secret that is a word of ours (`takes`): nothing is explained rather than told.
-            Err(_) => Self {
-                considered: Vec::new(),
-                filters: Vec::new(),
-                end: None,
-                sent: None,
-                answer: None,
-                ..self
-            },
+        for one in &mut self.considered {
+            one.asks = secrets.mask_value(&one.asks);
+            one.reason = one.reason.as_deref().map(|reason| secrets.mask(reason));
         }
+        for step in &mut self.filters {
+            let changes = step.changes.iter_mut().chain(&mut step.changes_answer);
+            changes.for_each(|change| *change = without_value(change, secrets));
+        }
+        let mut targets: Vec<&mut Target> = match &mut self.end {
+            Some(Ending::Upstream(target)) => vec![target],
+            Some(Ending::Split { arms, .. }) => arms.iter_mut().map(|(arm, _)| arm).collect(),
+            Some(Ending::Redirect | Ending::Respond) | None => Vec::new(),
+        };
+        for server in targets.iter_mut().flat_map(|target| &mut target.servers) {
+            server.address = secrets.mask_value(&server.address);
+            server.reason = server.reason.as_deref().map(|reason| secrets.mask(reason));
+        }
+        for message in self.sent.iter_mut().chain(&mut self.answer) {
+            message.line = secrets.mask_value(&message.line);
+            for (_, value) in &mut message.headers {
+                *value = secrets.mask_value(value);
+            }
+            message.body = message.body.as_deref().map(|body| secrets.mask_value(body));
+        }
+        self
     }
 }
 
-fn mask(value: &mut Value, secrets: &Secrets) {
-    match value {
-        Value::String(text) => *text = secrets.mask(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secrets)),
-        Value::Object(entries) => entries.values_mut().for_each(|item| mask(item, secrets)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// The first word of a change is ours.
+fn without_value(change: &str, secrets: &Secrets) -> String {
+    match change.split_once(' ') {
+        Some((first, rest)) => format!("{first} {}", secrets.mask_value(rest)),
+        None => change.to_owned(),
     }
 }
 
@@ -406,13 +414,14 @@ fn answer(course: &Course) -> Option<Message> {
     })
 }
 
-/// The id and what it cost to find are new each time.
+/// The id and what it cost to find are new each time. What a name says is a secret is not shown.
 fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
     let fields = headers.iter();
     let fields = fields.filter(|(name, _)| *name != crate::flow::receive::REQUEST_ID);
     fields
         .map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let value = shown(name.as_str(), &value).to_owned();
             (name.as_str().to_owned(), value)
         })
         .collect()

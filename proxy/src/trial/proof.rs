@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::course::{Course, Supposed, course};
 use super::explain::reason_against;
 use super::question::{NoQuestion, Question};
+use crate::config::secrets::{SHOWN, is_of_a_secret};
 use crate::config::{
     self, Diagnostic, FieldName, Loaded, Named, Report, Spanned, ValueMatch, code,
 };
@@ -260,16 +261,7 @@ impl Verdict<'_> {
                     .iter()
                     .any(|value| test.holds(Some(value.as_bytes()))),
             };
-            (!holds).then(|| {
-                let values: Vec<String> = values.iter().map(|value| text(value)).collect();
-                self.fails(
-                    written.span,
-                    match values.is_empty() {
-                        true => format!("{gets} no `{name}`"),
-                        false => format!("{gets} `{}`", values.join("` and `")),
-                    },
-                )
-            })
+            (!holds).then(|| self.fails(written.span, instead(gets, name, &values, written)))
         };
         expected.iter().filter_map(one).collect()
     }
@@ -287,6 +279,17 @@ impl Verdict<'_> {
             }
             Err(problem) => Some(*problem),
         }
+    }
+}
+
+/// What is found in the place of what a field has to be. A secret is not shown, only that it is another one.
+fn instead(gets: &str, name: &str, found: &[&HeaderValue], expected: &ValueMatch) -> String {
+    let values: Vec<String> = found.iter().map(|value| text(value)).collect();
+    match expected {
+        _ if values.is_empty() => format!("{gets} no `{name}`"),
+        ValueMatch::Present(_) if is_of_a_secret(name) => format!("{gets} `{SHOWN}`"),
+        _ if is_of_a_secret(name) => format!("{gets} another value, a secret that is not shown"),
+        _ => format!("{gets} `{}`", values.join("` and `")),
     }
 }
 

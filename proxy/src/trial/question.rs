@@ -8,6 +8,7 @@ use pingora::http::RequestHeader;
 use serde::{Deserialize, Serialize};
 
 use crate::config;
+use crate::config::secrets::shown;
 
 /// Who asks, where nobody says.
 const CLIENT: IpAddr = config::Question::CLIENT.0;
@@ -89,7 +90,7 @@ impl Question {
                 .ok()
                 .zip(HeaderValue::from_str(value).ok());
             let (name, value) =
-                read.ok_or_else(|| NoQuestion::Field(name.clone(), value.clone()))?;
+                read.ok_or_else(|| NoQuestion::Field(name.clone(), shown(name, value).to_owned()))?;
             fields.append(name, value);
         }
         if let Some(host) = host.or_else(|| (!fields.contains_key(HOST)).then(default_host)) {

@@ -100,7 +100,7 @@ fn place(snapshot: &Arc<Snapshot>, question: &Question) -> Option<Place> {
         status: answer.map(|answer| answer.status.as_u16()).or(refused),
         location: location.map(|value| {
             let text = String::from_utf8_lossy(value.as_bytes());
-            snapshot.secrets.mask(&text)
+            snapshot.secrets.mask_value(&text)
         }),
     })
 }

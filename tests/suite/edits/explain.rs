@@ -263,3 +263,34 @@ async fn a_secret_is_not_explained() {
         assert!(!said.contains("s3cret"), "{said}");
     }
 }
+
+/// Nor does it tell what a name says is a secret, wherever it was written.
+#[tokio::test]
+async fn a_secret_of_a_telling_name_is_not_explained() {
+    let origin = named("x").await;
+    let gateway = Gateway::start(&format!(
+        "upstreams: {{ api: {{ servers: [ \"{}\" ] }} }}\n\
+         routes:\n  ann: {{ match: {{ header: {{ X-Api-Key: k-4711, X-Stage: beta }} }}, upstream: api }}\n  \
+         bob: {{ match: {{ cookie: {{ token: {{ prefix: k-4712 }} }} }}, upstream: api }}\n  \
+         all: {{ filters: [ {{ request_headers: {{ set: {{ Authorization: Bearer k-4713, X-A: '1' }} }} }} ], upstream: api }}\n",
+        origin.address()
+    ))
+    .await;
+    let given = ["-H", "X-Api-Key: k-4714", "-H", "Cookie: token=k-4715"];
+    for live in [&["--live"][..], &[]] {
+        let all = [&["explain", "/x"], live, &given].concat();
+        let said = gateway.ask(&all).await.out;
+        assert!(!said.contains("k-47"), "{said}");
+        for part in [
+            "header x-api-key `***`",
+            "header `x-api-key` has another value, a secret that is not shown",
+            "cookie `token` has another value, a secret that is not shown",
+            "+ authorization: ***",
+            "+ x-a: 1",
+            "x-api-key: ***",
+            "cookie: ***",
+        ] {
+            assert!(said.contains(part), "{part} is not in\n{said}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ use super::variant::{FullVariant, UnitVariant};
 use crate::config::document::{self, NODE, Node, Value};
 use crate::config::named::NAMED;
 use crate::config::one_or_many::ONE_OR_MANY;
+use crate::config::phrase::PHRASE;
 use crate::config::spanned::{SPANNED, Span};
 
 /// Hands a node over to serde.
@@ -33,6 +34,7 @@ impl<'n> NodeDeserializer<'n> {
             Value::Scalar {
                 text,
                 quoted: false,
+                ..
             } => Some(text),
             _ => None,
         }
@@ -83,7 +85,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             Value::Null | Value::Broken => Err(self.wrong_type(plainly(&visitor))),
             Value::List(items) => visitor.visit_seq(self.items(items)),
             Value::Map(entries) => visitor.visit_map(self.entries(entries)),
-            Value::Scalar { text, quoted } => visit_scalar(text, *quoted, visitor),
+            Value::Scalar { text, quoted, .. } => visit_scalar(text, *quoted, visitor),
         }
         .map_err(|fault| fault.at(self.0))
     }
@@ -157,6 +159,12 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 node: self.0,
                 next: 0,
             }),
+            (PHRASE, Value::Scalar { literal, .. }) if !literal.is_empty() => {
+                visitor.visit_seq(Phrase {
+                    text: Some(self.0),
+                    literal: literal.iter(),
+                })
+            }
             (NAMED, Value::Map(entries)) => visitor.visit_map(Names(self.entries(entries))),
             (NAMED, Value::Null) => visitor.visit_map(Names(self.entries(&[]))),
             (NAMED, _) => Err(self.wrong_type(plainly(&visitor))),
@@ -360,5 +368,27 @@ impl<'de> de::SeqAccess<'de> for Parts<'de> {
             3 => seed.deserialize(NodeDeserializer(self.node)).map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+/// What a [`crate::config::Phrase`] is made of: its text, and where a `${` in it begins no name.
+struct Phrase<'n> {
+    text: Option<&'n Node>,
+    literal: std::slice::Iter<'n, usize>,
+}
+
+impl<'de> de::SeqAccess<'de> for Phrase<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Fault> {
+        if let Some(text) = self.text.take() {
+            return seed.deserialize(NodeDeserializer(text)).map(Some);
+        }
+        let at = self.literal.next();
+        at.map(|at| seed.deserialize(at.into_deserializer()))
+            .transpose()
     }
 }

@@ -272,9 +272,9 @@ fn wrong_type(code: Code, expected: &str, place: &Where<'_>) -> Diagnostic {
         Value::Scalar { text, .. } if list => {
             diagnostic.help(format!("write `[ {} ]`", shortened(text)))
         }
-        Value::Scalar { text, quoted: true } if is_number(text) => {
-            diagnostic.help("remove the quotes")
-        }
+        Value::Scalar {
+            text, quoted: true, ..
+        } if is_number(text) => diagnostic.help("remove the quotes"),
         Value::Scalar { text, .. } if place.path.contains(".split.") => {
             match text.strip_suffix('%').filter(|number| is_number(number)) {
                 Some(number) => diagnostic.help(format!("shares are relative: write `{number}`")),

@@ -364,6 +364,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&yaml::Tag>, span: Span) -
         Value::Scalar {
             text: text.to_owned(),
             quoted: !plain,
+            literal: Vec::new(),
         }
     };
     Node { span, value }

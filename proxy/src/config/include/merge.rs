@@ -75,6 +75,7 @@ impl Merged {
             let key = Value::Scalar {
                 text: REQUIRED.to_owned(),
                 quoted: false,
+                literal: Vec::new(),
             };
             let entry = (scalar(key), scalar(Value::Broken));
             self.sections.push(entry);

@@ -1,86 +1,38 @@
 //! What nobody should see who only wants to know what a file says: hashes of passwords, keys that open a door, and whatever
-//! text is known to be a secret.
-//!
-//! What is a secret is told by its place: the value of a field, a cookie or an option whose name says so. The names that the
-//! file gives to its own things say nothing: an upstream may be called `tokens`.
+//! text is known to be a secret. What is a secret by its place is told by `places`.
 
 use serde_json::Value;
 
-use crate::config::Secrets;
-use crate::config::secrets::{SHOWN, is_of_a_secret, tells};
+use crate::config::secrets::SHOWN;
+use crate::config::{Secrets, plain};
+use crate::snapshot::places::Place;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = SHOWN;
-
-/// What the entries of a map are called after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Names {
-    /// Keys of the file, and options.
-    Keys,
-    /// Names that the file gives to its own things.
-    Own,
-    /// Fields and cookies, with their values.
-    Fields,
-    /// Fields, cookies and parameters that open a door.
-    Passes,
-    /// Users, with the hashes of their passwords.
-    Users,
-}
 
 /// Puts [`MASK`] in the place of every secret of an effective file, and of every value that has one of `secrets` in it.
 pub(super) fn mask(file: &mut Value, secrets: &Secrets) {
     let sections = file.as_object_mut().into_iter().flatten();
     for (section, value) in sections {
-        let names = match section.as_str() {
-            "listeners" | "upstreams" | "filters" | "routes" | "tests" => Names::Own,
-            _ => Names::Keys,
-        };
-        within(value, names, false);
+        within(value, Place::section(section));
     }
-    known(file, secrets);
+    if !secrets.is_empty() {
+        known(file, secrets);
+    }
 }
 
-/// `is_pass` is whether it lies in something that lets through whoever fulfils it.
-fn within(value: &mut Value, names: Names, is_pass: bool) {
+fn within(value: &mut Value, place: Place) {
     match value {
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| within(item, names, is_pass)),
+        Value::Array(items) => items.iter_mut().for_each(|item| within(item, place)),
         Value::Object(entries) => {
             for (name, value) in entries {
-                if is_secret(name, names) {
-                    hide(value);
-                } else {
-                    within(
-                        value,
-                        inner(name, names, is_pass),
-                        is_pass || name == "except",
-                    );
+                match place.is_secret(name) {
+                    true => hide(value),
+                    false => within(value, place.below(name)),
                 }
             }
         }
         _ => {}
-    }
-}
-
-/// What the names in the map of this name are.
-fn inner(name: &str, names: Names, is_pass: bool) -> Names {
-    match (names, name) {
-        (Names::Keys, "header" | "cookie" | "query") if is_pass => Names::Passes,
-        (Names::Keys, "set" | "add" | "headers" | "header" | "cookie" | "query") => Names::Fields,
-        (Names::Keys, "users") => Names::Users,
-        (Names::Keys, "rename" | "split") => Names::Own,
-        (Names::Fields, _) => Names::Fields,
-        _ => Names::Keys,
-    }
-}
-
-fn is_secret(name: &str, names: Names) -> bool {
-    match names {
-        Names::Own => false,
-        Names::Keys => tells(name),
-        Names::Fields => is_of_a_secret(name),
-        Names::Passes | Names::Users => true,
     }
 }
 
@@ -99,7 +51,7 @@ fn known(value: &mut Value, secrets: &Secrets) {
         Value::Array(items) => items.iter_mut().for_each(|item| known(item, secrets)),
         Value::Object(entries) => entries.values_mut().for_each(|value| known(value, secrets)),
         Value::String(text) => {
-            if secrets.are_in(text) {
+            if secrets.are_in(&plain(text)) {
                 *value = MASK.into();
             }
         }
@@ -176,6 +128,22 @@ mod tests {
             shown["routes"]["b"]["respond"]["headers"],
             json!({ "Set-Cookie": MASK, "X-A": "1" })
         );
+    }
+
+    #[test]
+    fn what_a_test_says_and_expects_is_told_by_the_same_names() {
+        let shown = masked(
+            json!({ "tests": { "token": {
+                "request": { "url": "/", "headers": { "X-Api-Key": "k", "X-A": "1" } },
+                "expect": { "route": "a", "request_headers": { "Authorization": "Basic x", "X-A": { "prefix": "1" } } }
+            } } }),
+            &[],
+        );
+        let expected = json!({
+            "request": { "url": "/", "headers": { "X-Api-Key": MASK, "X-A": "1" } },
+            "expect": { "route": "a", "request_headers": { "Authorization": MASK, "X-A": { "prefix": "1" } } }
+        });
+        assert_eq!(shown["tests"]["token"], expected);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use crossbeam_utils::atomic::AtomicCell;
@@ -10,6 +11,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::health::{Health, Watch};
 use super::kept::Kept;
+use super::standing::{Duty, Standing};
 
 /// What a server carries at this moment, shared by all upstreams that name its address.
 #[derive(Debug, Default)]
@@ -25,10 +27,36 @@ impl Load {
     }
 }
 
+/// What the file says of a server, other than where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// Its share, relative to the others'.
+    pub weight: u16,
+    /// Its tier: 0 comes first.
+    pub priority: u8,
+    /// Whether it gets requests.
+    pub duty: Duty,
+}
+
+impl Seat {
+    /// The tier of backups, behind all others.
+    pub const BACKUP: u8 = u8::MAX;
+
+    /// In the first tier, with this share.
+    pub const fn of_weight(weight: u16) -> Self {
+        Self {
+            weight,
+            priority: 0,
+            duty: Duty::Serving,
+        }
+    }
+}
+
 /// One server of an upstream.
 pub struct Endpoint {
     address: SocketAddr,
-    weight: u16,
+    seat: Seat,
+    standing: Arc<Standing>,
     load: Arc<Load>,
     watch: ArcSwapOption<Watch>,
     /// The health of one that is not watched, or not any more.
@@ -52,9 +80,21 @@ impl Endpoint {
         load: Arc<Load>,
         watch: Option<Arc<Watch>>,
     ) -> Self {
+        Self::seated(address, Seat::of_weight(weight), Arc::default(), load, watch)
+    }
+
+    /// The same with more to say about it.
+    pub fn seated(
+        address: SocketAddr,
+        seat: Seat,
+        standing: Arc<Standing>,
+        load: Arc<Load>,
+        watch: Option<Arc<Watch>>,
+    ) -> Self {
         Self {
             address,
-            weight,
+            seat,
+            standing,
             load,
             watch: ArcSwapOption::new(watch),
             unwatched: AtomicCell::new(Health::Up),
@@ -67,9 +107,36 @@ impl Endpoint {
         self.address
     }
 
-    /// Its share, relative to the others'.
+    /// What the file says of it.
+    pub fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    /// What is known of it in its upstream.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Its share, relative to the others': what an operator wants, or else what the file says.
     pub fn weight(&self) -> u16 {
-        self.weight
+        self.weight_at(Instant::now())
+    }
+
+    /// The same at this moment.
+    pub fn weight_at(&self, now: Instant) -> u16 {
+        let ordered = self.standing.order(now).and_then(|order| order.weight);
+        ordered.unwrap_or(self.seat.weight)
+    }
+
+    /// Whether it gets requests: what an operator wants, or else what the file says.
+    pub fn duty(&self, now: Instant) -> Duty {
+        let ordered = self.standing.order(now).and_then(|order| order.duty);
+        ordered.unwrap_or(self.seat.duty)
+    }
+
+    /// Its tier: 0 comes first.
+    pub fn priority(&self) -> u8 {
+        self.seat.priority
     }
 
     /// How Pingora is to treat it.

@@ -16,10 +16,21 @@ use super::copies::Copies;
 use super::discover::dns::{Name, Resolver};
 use super::endpoint::Load;
 use super::health::{Check, Watch};
+use super::standing::Standing;
+
+/// So long is known what stood about a server that is gone: names flap, and containers come back.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// What stood about a server, and since when nobody has it.
+struct Remembered {
+    standing: Arc<Standing>,
+    gone: Option<Instant>,
+}
 
 /// Shared by all snapshots of a process.
 pub struct Live {
     loads: Book<SocketAddr, Load>,
+    standings: Mutex<HashMap<(String, SocketAddr), Remembered>>,
     watches: Book<(SocketAddr, String), Watch>,
     names: Book<(String, Duration), Name>,
     resolver: Arc<Resolver>,
@@ -30,6 +41,7 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             loads: Book::default(),
+            standings: Mutex::default(),
             watches: Book::default(),
             names: Book::default(),
             resolver: Arc::new(Resolver::from_system()),
@@ -56,6 +68,40 @@ impl Live {
         for load in self.loads.held() {
             load.kept().sweep(now);
         }
+        self.forget(now);
+    }
+
+    /// What is known of a server in the upstream of this name.
+    pub fn standing(&self, upstream: &str, address: SocketAddr) -> Arc<Standing> {
+        let mut standings = self
+            .standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = standings
+            .entry((upstream.to_owned(), address))
+            .or_insert_with(|| Remembered {
+                standing: Arc::default(),
+                gone: None,
+            });
+        known.gone = None;
+        Arc::clone(&known.standing)
+    }
+
+    /// Forgets servers that have been gone for long and of which no operator wants anything.
+    fn forget(&self, now: Instant) {
+        let mut standings = self
+            .standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        standings.retain(|_, known| {
+            if Arc::strong_count(&known.standing) > 1 {
+                known.gone = None;
+                return true;
+            }
+            let gone = *known.gone.get_or_insert(now);
+            now.saturating_duration_since(gone) < REMEMBERED
+                || known.standing.order(now).is_some()
+        });
     }
 
     /// The health of this server under this check: equal checks of the same server share their probes, and one that asks

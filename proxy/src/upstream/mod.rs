@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `endpoint` | one server: its address, its weight, what is in flight to it |
 //! | `pool` | the servers of one moment and who may be picked from them |
+//! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `copies` | requests that are sent to see what becomes of them |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
@@ -19,21 +20,27 @@ pub mod health;
 pub mod kept;
 pub mod live;
 mod pool;
+pub mod standing;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::task::AbortHandle;
+use tracing::{error, info};
 
 use self::balance::Policy;
 use self::discover::dns::Name;
-pub use self::endpoint::{Endpoint, InFlight};
-use self::health::{Check, Watch};
+pub use self::endpoint::{Endpoint, InFlight, Seat};
+use self::health::{Check, Health, Watch};
 pub use self::live::Live;
+use self::standing::{Duty, Order};
 pub use self::pool::{Pool, Unavailable};
+use self::pool::Rules;
+use crate::config::Share;
 
 /// Waiting for a server, with every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +64,8 @@ pub struct ServerSpec {
     pub host: Host,
     /// Its port.
     pub port: u16,
-    /// Its share, relative to the others'.
-    pub weight: u16,
+    /// What else the file says of it.
+    pub seat: Seat,
 }
 
 /// An address, or a name that stands for all the addresses it resolves to.
@@ -81,6 +88,10 @@ pub struct Spec {
     pub policy: Arc<dyn Policy>,
     /// How to find out whether one is well.
     pub check: Option<Arc<Check>>,
+    /// The share of its servers that has to be up; with fewer, all are asked.
+    pub panic_below: Option<Share>,
+    /// How long a server that has just come up warms up.
+    pub slow_start: Duration,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How often a request may be sent in all.
@@ -97,9 +108,19 @@ impl Spec {
             && self.policy.identity() == other.policy.identity()
             && self.check.as_ref().map(|check| check.identity())
                 == other.check.as_ref().map(|check| check.identity())
+            && self.panic_below == other.panic_below
+            && self.slow_start == other.slow_start
             && self.timeouts == other.timeouts
             && self.attempts == other.attempts
             && self.dns_refresh == other.dns_refresh
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            policy: self.policy.as_ref(),
+            panic_below: self.panic_below,
+            slow_start: self.slow_start,
+        }
     }
 }
 
@@ -111,6 +132,8 @@ pub struct Upstream {
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
     pool: ArcSwap<Pool>,
+    /// Waits for the end of the order that ends first.
+    next_order: Mutex<Option<AbortHandle>>,
 }
 
 impl Upstream {
@@ -129,7 +152,7 @@ impl Upstream {
                     }
                 })
                 .collect();
-            let pool = ArcSwap::from_pointee(Pool::new(&[], spec.policy.as_ref()));
+            let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
             Self {
                 spec,
                 live: Arc::clone(live),
@@ -137,6 +160,7 @@ impl Upstream {
                 members: Mutex::default(),
                 retired: AtomicBool::new(false),
                 pool,
+                next_order: Mutex::default(),
             }
         });
         upstream.refresh();
@@ -145,7 +169,7 @@ impl Upstream {
 
     /// One that asks nobody: no name is followed and no server probed, so none is known.
     pub fn still(spec: Spec, live: &Arc<Live>) -> Arc<Self> {
-        let pool = ArcSwap::from_pointee(Pool::new(&[], spec.policy.as_ref()));
+        let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
         Arc::new(Self {
             spec,
             live: Arc::clone(live),
@@ -153,6 +177,7 @@ impl Upstream {
             members: Mutex::default(),
             retired: AtomicBool::new(true),
             pool,
+            next_order: Mutex::default(),
         })
     }
 
@@ -194,15 +219,76 @@ impl Upstream {
             return;
         }
         let wanted = self.addresses();
-        members.retain(|member| wanted.contains(&(member.address(), member.weight())));
-        for (address, weight) in wanted {
+        members.retain(|member| wanted.contains(&(member.address(), member.seat())));
+        for (address, seat) in wanted {
             if !members.iter().any(|member| member.address() == address) {
-                members.push(Arc::new(self.endpoint(address, weight)));
+                members.push(Arc::new(self.endpoint(address, seat)));
             }
         }
         members.sort_by_key(|member| member.address());
-        self.pool
-            .store(Arc::new(Pool::new(&members, self.spec.policy.as_ref())));
+        let now = Instant::now();
+        for member in members.iter() {
+            let is_ready = member.health() == Health::Up && member.duty(now) == Duty::Serving;
+            member.standing().note_ready(is_ready, now);
+        }
+        let before = self.pool.load();
+        let pool = Pool::new(&members, self.spec.rules(), now);
+        self.tell_panic(&before, &pool);
+        self.pool.store(Arc::new(pool));
+        self.wait_for_the_next_order(&members, now);
+    }
+
+    /// Loudly: the probes are not listened to.
+    fn tell_panic(&self, before: &Pool, pool: &Pool) {
+        let upstream = self.name();
+        let up = pool.all().iter().filter(|server| server.health() == Health::Up);
+        let (up, all) = (up.count(), pool.all().len());
+        match (before.in_panic(), pool.in_panic()) {
+            (false, true) => error!(
+                upstream,
+                up,
+                all,
+                "panic: fewer servers are up than `panic_below`, so all are asked, whatever their probes say"
+            ),
+            (true, false) => info!(upstream, up, all, "the panic is over"),
+            _ => {}
+        }
+    }
+
+    /// An order that ends changes who may be picked.
+    fn wait_for_the_next_order(self: &Arc<Self>, members: &[Arc<Endpoint>], now: Instant) {
+        let ends = members
+            .iter()
+            .filter_map(|member| member.standing().order(now)?.until);
+        let waiting = ends.min().map(|end| {
+            let me = Arc::downgrade(self);
+            tokio::spawn(async move {
+                tokio::time::sleep_until(end.into()).await;
+                if let Some(upstream) = me.upgrade() {
+                    upstream.refresh();
+                }
+            })
+            .abort_handle()
+        });
+        let mut last = self.next_order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = std::mem::replace(&mut *last, waiting) {
+            last.abort();
+        }
+    }
+
+    /// What an operator wants of a server; nothing takes it back. Whether there is such a server.
+    pub fn order(self: &Arc<Self>, address: SocketAddr, order: Option<Order>) -> bool {
+        let server = {
+            let pool = self.pool.load();
+            pool.all()
+                .iter()
+                .find(|server| server.address() == address)
+                .cloned()
+        };
+        let Some(server) = server else { return false };
+        server.standing().give(order);
+        self.refresh();
+        true
     }
 
     /// It has left the file. Requests that came before still use it as it stands; but what it asked of servers and name
@@ -220,9 +306,9 @@ impl Upstream {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each address once; where servers overlap, the first one written decides the weight.
-    fn addresses(&self) -> Vec<(SocketAddr, u16)> {
-        let mut found: Vec<(SocketAddr, u16)> = Vec::new();
+    /// Each address once; where servers overlap, the first one written decides the rest.
+    fn addresses(&self) -> Vec<(SocketAddr, Seat)> {
+        let mut found: Vec<(SocketAddr, Seat)> = Vec::new();
         for server in &self.spec.servers {
             let ips: Vec<IpAddr> = match &server.host {
                 Host::Ip(ip) => vec![*ip],
@@ -235,20 +321,21 @@ impl Upstream {
             for ip in ips {
                 let address = SocketAddr::new(ip, server.port);
                 if !found.iter().any(|(known, _)| *known == address) {
-                    found.push((address, server.weight));
+                    found.push((address, server.seat));
                 }
             }
         }
         found
     }
 
-    fn endpoint(self: &Arc<Self>, address: SocketAddr, weight: u16) -> Endpoint {
+    fn endpoint(self: &Arc<Self>, address: SocketAddr, seat: Seat) -> Endpoint {
         let watch: Option<Arc<Watch>> = self.spec.check.as_ref().map(|check| {
             let watch = self.live.watch(address, check);
             watch.changes.subscribe(Arc::downgrade(self));
             watch
         });
-        Endpoint::new(address, weight, self.live.load(address), watch)
+        let standing = self.live.standing(self.name(), address);
+        Endpoint::seated(address, seat, standing, self.live.load(address), watch)
     }
 }
 
@@ -276,12 +363,14 @@ mod tests {
             servers: vec![ServerSpec {
                 host: Host::Ip([127, 0, 0, 1].into()),
                 port: 1,
-                weight: 1,
+                seat: Seat::of_weight(1),
             }],
             policy: policy
                 .unwrap_or_else(|problems| panic!("{problems:?}"))
                 .made,
             check: Some(loaded.made.made),
+            panic_below: None,
+            slow_start: Duration::ZERO,
             timeouts: Timeouts {
                 connect: second,
                 read: second,

@@ -1,49 +1,84 @@
 //! The servers of one moment and who may be picked from them. Made anew whenever one comes, goes, falls ill or recovers,
 //! so that picking reads and never computes.
+//!
+//! Servers stand in tiers by their priority, backups last. The first tier that has enough servers which are up takes the
+//! requests; the next ones are for requests that all of it failed. With `panic_below`, enough is that share; if no tier has
+//! that many, the first one that has any server takes them with all that it has, whatever the probes say (Envoy's "panic threshold"): a few
+//! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
+//!
+//! A server that has just come up gets its share little by little (`slow_start`): it passes on what it is picked for, each
+//! request with the chance that it has not yet earned. Where a key decides, and where all have just come up, nothing is passed
+//! on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Endpoint;
-use super::balance::{Asked, Picker, Policy};
+use super::balance::{Asked, Picker, Policy, Tried};
 use super::health::Health;
+use super::standing::Duty;
+use crate::config::Share;
+use crate::turns::Purpose;
+
+/// A server that has just come up gets at least this part of its share, so that it warms up at all.
+const COLDEST: f64 = 0.1;
 
 /// Why nobody could be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
     /// No address is known: the names do not resolve (yet).
     Empty,
-    /// Every server fails its health check.
+    /// Every server fails its health check, or is kept out by an operator.
     AllDown,
     /// Every server that is well was tried already.
     AllTried,
 }
 
+/// What a pool goes by.
+#[derive(Clone, Copy)]
+pub struct Rules<'r> {
+    /// Who is picked.
+    pub policy: &'r dyn Policy,
+    /// The share of a tier that has to be up.
+    pub panic_below: Option<Share>,
+    /// How long a server that has just come up warms up.
+    pub slow_start: Duration,
+}
+
 /// The servers of one moment.
 pub struct Pool {
     all: Vec<Arc<Endpoint>>,
+    /// Those that may be picked, the first choice first.
+    tiers: Vec<Tier>,
+    in_panic: bool,
+    slow_start: Duration,
+}
+
+struct Tier {
     ready: Vec<Arc<Endpoint>>,
     picker: Box<dyn Picker>,
+    /// Some have just come up, and others have not.
+    is_warming: bool,
 }
 
 impl Pool {
-    /// Those that are up may be picked. When there are none, those that were not probed yet: better a guess than a refusal.
-    pub fn new(members: &[Arc<Endpoint>], policy: &dyn Policy) -> Self {
-        let of = |health: Health| {
-            members
-                .iter()
-                .filter(|member| member.health() == health)
-                .cloned()
-                .collect::<Vec<_>>()
-        };
-        let mut ready = of(Health::Up);
-        if ready.is_empty() {
-            ready = of(Health::Untried);
+    /// Of these servers, as they are now.
+    pub fn new(members: &[Arc<Endpoint>], rules: Rules<'_>, now: Instant) -> Self {
+        let mut by_priority: BTreeMap<u8, Vec<&Arc<Endpoint>>> = BTreeMap::new();
+        for member in members {
+            if member.duty(now) == Duty::Serving && member.weight_at(now) > 0 {
+                by_priority.entry(member.priority()).or_default().push(member);
+            }
         }
-        let picker = policy.picker(&ready);
+        let groups: Vec<Vec<&Arc<Endpoint>>> = by_priority.into_values().collect();
+        let (in_panic, groups) = choose(groups, rules.panic_below);
+        let tiers = groups.into_iter().map(|ready| Tier::new(ready, rules, now));
         Self {
             all: members.to_vec(),
-            ready,
-            picker,
+            tiers: tiers.collect(),
+            in_panic,
+            slow_start: rules.slow_start,
         }
     }
 
@@ -52,9 +87,14 @@ impl Pool {
         &self.all
     }
 
-    /// Those that may be picked.
+    /// Those that may be picked for a request that nobody failed yet.
     pub fn ready(&self) -> &[Arc<Endpoint>] {
-        &self.ready
+        self.tiers.first().map_or(&[], |tier| &tier.ready)
+    }
+
+    /// Whether so few are up that all are asked.
+    pub fn in_panic(&self) -> bool {
+        self.in_panic
     }
 
     /// The server for a request.
@@ -62,14 +102,126 @@ impl Pool {
     /// # Errors
     /// Says why there is none.
     pub fn pick(&self, asked: &Asked<'_>) -> Result<&Arc<Endpoint>, Unavailable> {
-        self.picker
-            .pick(&self.ready, asked)
-            .ok_or(if self.all.is_empty() {
-                Unavailable::Empty
-            } else if self.ready.is_empty() {
-                Unavailable::AllDown
-            } else {
-                Unavailable::AllTried
-            })
+        let picked = self
+            .tiers
+            .iter()
+            .find_map(|tier| tier.pick(asked, self.slow_start));
+        picked.ok_or(if self.all.is_empty() {
+            Unavailable::Empty
+        } else if self.tiers.is_empty() {
+            Unavailable::AllDown
+        } else {
+            Unavailable::AllTried
+        })
     }
+}
+
+/// Who may be picked, tier by tier, and whether in panic. When nobody is up, those that were not probed yet: better a guess
+/// than a refusal.
+fn choose(
+    groups: Vec<Vec<&Arc<Endpoint>>>,
+    panic_below: Option<Share>,
+) -> (bool, Vec<Vec<Arc<Endpoint>>>) {
+    let of = |group: &Vec<&Arc<Endpoint>>, health: Health| -> Vec<Arc<Endpoint>> {
+        let members = group.iter().filter(|member| member.health() == health);
+        members.map(|member| Arc::clone(member)).collect()
+    };
+    let up: Vec<Vec<Arc<Endpoint>>> = groups.iter().map(|group| of(group, Health::Up)).collect();
+    let is_enough = |up: &[Arc<Endpoint>], group: &[&Arc<Endpoint>]| match panic_below {
+        None => !up.is_empty(),
+        Some(share) => !up.is_empty() && ratio(up.len(), group.len()) >= share.fraction(),
+    };
+    let enough = up
+        .iter()
+        .zip(&groups)
+        .position(|(up, group)| is_enough(up, group));
+    if let Some(first) = enough {
+        // What is left of tiers that are passed over still serves before nobody does.
+        let mut tiers = up;
+        tiers.rotate_left(first);
+        tiers.retain(|tier| !tier.is_empty());
+        return (false, tiers);
+    }
+    let untried: Vec<Vec<Arc<Endpoint>>> = groups
+        .iter()
+        .map(|group| of(group, Health::Untried))
+        .filter(|tier| !tier.is_empty())
+        .collect();
+    if up.iter().all(Vec::is_empty) && !untried.is_empty() {
+        return (false, untried);
+    }
+    match panic_below {
+        None => (false, Vec::new()),
+        Some(_) => {
+            let all = groups
+                .into_iter()
+                .map(|group| group.into_iter().map(Arc::clone).collect());
+            let all: Vec<Vec<Arc<Endpoint>>> = all.collect();
+            (!all.is_empty(), all)
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of servers are far below 2^52"
+)]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}
+
+impl Tier {
+    fn new(ready: Vec<Arc<Endpoint>>, rules: Rules<'_>, now: Instant) -> Self {
+        let is_cold = |server: &&Arc<Endpoint>| warmth(server, rules.slow_start, now) < 1.0;
+        let cold = ready.iter().filter(is_cold).count();
+        Self {
+            picker: rules.policy.picker(&ready),
+            is_warming: cold > 0 && cold < ready.len(),
+            ready,
+        }
+    }
+
+    fn pick(&self, asked: &Asked<'_>, slow_start: Duration) -> Option<&Arc<Endpoint>> {
+        let picked = self.picker.pick(&self.ready, asked)?;
+        if self.is_warming && asked.key.is_none() && asked.purpose == Purpose::Serve {
+            Some(self.pass_on(picked, asked, slow_start))
+        } else {
+            Some(picked)
+        }
+    }
+
+    /// Another one, if this one has just come up and does not want it.
+    fn pass_on<'t>(
+        &'t self,
+        picked: &'t Arc<Endpoint>,
+        asked: &Asked<'_>,
+        slow_start: Duration,
+    ) -> &'t Arc<Endpoint> {
+        if fastrand::f64() < warmth(picked, slow_start, asked.now) {
+            return picked;
+        }
+        let mut tried: Tried = asked.tried.clone();
+        for cold in &self.ready {
+            if warmth(cold, slow_start, asked.now) < 1.0 {
+                tried.add(cold.address());
+            }
+        }
+        let asked = Asked {
+            tried: &tried,
+            ..*asked
+        };
+        self.picker.pick(&self.ready, &asked).unwrap_or(picked)
+    }
+}
+
+/// From a little to 1: how much of its share a server has earned.
+fn warmth(server: &Endpoint, slow_start: Duration, now: Instant) -> f64 {
+    let Some(since) = server.standing().ready_since() else {
+        return 1.0;
+    };
+    let age = now.saturating_duration_since(since);
+    if age >= slow_start {
+        return 1.0;
+    }
+    (age.as_secs_f64() / slow_start.as_secs_f64()).max(COLDEST)
 }

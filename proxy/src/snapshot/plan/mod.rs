@@ -28,7 +28,8 @@ use crate::generation::judge::Bounds;
 use crate::route::{Entry, Table, matching};
 use crate::upstream::balance;
 use crate::upstream::health;
-use crate::upstream::{Host, ServerSpec, Spec, Timeouts};
+use crate::upstream::standing::Duty;
+use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts};
 
 const CONNECT: Duration = Duration::from_secs(2);
 /// nginx's `proxy_read_timeout` and `proxy_send_timeout`.
@@ -377,6 +378,8 @@ fn spec(
             .collect(),
         policy: policy.made,
         check,
+        panic_below: upstream.panic_below.map(|share| share.value),
+        slow_start: upstream.slow_start.map_or(Duration::ZERO, |span| span.get()),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         attempts: upstream
             .retry
@@ -398,7 +401,15 @@ fn server_spec(server: &config::Server) -> ServerSpec {
     ServerSpec {
         host,
         port: server.address.port,
-        weight: server.weight.value,
+        seat: Seat {
+            weight: server.weight.value,
+            priority: server.rank.priority(),
+            duty: match server.duty {
+                config::Duty::Serve => Duty::Serving,
+                config::Duty::Drain => Duty::Draining,
+                config::Duty::Disable => Duty::Disabled,
+            },
+        },
     }
 }
 

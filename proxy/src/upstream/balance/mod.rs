@@ -74,7 +74,7 @@ pub struct Asked<'t> {
 }
 
 /// The servers that already failed this request.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tried(Vec<SocketAddr>);
 
 impl Tried {

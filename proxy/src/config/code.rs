@@ -176,6 +176,7 @@ codes! {
     HEALTHY_STATUS = error 504 "no status, or range of them";
     UPSTREAM_UNUSED = warning 501 "no route leads to an upstream";
     NO_HEALTH_CHECK = warning 502 "several servers without a health check";
+    NONE_SERVES = warning 503 "no server gets requests";
 
     NAME_OF_A_KIND = error 601 "a filter named like a kind of filter";
     OPTIONS_TWICE = error 602 "options for a filter that has them already";

@@ -97,7 +97,7 @@ pub use split::{Split, Sticky};
 pub use test::{Answer, Expect, Question, Test};
 pub use timeouts::Timeouts;
 pub use units::{Duration, Size};
-pub use upstream::{Server, Upstream};
+pub use upstream::{Duty, Server, Upstream};
 pub use value_match::ValueMatch;
 pub use verdict::{Finding, Related, Summary, Verdict};
 

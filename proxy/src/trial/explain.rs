@@ -384,7 +384,7 @@ fn written(upstream: &Upstream) -> impl Iterator<Item = Server> {
             Host::Ip(ip) => format!("{ip}:{}", server.port),
             Host::Name(name) => format!("{name}:{}", server.port),
         },
-        weight: server.weight,
+        weight: server.seat.weight,
         health: None,
         reason: None,
         in_flight: None,

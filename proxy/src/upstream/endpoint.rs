@@ -80,7 +80,13 @@ impl Endpoint {
         load: Arc<Load>,
         watch: Option<Arc<Watch>>,
     ) -> Self {
-        Self::seated(address, Seat::of_weight(weight), Arc::default(), load, watch)
+        Self::seated(
+            address,
+            Seat::of_weight(weight),
+            Arc::default(),
+            load,
+            watch,
+        )
     }
 
     /// The same with more to say about it.

@@ -15,6 +15,7 @@ use super::Upstream;
 use super::copies::Copies;
 use super::discover::dns::{Name, Resolver};
 use super::endpoint::Load;
+use super::events::Events;
 use super::health::{Check, Watch};
 use super::standing::Standing;
 
@@ -31,6 +32,7 @@ struct Remembered {
 pub struct Live {
     loads: Book<SocketAddr, Load>,
     standings: Mutex<HashMap<(String, SocketAddr), Remembered>>,
+    events: Events,
     watches: Book<(SocketAddr, String), Watch>,
     names: Book<(String, Duration), Name>,
     resolver: Arc<Resolver>,
@@ -42,6 +44,7 @@ impl Default for Live {
         Self {
             loads: Book::default(),
             standings: Mutex::default(),
+            events: Events::default(),
             watches: Book::default(),
             names: Book::default(),
             resolver: Arc::new(Resolver::from_system()),
@@ -69,6 +72,11 @@ impl Live {
             load.kept().sweep(now);
         }
         self.forget(now);
+    }
+
+    /// What happened to servers lately.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// What is known of a server in the upstream of this name.
@@ -99,8 +107,7 @@ impl Live {
                 return true;
             }
             let gone = *known.gone.get_or_insert(now);
-            now.saturating_duration_since(gone) < REMEMBERED
-                || known.standing.order(now).is_some()
+            now.saturating_duration_since(gone) < REMEMBERED || known.standing.order(now).is_some()
         });
     }
 

@@ -7,6 +7,7 @@
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `copies` | requests that are sent to see what becomes of them |
+//! | `events` | what happened to servers lately |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
 //! | `health/` | who is well: one file per kind of check |
@@ -16,6 +17,7 @@ pub mod balance;
 pub mod copies;
 pub mod discover;
 pub mod endpoint;
+pub mod events;
 pub mod health;
 pub mod kept;
 pub mod live;
@@ -26,7 +28,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
@@ -35,11 +37,12 @@ use tracing::{error, info};
 use self::balance::Policy;
 use self::discover::dns::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
+use self::events::Event;
 use self::health::{Check, Health, Watch};
 pub use self::live::Live;
-use self::standing::{Duty, Order};
-pub use self::pool::{Pool, Unavailable};
 use self::pool::Rules;
+pub use self::pool::{Pool, Unavailable};
+use self::standing::{Duty, Order, Seen};
 use crate::config::Share;
 
 /// Waiting for a server, with every default filled in.
@@ -196,6 +199,11 @@ impl Upstream {
         &self.spec
     }
 
+    /// What happened to its servers lately.
+    pub fn events(&self) -> Vec<Event> {
+        self.live.events().of(self.name())
+    }
+
     /// The servers of this moment.
     pub fn pool(&self) -> Guard<Arc<Pool>> {
         self.pool.load()
@@ -219,7 +227,16 @@ impl Upstream {
             return;
         }
         let wanted = self.addresses();
-        members.retain(|member| wanted.contains(&(member.address(), member.seat())));
+        members.retain(|member| {
+            let stays = wanted.contains(&(member.address(), member.seat()));
+            if !wanted
+                .iter()
+                .any(|(address, _)| *address == member.address())
+            {
+                self.tell_gone(member);
+            }
+            stays
+        });
         for (address, seat) in wanted {
             if !members.iter().any(|member| member.address() == address) {
                 members.push(Arc::new(self.endpoint(address, seat)));
@@ -228,8 +245,7 @@ impl Upstream {
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
         for member in members.iter() {
-            let is_ready = member.health() == Health::Up && member.duty(now) == Duty::Serving;
-            member.standing().note_ready(is_ready, now);
+            self.see(member, now);
         }
         let before = self.pool.load();
         let pool = Pool::new(&members, self.spec.rules(), now);
@@ -238,19 +254,79 @@ impl Upstream {
         self.wait_for_the_next_order(&members, now);
     }
 
+    /// Notes how a server is now, and what is new about that.
+    fn see(&self, member: &Endpoint, now: Instant) {
+        let seen = Seen {
+            health: member.health(),
+            duty: member.duty(now),
+            weight: member.weight_at(now),
+        };
+        let is_ready = seen.health == Health::Up && seen.duty == Duty::Serving;
+        member.standing().note_ready(is_ready, now);
+        let Some(before) = member.standing().note_seen(Some(seen)) else {
+            return;
+        };
+        let tell = |what, reason| self.tell(Some(member.address()), what, reason);
+        if before.is_none() {
+            tell("came", None);
+        }
+        if before.map(|before| before.health) != Some(seen.health) && seen.health != Health::Untried
+        {
+            tell(seen.health.as_str(), member.reason());
+        }
+        if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
+            let is_ordered = member.standing().order(now).is_some();
+            let by = if is_ordered {
+                "the operator"
+            } else {
+                "the file"
+            };
+            tell(seen.duty.as_str(), Some(format!("by {by}")));
+        }
+        if let Some(before) = before.filter(|before| before.weight != seen.weight) {
+            let change = format!("{} -> {}", before.weight, seen.weight);
+            tell("weight", Some(change));
+        }
+    }
+
+    fn tell_gone(&self, member: &Endpoint) {
+        if member.standing().note_seen(None).is_some() {
+            self.tell(Some(member.address()), "left", None);
+        }
+    }
+
+    fn tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
+        self.live.events().note(Event {
+            time: SystemTime::now(),
+            upstream: self.name().to_owned(),
+            server,
+            what,
+            reason,
+        });
+    }
+
     /// Loudly: the probes are not listened to.
     fn tell_panic(&self, before: &Pool, pool: &Pool) {
         let upstream = self.name();
-        let up = pool.all().iter().filter(|server| server.health() == Health::Up);
+        let up = pool
+            .all()
+            .iter()
+            .filter(|server| server.health() == Health::Up);
         let (up, all) = (up.count(), pool.all().len());
         match (before.in_panic(), pool.in_panic()) {
-            (false, true) => error!(
-                upstream,
-                up,
-                all,
-                "panic: fewer servers are up than `panic_below`, so all are asked, whatever their probes say"
-            ),
-            (true, false) => info!(upstream, up, all, "the panic is over"),
+            (false, true) => {
+                error!(
+                    upstream,
+                    up,
+                    all,
+                    "panic: fewer servers are up than `panic_below`, so all are asked, whatever their probes say"
+                );
+                self.tell(None, "panic", Some(format!("{up} of {all} servers are up")));
+            }
+            (true, false) => {
+                info!(upstream, up, all, "the panic is over");
+                self.tell(None, "calm", Some(format!("{up} of {all} servers are up")));
+            }
             _ => {}
         }
     }
@@ -270,7 +346,10 @@ impl Upstream {
             })
             .abort_handle()
         });
-        let mut last = self.next_order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .next_order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = std::mem::replace(&mut *last, waiting) {
             last.abort();
         }

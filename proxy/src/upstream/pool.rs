@@ -68,7 +68,10 @@ impl Pool {
         let mut by_priority: BTreeMap<u8, Vec<&Arc<Endpoint>>> = BTreeMap::new();
         for member in members {
             if member.duty(now) == Duty::Serving && member.weight_at(now) > 0 {
-                by_priority.entry(member.priority()).or_default().push(member);
+                by_priority
+                    .entry(member.priority())
+                    .or_default()
+                    .push(member);
             }
         }
         let groups: Vec<Vec<&Arc<Endpoint>>> = by_priority.into_values().collect();

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use crossbeam_utils::atomic::AtomicCell;
 
+use super::health::Health;
+
 /// Whether a server gets requests, its health aside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Duty {
@@ -40,10 +42,22 @@ pub struct Order {
     pub until: Option<Instant>,
 }
 
+/// What decides whether a server may be picked, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// What its probes say.
+    pub health: Health,
+    /// What the file or an operator says.
+    pub duty: Duty,
+    /// Its share.
+    pub weight: u16,
+}
+
 /// What is known of a server within its upstream.
 #[derive(Debug, Default)]
 pub struct Standing {
     ready_since: AtomicCell<Option<Instant>>,
+    seen: AtomicCell<Option<Seen>>,
     order: Mutex<Option<Order>>,
 }
 
@@ -60,6 +74,12 @@ impl Standing {
             (false, Some(_)) => self.ready_since.store(None),
             _ => {}
         }
+    }
+
+    /// How it is seen from now on. Returns how it was seen before, if that was otherwise.
+    pub fn note_seen(&self, seen: Option<Seen>) -> Option<Option<Seen>> {
+        let before = self.seen.swap(seen);
+        (before != seen).then_some(before)
     }
 
     /// What an operator wants, if that still holds.

@@ -6,7 +6,8 @@ use super::Context;
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
-use crate::config::{Route, Upstream};
+use crate::config::upstream::SLOW_START_MAX;
+use crate::config::{Duration, Duty, Route, Upstream};
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (name, upstream) in context.file.upstreams.iter() {
@@ -14,6 +15,9 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
             found.push(no_servers(context, name));
         }
         twice(name, upstream, found);
+        tiers(upstream, found);
+        bounds(upstream, found);
+        none_serves(name, upstream, found);
     }
     unused(context, found);
 }
@@ -52,6 +56,63 @@ fn twice(name: &str, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
             seen.insert(&address.value, address.span);
         }
     }
+}
+
+/// A backup has its tier.
+fn tiers(upstream: &Upstream, found: &mut Vec<Diagnostic>) {
+    for server in &upstream.servers {
+        let Some(priority) = server.priority.filter(|_| server.is_backup()) else {
+            continue;
+        };
+        let backup = server.backup.map_or(server.span, |backup| backup.span);
+        let message = format!(
+            "server `{}` has a `priority` and is a backup",
+            server.address
+        );
+        found.push(
+            Diagnostic::error(code::ONE_OF_TWO, message)
+                .at(priority.span)
+                .label("one of the two")
+                .related(backup, "backups come behind every `priority`"),
+        );
+    }
+}
+
+fn bounds(upstream: &Upstream, found: &mut Vec<Diagnostic>) {
+    if let Some(share) = upstream.panic_below.filter(|share| share.is_none()) {
+        found.push(
+            Diagnostic::error(code::OUT_OF_BOUNDS, "`panic_below` is `0%`: that is never")
+                .at(share.span)
+                .label("expected more than nothing")
+                .help("leave the key out"),
+        );
+    }
+    let most = Duration::from_millis(SLOW_START_MAX);
+    if let Some(span) = upstream.slow_start.filter(|span| span.value > most) {
+        found.push(
+            Diagnostic::error(
+                code::OUT_OF_BOUNDS,
+                format!("`slow_start` is `{}`", span.value),
+            )
+            .at(span.span)
+            .label(format!("expected at most `{most}`")),
+        );
+    }
+}
+
+fn none_serves(name: &Spanned<String>, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
+    let mut servers = upstream.servers.iter();
+    if upstream.servers.is_empty() || servers.any(|server| server.state == Duty::Serve) {
+        return;
+    }
+    found.push(
+        Diagnostic::warning(
+            code::NONE_SERVES,
+            format!("no server of upstream `{name}` gets requests: each is answered with 503"),
+        )
+        .at(name.span)
+        .label("all of them drain or are disabled"),
+    );
 }
 
 /// Nothing is said as long as routes are missing because of an error, or lead nowhere: one of them may be meant.

@@ -128,9 +128,20 @@ fn listener(spec: &ListenerSpec) -> Listener {
 }
 
 fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
+    let servers = written.servers.iter().map(|written| {
+        let mut server = written.clone();
+        if !server.is_backup() {
+            server.value.priority = set(server.priority.map_or(0, |it| it.value));
+        }
+        server.value.backup = set(server.is_backup());
+        server
+    });
     Upstream {
+        servers: servers.collect(),
         balance: Some(chosen.balance.clone()),
         health_check: chosen.health_check.clone(),
+        panic_below: spec.panic_below.map(Spanned::from),
+        slow_start: span(spec.slow_start),
         timeouts: written_timeouts(&spec.timeouts),
         retry: attempts(spec.attempts),
         dns_refresh: span(spec.dns_refresh),

@@ -379,7 +379,9 @@ fn spec(
         policy: policy.made,
         check,
         panic_below: upstream.panic_below.map(|share| share.value),
-        slow_start: upstream.slow_start.map_or(Duration::ZERO, |span| span.get()),
+        slow_start: upstream
+            .slow_start
+            .map_or(Duration::ZERO, |span| span.get()),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         attempts: upstream
             .retry
@@ -403,8 +405,11 @@ fn server_spec(server: &config::Server) -> ServerSpec {
         port: server.address.port,
         seat: Seat {
             weight: server.weight.value,
-            priority: server.rank.priority(),
-            duty: match server.duty {
+            priority: match server.is_backup() {
+                true => Seat::BACKUP,
+                false => server.priority.map_or(0, |priority| priority.value),
+            },
+            duty: match server.state {
                 config::Duty::Serve => Duty::Serving,
                 config::Duty::Drain => Duty::Draining,
                 config::Duty::Disable => Duty::Disabled,

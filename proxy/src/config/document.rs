@@ -4,7 +4,9 @@
 //! reasons: a scalar keeps its text and its quotes (so that `on` and `1.10` stay what was written), all duplicate keys
 //! of a file are found at once, and a section can be decoded again and again until all its mistakes are known.
 
+mod conflict;
 mod read;
+mod salvage;
 mod surroundings;
 mod syntax;
 
@@ -47,6 +49,8 @@ pub enum Value {
     Map(Vec<(Node, Node)>),
     /// Had an error that is reported already: whoever comes later passes it over.
     Broken,
+    /// A key that cannot be a name, which is reported already; what it names is looked at.
+    Misnamed(String),
 }
 
 impl Node {
@@ -54,7 +58,7 @@ impl Node {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } => Some(text),
+            Value::Scalar { text, .. } | Value::Misnamed(text) => Some(text),
             _ => None,
         }
     }
@@ -128,6 +132,7 @@ impl Node {
             Value::Map(_) => "a group of keys".to_owned(),
             Value::Broken => "broken".to_owned(),
             Value::Scalar { text, quoted } => describe_scalar(text, *quoted),
+            Value::Misnamed(text) => describe_scalar(text, true),
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) mod nearest;
 mod network;
 mod one_or_many;
 mod pattern;
+mod quotes;
 mod rate;
 mod reading;
 mod redirect;

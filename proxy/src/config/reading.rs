@@ -151,6 +151,7 @@ impl<'e> Reading<'e> {
         let mut read = document::read(text, base, self.nodes_left);
         self.nodes_left = self.nodes_left.saturating_sub(read.nodes);
         self.diagnostics.append(&mut read.diagnostics);
+        self.is_partial |= read.is_partial;
         if let Root::Node(root) = &mut read.root {
             self.substitute(root);
         }

@@ -63,6 +63,12 @@ fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Di
     .at(written.span)
     .label("leads nowhere")
     .did_you_mean(nearest(wanted, known()));
+    let diagnostic = if wanted.contains([':', '/']) {
+        diagnostic
+            .help("a route names one of `upstreams`: addresses are written there, as `servers`")
+    } else {
+        diagnostic
+    };
     let count = known().count();
     found.push(match count {
         0 => diagnostic.note("the file has no upstreams"),
@@ -165,7 +171,11 @@ fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
         .map(|diagnostic| diagnostic.help(help));
     }
     if !path.starts_with('/') {
-        let help = format!("write `/{}`", path.value);
+        let expression = path.trim_start_matches(['~', '*', ' ']);
+        let help = match expression.starts_with('^') {
+            true => format!("an expression is a `path_regex`: write `path_regex: {expression}`"),
+            false => format!("write `/{}`", path.value),
+        };
         return error(
             format!("`{key}` does not begin with `/`"),
             "a path begins with `/`",
@@ -174,10 +184,19 @@ fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
     }
     if let Some(c) = path.chars().find(|c| matches!(c, '?' | '#')) {
         let what = if c == '?' { "a query" } else { "a fragment" };
+        let (only, rest) = path.split_once(c).unwrap_or_default();
+        let help = match rest.split_once('=') {
+            Some((name, value)) if c == '?' && !value.contains(['&', '=']) => {
+                format!("write `{key}: {only}` and `query: {{ {name}: {value} }}`")
+            }
+            _ if c == '?' => format!("write `{key}: {only}`; parameters go into `query`"),
+            _ => format!("write `{key}: {only}`: clients keep the fragment to themselves"),
+        };
         return error(
             format!("`{key}` contains {what}"),
             "only the path is compared here",
-        );
+        )
+        .map(|diagnostic| diagnostic.help(help));
     }
     if path.ends_with("/*") || path.ends_with("/**") {
         let help = format!(

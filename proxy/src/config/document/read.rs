@@ -6,8 +6,7 @@ use serde_yaml::granit_parser::{
     self as yaml, Event, Parser, ScalarStyle, StrInput, StructureStyle,
 };
 
-use super::syntax;
-use super::{Node, Value, shortened};
+use super::{Node, Value, conflict, salvage, shortened, syntax};
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Span;
@@ -26,7 +25,7 @@ const DEPTH_MAX: usize = 64;
 const TAG_WITHIN: usize = 1024;
 
 /// What stops the reading: the tree is of no use after it.
-type Fatal = Box<Diagnostic>;
+pub(super) type Fatal = Box<Diagnostic>;
 
 /// What a text says, and what is wrong with it but leaves a tree (a duplicate key).
 pub(in crate::config) struct Read {
@@ -34,6 +33,19 @@ pub(in crate::config) struct Read {
     pub(in crate::config) diagnostics: Vec<Diagnostic>,
     /// How many nodes it has.
     pub(in crate::config) nodes: usize,
+    /// Whether a section is missing, because it is no YAML.
+    pub(in crate::config) is_partial: bool,
+}
+
+impl Read {
+    pub(super) fn of(root: Root, diagnostics: Vec<Diagnostic>) -> Self {
+        Self {
+            root,
+            diagnostics,
+            nodes: 0,
+            is_partial: false,
+        }
+    }
 }
 
 /// What a text says.
@@ -48,34 +60,29 @@ pub(in crate::config) enum Root {
 /// Reads a text into a tree of at most so many nodes, whose places begin at `base`.
 pub(in crate::config) fn read(text: &str, base: usize, nodes_max: usize) -> Read {
     if text.len() > BYTES_MAX {
-        return Read {
-            root: Root::Unreadable,
-            diagnostics: vec![too_large(text.len())],
-            nodes: 0,
-        };
+        return Read::of(Root::Unreadable, vec![too_large(text.len())]);
     }
-    let mut reader = Reader::new(text, nodes_max);
-    let root = match reader.document() {
-        Ok(Some(mut root)) => {
-            root.shift(base);
-            Root::Node(root)
-        }
-        Ok(None) => Root::Empty,
-        Err(fatal) => {
-            let conflict = syntax::conflict(text);
-            reader.diagnostics.push(conflict.unwrap_or(*fatal));
-            Root::Unreadable
-        }
+    let mut read = match conflict::whole(text) {
+        Some(conflict) => Read::of(Root::Unreadable, vec![conflict]),
+        None => salvage::read(text, nodes_max),
     };
-    let mut diagnostics = reader.diagnostics;
-    diagnostics
-        .iter_mut()
-        .for_each(|finding| finding.shift(base));
-    Read {
-        root,
-        diagnostics,
-        nodes: reader.nodes,
+    if let Root::Node(root) = &mut read.root {
+        root.shift(base);
     }
+    let all = read.diagnostics.iter_mut();
+    all.for_each(|finding| finding.shift(base));
+    read
+}
+
+/// Reads a text up to what stops the reading, if anything does.
+pub(super) fn once(text: &str, nodes_max: usize) -> (Result<Option<Node>, Fatal>, Read) {
+    let mut reader = Reader::new(text, nodes_max);
+    let result = reader.document();
+    let read = Read {
+        nodes: reader.nodes,
+        ..Read::of(Root::Unreadable, reader.diagnostics)
+    };
+    (result, read)
 }
 
 fn too_large(bytes: usize) -> Diagnostic {

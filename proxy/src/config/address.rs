@@ -102,7 +102,7 @@ fn url(text: &str, scheme: &str, rest: &str) -> Complaint {
         .help(format!("write `{address}`, {left_out}"));
     match is_secure {
         true => complaint.note(
-            "servers are asked over plain HTTP: name a port at which this one takes it, TLS is not spoken yet",
+            "TLS towards servers is not spoken yet: the port has to be one that takes plain HTTP",
         ),
         false => complaint,
     }

@@ -294,8 +294,11 @@ fn no_other(
     }
 }
 
-/// The name that a text would be with `-` in place of what cannot stand in it.
+/// The name that a text would be with `-` in place of what cannot stand in it; a word of another alphabet would be torn.
 fn similar(text: &str) -> Option<String> {
+    if !text.is_ascii() {
+        return None;
+    }
     let words = text.split(|c| !is_name_char(c));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     (!words.is_empty()).then(|| words.join("-"))

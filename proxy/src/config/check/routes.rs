@@ -50,6 +50,7 @@ fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Di
             .upstreams
             .written()
             .map(|name| name.value.as_str())
+            .filter(|name| !name.is_empty())
     };
     let wanted = written.value.as_str();
     let unreadable = context.is_partial || (context.incomplete && known().next().is_none());
@@ -138,7 +139,11 @@ fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
         .collect();
     for (key, path) in &written {
         if *key != "path_regex" {
-            found.extend(path_syntax(key, path));
+            let problem = path_syntax(key, path);
+            found.extend(problem.map(|problem| match without_query(key, path) {
+                Some(help) => problem.help(help),
+                None => problem,
+            }));
         }
     }
     written.sort_by_key(|(_, path)| path.span);
@@ -153,6 +158,21 @@ fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
                 ),
         );
     }
+}
+
+/// Where the rest of a URL goes that a match has after its path.
+fn without_query(key: &str, path: &str) -> Option<String> {
+    let at = path.find(['?', '#']).filter(|_| path.starts_with('/'))?;
+    let (only, rest) = path.split_at(at);
+    let query = rest.strip_prefix('?');
+    let single = query.and_then(|query| query.split_once('='));
+    Some(match single {
+        Some((name, value)) if !value.contains(['&', '=', '#']) => {
+            format!("write `{key}: {only}` and `query: {{ {name}: {value} }}`")
+        }
+        _ if query.is_some() => format!("write `{key}: {only}`; parameters go into `query`"),
+        _ => format!("write `{key}: {only}`: clients keep the fragment to themselves"),
+    })
 }
 
 fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
@@ -184,19 +204,10 @@ fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
     }
     if let Some(c) = path.chars().find(|c| matches!(c, '?' | '#')) {
         let what = if c == '?' { "a query" } else { "a fragment" };
-        let (only, rest) = path.split_once(c).unwrap_or_default();
-        let help = match rest.split_once('=') {
-            Some((name, value)) if c == '?' && !value.contains(['&', '=']) => {
-                format!("write `{key}: {only}` and `query: {{ {name}: {value} }}`")
-            }
-            _ if c == '?' => format!("write `{key}: {only}`; parameters go into `query`"),
-            _ => format!("write `{key}: {only}`: clients keep the fragment to themselves"),
-        };
         return error(
             format!("`{key}` contains {what}"),
             "only the path is compared here",
-        )
-        .map(|diagnostic| diagnostic.help(help));
+        );
     }
     if path.ends_with("/*") || path.ends_with("/**") {
         let help = format!(

@@ -20,6 +20,8 @@ pub(super) fn keys(known: &[&str], place: &Where<'_>) -> Option<String> {
         return Some(format!("a space is missing after `{word}:`"));
     }
     let inner = instead(known, text)?;
+    // The options of a component are a tree of their own.
+    let key = if key.is_empty() { &place.path } else { key };
     Some(format!("write `{key}: {{ {inner} }}`"))
 }
 
@@ -28,7 +30,8 @@ fn instead(known: &[&str], text: &str) -> Option<String> {
     let has = |key: &str| known.contains(&key);
     let short = shortened(text);
     match known {
-        [only] => Some(format!("{only}: {short}")),
+        [only] if is_number(text) || text.contains(':') => Some(format!("{only}: {short}")),
+        [only] => Some(format!("{only}: ...")),
         _ if has("path_prefix") && text.starts_with('/') => Some(format!("path_prefix: {short}")),
         _ if has("keep_query") => redirect(text),
         _ if has("path") && text.starts_with('/') => Some(format!("path: {short}")),

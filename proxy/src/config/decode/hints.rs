@@ -172,10 +172,10 @@ pub(super) fn here(key: &str, known: &[&str], value: &Node) -> Option<String> {
             "host and port are written together: `address: \"10.0.0.1:80\"`".to_owned(),
         ),
         _ if TLS.contains(&key) && has("protocols") => Some(
-            "listeners speak plain HTTP so far: TLS has to end in front of them".to_owned(),
+            "listeners do not speak TLS yet: it has to end in front of them".to_owned(),
         ),
         _ if TLS.contains(&key) && (has("servers") || has("weight")) => {
-            Some("servers are asked over plain HTTP so far".to_owned())
+            Some("TLS towards servers is not spoken yet: they are asked over plain HTTP".to_owned())
         }
         _ => None,
     }

@@ -132,8 +132,8 @@ impl Salvage {
     }
 
     /// Puts back the names of what was taken out.
-    fn restore(self, root: &mut Node) {
-        for Lost { section, name } in self.lost {
+    fn restore(&mut self, root: &mut Node) {
+        for Lost { section, name } in self.lost.drain(..) {
             let broken = Node {
                 span: section.1,
                 value: Value::Broken,
@@ -277,8 +277,14 @@ impl<'t> Lines<'t> {
             return None;
         }
         let column = first.indent();
-        let is_part =
-            |line: &Line<'_>| line.indent() > column || line.indent() == column && line.is_item();
+        let above = self.last(section.start..line, |line| line.is_item());
+        let above = above
+            .and_then(|above| self.0.get(above))
+            .map(|line| line.indent());
+        let is_part = |line: &Line<'_>| match line.indent() {
+            indent if line.is_item() && Some(indent) == above => false,
+            indent => indent > column || (indent == column && line.is_item()),
+        };
         Some(line..self.next(line + 1..section.end, |line| !is_part(line)))
     }
 

@@ -167,7 +167,8 @@ fn every_filter_is_known_where_it_does_not_belong() {
         let text = format!(
             "listeners: {{ w: {{ address: '127.0.0.1:1' }} }}\nroutes: {{ r: {{ {name}: x, respond: {{ text: x }} }} }}"
         );
-        let report = Plan::parse("x", &text, &|_| None, None).expect_err("a mistake");
+        let parsed = Plan::parse("x", &text, &|_| None, None);
+        let report = parsed.err().expect("a mistake");
         let told = format!("`{name}` is a filter: write `filters: [ {{ {name}: x }} ]`");
         assert!(report.to_string().contains(&told), "{report}");
     }

@@ -58,7 +58,11 @@ impl FromStr for ServerAddress {
                 format!("the address `{text}` has a space in it"),
             )
             .label("expected one host and port")
-            .help("a comma stands between two servers: `[ a:80, b:80 ]`"));
+            .help(if text.contains(" - ") {
+                "every `- ` of a list stands in the column of the first one"
+            } else {
+                "a comma stands between two servers: `[ a:80, b:80 ]`"
+            }));
         }
         let (host, port) = split(text)?;
         let port = self::port(text, port, "api:5252")?;

@@ -126,9 +126,10 @@ impl Salvage {
         Some(left)
     }
 
-    /// Whether a whole section is missing, whatever it was.
+    /// Whether a whole section is missing, whatever it was, or a filter, whose name nobody keeps without what it does.
     fn is_partial(&self) -> bool {
-        self.lost.iter().any(|lost| lost.name.is_none())
+        let mut lost = self.lost.iter();
+        lost.any(|lost| lost.name.is_none() || lost.section.0 == "filters")
     }
 
     /// Puts back the names of what was taken out.
@@ -298,5 +299,71 @@ impl<'t> Lines<'t> {
         let start = line.start + line.text.find(key).unwrap_or_default();
         let name = key.trim_matches(['"', '\'']).to_owned();
         (name, Span::new(start, start + key.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "listeners:\n  web: { address: \"a:1\" }\n  \"two\":\n    address: 'b'\nupstreams:\n  api:\n    servers:\n      - a\n      - ü\nroutes: { r: [ x ] }\n";
+
+    /// What is left of a text, and what stopped the reader on the way.
+    fn left(text: &str) -> (Option<Node>, Vec<Code>) {
+        let read = read(text, 1000);
+        let all = read.diagnostics.iter();
+        assert!(
+            all.clone()
+                .all(|one| one.span.is_none_or(|span| span.end <= text.len()))
+        );
+        let codes = all.map(|one| one.code).collect();
+        match read.root {
+            Root::Node(root) => (Some(root), codes),
+            _ => (None, codes),
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_strange() {
+        for (at, _) in TEXT.char_indices() {
+            for put in [
+                "", "\"", "'", "{", "]", "\t", " ", "- ", ":", ": ", "\n", "&a ", "*a", "ü",
+            ] {
+                let (before, after) = TEXT.split_at(at);
+                left(&format!("{before}{put}{after}"));
+                left(&format!("{before}{put}"));
+            }
+        }
+    }
+
+    #[test]
+    fn as_little_as_possible_is_lost_and_known_by_its_name() {
+        let broken = |root: &Node, section: &str, name: &str| {
+            let section = root.get(section).unwrap();
+            section.get(name).unwrap().is_broken()
+        };
+        let (root, codes) = left(&TEXT.replace("'b'", "'b"));
+        assert_eq!(codes, [code::QUOTES]);
+        let root = root.unwrap();
+        assert!(broken(&root, "listeners", "two") && !broken(&root, "listeners", "web"));
+        assert!(!broken(&root, "upstreams", "api"));
+
+        let (root, codes) = left(&TEXT.replace("      - ü", "     - ü"));
+        assert_eq!(codes, [code::INDENTATION]);
+        assert!(!broken(&root.unwrap(), "upstreams", "api"));
+
+        let (root, codes) = left(&TEXT.replace("listeners:", "listeners").replace("x ]", "x"));
+        assert_eq!(codes, [code::COLON_MISSING, code::BRACKETS]);
+        let root = root.unwrap();
+        assert!(root.get("listeners").unwrap().is_broken());
+        assert!(root.get("routes").unwrap().is_broken());
+    }
+
+    #[test]
+    fn what_an_alias_may_stand_for_is_not_taken_out() {
+        let text = "a: { b: &x 1, c: \"d }\ne: *x\n";
+        let (root, codes) = left(text);
+        assert!(root.is_none());
+        assert_eq!(codes.len(), 1);
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub(crate) use self::schema::{Bare, choice};
-use crate::config::decode::decode;
+use crate::config::decode::{HEADER_FILTERS, decode};
 use crate::config::document::{Node, Value};
 use crate::config::nearest::{listed, nearest};
 use crate::config::written::said;
@@ -243,11 +243,18 @@ pub fn unknown_name<'k, K: Iterator<Item = &'k str>>(
     } else {
         "known are"
     };
-    Diagnostic::error(code, format!("unknown {noun} `{name}`"))
+    let diagnostic = Diagnostic::error(code, format!("unknown {noun} `{name}`"))
         .at(span)
         .label("not known")
-        .did_you_mean(nearest(name, known()))
-        .note(format!("{are} {}", listed(known())))
+        .did_you_mean(nearest(name, known()));
+    let diagnostic = match noun {
+        "filter" if matches!(name, "header" | "headers") => diagnostic.help(HEADER_FILTERS),
+        "health check" if name.starts_with('/') => {
+            diagnostic.help(format!("write `{{ http: {{ path: {name} }} }}`"))
+        }
+        _ => diagnostic,
+    };
+    diagnostic.note(format!("{are} {}", listed(known())))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tidegate::snapshot::Plan;
 use tidegate::{filter, upstream};
 
 /// A folder of things that can be plugged in: what is listed, and its files that are none.
@@ -156,4 +157,19 @@ fn the_page_of_the_filters_has_the_order_of_the_list() {
         .collect();
     let listed: Vec<&str> = filter::KINDS.iter().map(|kind| kind.name).collect();
     assert_eq!(named, listed);
+}
+
+/// Whoever writes a filter beside `filters` is told so, whichever it is.
+#[test]
+fn every_filter_is_known_where_it_does_not_belong() {
+    for kind in filter::KINDS {
+        let name = kind.name;
+        let text = format!(
+            "listeners: {{ w: {{ address: '127.0.0.1:1' }} }}\nroutes: {{ r: {{ {name}: x, respond: {{ text: x }} }} }}"
+        );
+        let parsed = Plan::parse("x", &text, &|_| None, None);
+        let report = parsed.err().expect("a mistake");
+        let told = format!("`{name}` is a filter: write `filters: [ {{ {name}: x }} ]`");
+        assert!(report.to_string().contains(&told), "{report}");
+    }
 }

@@ -54,7 +54,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "upstream",
         ],
     ),
-    ("admin", &["generation", "snapshot", "trial", "upstream"]),
+    (
+        "admin",
+        &["config", "generation", "snapshot", "trial", "upstream"],
+    ),
     (
         "server",
         &[

@@ -11,6 +11,8 @@
 //! | `POST /config/rollback` | goes back to the last good generation (`?to=N`: to that one) |
 //! | `POST /explain` | what would become of a request now, and why |
 //! | `/replay` | the requests that are remembered, and where each goes now |
+//! | `/upstreams` | upstreams and servers, how each is, and what happened to them lately |
+//! | `POST /upstreams/{name}/servers/{address}` | drains, disables or re-weights a server (`?state=drain&for=10m`); `DELETE` takes that back |
 //! | `/routes` | the routes, and what became of the copies of their requests |
 
 mod config;
@@ -20,6 +22,7 @@ mod origin;
 mod ready;
 mod replay;
 mod routes;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -61,6 +64,11 @@ fn router(operator: Operator) -> Router {
         .route("/config/check", post(config::check))
         .route("/config/apply", post(config::apply))
         .route("/config/rollback", post(config::roll_back))
+        .route("/upstreams", get(upstreams::all))
+        .route(
+            "/upstreams/{name}/servers/{address}",
+            post(upstreams::order).delete(upstreams::take_back),
+        )
         .route("/routes", get(routes::answer))
         .route("/replay", get(replay::answer))
         .route("/explain", post(explain::answer))

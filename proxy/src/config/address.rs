@@ -50,10 +50,7 @@ impl FromStr for ServerAddress {
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
         if let Some((scheme, rest)) = text.split_once("://") {
-            let bare = rest.split('/').next().unwrap_or_default();
-            return Err(Complaint::new(code::URL, format!("`{text}` is a URL"))
-                .label("expected only host and port")
-                .help(format!("write `{bare}`, without `{scheme}://` and path")));
+            return Err(url(text, scheme, rest));
         }
         if text.contains(char::is_whitespace) {
             return Err(Complaint::new(
@@ -61,7 +58,11 @@ impl FromStr for ServerAddress {
                 format!("the address `{text}` has a space in it"),
             )
             .label("expected one host and port")
-            .help("a comma stands between two servers: `[ a:80, b:80 ]`"));
+            .help(if text.contains(" - ") {
+                "every `- ` of a list stands in the column of the first one"
+            } else {
+                "a comma stands between two servers: `[ a:80, b:80 ]`"
+            }));
         }
         let (host, port) = split(text)?;
         let port = self::port(text, port, "api:5252")?;
@@ -81,6 +82,33 @@ impl FromStr for ServerAddress {
 impl<'de> Deserialize<'de> for ServerAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         scalar::parse(deserializer, "host and port such as `api:5252`")
+    }
+}
+
+/// A URL in place of host and port; what is left out of it is in the scheme.
+fn url(text: &str, scheme: &str, rest: &str) -> Complaint {
+    let bare = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_secure = matches!(scheme, "https" | "wss");
+    let port = if is_secure { 443 } else { 80 };
+    let has_port = bare
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let address = match has_port {
+        true => bare.to_owned(),
+        false => format!("{}:{port}", bare.trim_end_matches(':')),
+    };
+    let left_out = match rest.len() == bare.len() {
+        true => format!("without `{scheme}://`"),
+        false => format!("without `{scheme}://` and path"),
+    };
+    let complaint = Complaint::new(code::URL, format!("`{text}` is a URL"))
+        .label("expected only host and port")
+        .help(format!("write `{address}`, {left_out}"));
+    match is_secure {
+        true => complaint.note(
+            "TLS towards servers is not spoken yet: the port has to be one that takes plain HTTP",
+        ),
+        false => complaint,
     }
 }
 
@@ -215,6 +243,9 @@ impl FromStr for Listen {
         if let Ok(address) = text.parse() {
             return Ok(Self(address));
         }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Err(url(text, scheme, rest));
+        }
         let (host, port_text) = split(text)?;
         let port = port_text
             .filter(|port| !port.is_empty())
@@ -229,6 +260,12 @@ impl FromStr for Listen {
             .help(format!(
                 "write `0.0.0.0:{port}` for all addresses, `127.0.0.1:{port}` for this machine only"
             )));
+        }
+        if host == "*" && port_text.is_none_or(str::is_empty) {
+            let complaint = Complaint::new(code::ADDRESS, format!("`{text}` has no port"));
+            return Err(complaint
+                .label("expected an IP address and a port")
+                .help("write `0.0.0.0:80` for all addresses, with the port to listen on"));
         }
         let port = self::port(text, port_text, "0.0.0.0:80")?;
         match host_of(host)? {

@@ -57,7 +57,7 @@ impl TryFrom<Node> for Component {
     fn try_from(node: Node) -> Result<Self, Complaint> {
         let span = node.span;
         match node.value {
-            Value::Scalar { text, .. } => Ok(Self {
+            Value::Scalar { text, .. } | Value::Misnamed(text) => Ok(Self {
                 name: Spanned::new(text, span),
                 options: None,
             }),

@@ -4,6 +4,7 @@
 //! and marked as broken, and the next round passes it over, until the rest decodes. What is missing only because it
 //! was passed over is not reported again.
 
+mod advice;
 mod deserializer;
 mod fault;
 mod hints;
@@ -15,9 +16,10 @@ use serde::de::DeserializeOwned;
 
 use super::code;
 use super::diagnostic::Diagnostic;
-use super::document::Node;
+use super::document::{Node, Value};
 use super::spanned::Spanned;
 use deserializer::NodeDeserializer;
+pub(crate) use hints::HEADER_FILTERS;
 
 /// After so many errors nobody reads on, and a file that is something else altogether must not take long.
 const ERRORS_MAX: usize = 100;
@@ -53,6 +55,13 @@ pub(crate) fn decode<T: DeserializeOwned>(
             trail.steps.pop();
         } else if !fault.follows_from_another(root, &trail) {
             diagnostics.push(fault.diagnostic(root, &trail, name));
+        }
+        if trail.at_key && fault.is_complaint() && place::mark_misnamed(root, &trail) {
+            continue;
+        }
+        if fault.is_no_list_of_servers(root, &trail) {
+            place::mark(root, &trail, Value::List(Vec::new()));
+            continue;
         }
         // A misspelt key keeps its text: it tells which key is missing because of it.
         trail.at_key &= !fault.is_unknown_key();

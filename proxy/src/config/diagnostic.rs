@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::code::{self, Code};
 use super::inputs::Inputs;
+use super::quotes;
 use super::source::Source;
 use super::spanned::Span;
 
@@ -156,9 +157,12 @@ impl Report {
                 false => Diagnostic::warning(code::MORE_WARNINGS, message),
             });
         }
-        diagnostics
-            .iter_mut()
-            .for_each(|finding| source.secrets().hide(finding));
+        for finding in &mut diagnostics {
+            if let Some(span) = finding.span {
+                quotes::explain(finding, source.written(span));
+            }
+            source.secrets().hide(finding);
+        }
         Self {
             source,
             diagnostics,

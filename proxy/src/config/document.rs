@@ -5,7 +5,9 @@
 //! of a file are found at once, and a section can be decoded again and again until all its mistakes are known.
 
 mod anchors;
+mod conflict;
 mod read;
+mod salvage;
 mod surroundings;
 mod syntax;
 
@@ -51,6 +53,8 @@ pub enum Value {
     Map(Vec<(Node, Node)>),
     /// Had an error that is reported already: whoever comes later passes it over.
     Broken,
+    /// A key that cannot be a name, which is reported already; what it names is looked at.
+    Misnamed(String),
 }
 
 impl Node {
@@ -58,7 +62,7 @@ impl Node {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } => Some(text),
+            Value::Scalar { text, .. } | Value::Misnamed(text) => Some(text),
             _ => None,
         }
     }
@@ -132,6 +136,7 @@ impl Node {
             Value::Map(_) => "a group of keys".to_owned(),
             Value::Broken => "broken".to_owned(),
             Value::Scalar { text, quoted, .. } => describe_scalar(text, *quoted),
+            Value::Misnamed(text) => describe_scalar(text, true),
         }
     }
 }

@@ -31,6 +31,7 @@ mod network;
 mod one_or_many;
 mod pattern;
 mod phrase;
+mod quotes;
 mod rate;
 mod reading;
 mod redirect;

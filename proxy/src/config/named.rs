@@ -5,11 +5,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::code::{self, Code};
 use super::complaint::Complaint;
-use super::scalar;
 use super::spanned::Spanned;
 
 /// The name by which [`Named`] asks for names whose section has an error as well.
@@ -127,8 +126,9 @@ impl<'de, T: Deserialize<'de>, K: Key> Visitor<'de> for NamedVisitor<T, K> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut named = Named::default();
         while let Some(name) = map.next_key::<Spanned<Written<K>>>()? {
+            let is_usable = K::IS_OURS || !name.value.is_misnamed;
             let name = Spanned::new(name.value.text, name.span);
-            match map.next_value::<Option<T>>()? {
+            match map.next_value::<Option<T>>()?.filter(|_| is_usable) {
                 Some(value) => named.entries.push((name, value)),
                 None => named.broken.push(name),
             }
@@ -145,6 +145,9 @@ pub trait Key {
     /// What is found where something else is written.
     const CODE: Code;
 
+    /// Whether nobody but the file itself uses it: then what has a name that is none can still be looked at.
+    const IS_OURS: bool = false;
+
     /// What is wrong with a text that is none. It is not empty and has no space at its edges.
     ///
     /// # Errors
@@ -154,6 +157,8 @@ pub trait Key {
 
 struct Written<K> {
     text: String,
+    /// Whether it is none, as was told already.
+    is_misnamed: bool,
     kind: PhantomData<K>,
 }
 
@@ -170,11 +175,13 @@ impl<K: Key> std::str::FromStr for Written<K> {
             return complaint(
                 format!("the name `{text}` begins or ends with a space"),
                 "spaces at the edge",
-            );
+            )
+            .map_err(|complaint| complaint.help(format!("write `{}`", text.trim())));
         }
         K::check(text)?;
         Ok(Self {
             text: text.to_owned(),
+            is_misnamed: false,
             kind: PhantomData,
         })
     }
@@ -182,7 +189,30 @@ impl<K: Key> std::str::FromStr for Written<K> {
 
 impl<'de, K: Key> Deserialize<'de> for Written<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        scalar::parse(deserializer, K::NOUN)
+        deserializer.deserialize_str(WrittenVisitor(PhantomData))
+    }
+}
+
+struct WrittenVisitor<K>(PhantomData<K>);
+
+impl<K: Key> Visitor<'_> for WrittenVisitor<K> {
+    type Value = Written<K>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(K::NOUN)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Written<K>, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    /// Our own deserializer gives what is none in this way the second time.
+    fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Written<K>, E> {
+        Ok(Written {
+            text: String::from_utf8_lossy(text).into_owned(),
+            is_misnamed: true,
+            kind: PhantomData,
+        })
     }
 }
 
@@ -193,14 +223,19 @@ pub struct Name;
 impl Key for Name {
     const NOUN: &'static str = "a name";
     const CODE: Code = code::BAD_NAME;
+    const IS_OURS: bool = true;
 
     fn check(text: &str) -> Result<(), Complaint> {
-        no_other(
+        let checked = no_other(
             Self::CODE,
             text,
             is_name_char,
             "names are made of letters, digits, `_`, `-` and `.`",
-        )
+        );
+        checked.map_err(|complaint| match similar(text) {
+            Some(name) => complaint.help(format!("write `{name}`, for instance")),
+            None => complaint,
+        })
     }
 }
 
@@ -257,6 +292,16 @@ fn no_other(
             Err(Complaint::new(code, message).label(label))
         }
     }
+}
+
+/// The name that a text would be with `-` in place of what cannot stand in it; a word of another alphabet would be torn.
+fn similar(text: &str) -> Option<String> {
+    if !text.is_ascii() {
+        return None;
+    }
+    let words = text.split(|c| !is_name_char(c));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join("-"))
 }
 
 fn is_name_char(c: char) -> bool {

@@ -160,6 +160,7 @@ impl<'e> Reading<'e> {
             .for_each(|finding| self.of_another_file(finding, &read.anchors));
         self.anchors.extend(read.anchors);
         self.diagnostics.append(&mut read.diagnostics);
+        self.is_partial |= read.is_partial;
         if let Root::Node(root) = &mut read.root {
             self.substitute(root);
         }

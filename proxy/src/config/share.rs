@@ -53,13 +53,19 @@ impl std::str::FromStr for Share {
                 .label("expected a share such as `10%` or `0.5%`")
         };
         let Some(number) = text.trim().strip_suffix('%') else {
-            let is_number = text.parse::<f64>().is_ok();
-            return Err(if is_number {
-                Complaint::new(code::BARE_NUMBER, "a bare number where a share is due")
-                    .label("of what?")
-                    .help(format!("write `{text}%`"))
+            let Ok(number) = text.parse::<f64>() else {
+                return Err(misread());
+            };
+            let bare = Complaint::new(code::BARE_NUMBER, "a bare number where a share is due")
+                .label("of what?");
+            // Elsewhere shares are parts of 1.
+            let percent = (number * 1_000_000.0).round() / 10_000.0;
+            return Err(if number > 0.0 && number < 1.0 {
+                bare.help(format!(
+                    "write `{percent}%`, or `{text}%` if so little is meant"
+                ))
             } else {
-                misread()
+                bare.help(format!("write `{text}%`"))
             });
         };
         let number = number.trim_end();

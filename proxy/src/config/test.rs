@@ -175,10 +175,19 @@ impl FromStr for Line {
                 method: Some((*method).to_owned()),
                 url: (*url).to_owned(),
             }),
-            _ => Err(
-                Complaint::new(code::NO_REQUEST, format!("`{text}` is no request"))
-                    .label("expected a method and a path or a URL, such as `GET /api/hello`"),
-            ),
+            words => {
+                let complaint = Complaint::new(code::NO_REQUEST, format!("`{text}` is no request"))
+                    .label("expected a method and a path or a URL, such as `GET /api/hello`");
+                Err(match words {
+                    [method, url, version] if is_url(url) && version.starts_with("HTTP/") => {
+                        complaint.help(format!("write `{method} {url}`, without the version"))
+                    }
+                    [method, path] if method.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+                        complaint.help(format!("write `{method} /{path}`"))
+                    }
+                    _ => complaint,
+                })
+            }
         }
     }
 }

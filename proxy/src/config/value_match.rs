@@ -50,7 +50,7 @@ impl TryFrom<Node> for ValueMatch {
 
     fn try_from(node: Node) -> Result<Self, Complaint> {
         match node.value {
-            Value::Scalar { text, .. } => Ok(Self::Exact(text)),
+            Value::Scalar { text, .. } | Value::Misnamed(text) => Ok(Self::Exact(text)),
             Value::Map(entries) => match entries.as_slice() {
                 [(key, value)] => Self::compared(key, value),
                 _ => Err(unclear("one comparison is due")),

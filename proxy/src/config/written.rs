@@ -153,6 +153,7 @@ impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.value {
             Value::Null | Value::Broken => serializer.serialize_unit(),
+            Value::Misnamed(text) => serializer.serialize_str(text),
             Value::List(items) => serializer.collect_seq(items),
             Value::Map(entries) => {
                 let entries = entries.iter();

@@ -14,6 +14,9 @@ use super::receive::REQUEST_ID;
 use super::{Exchange, onward};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// The upstream whose servers are asked whatever their probes say.
+const PANIC: HeaderName = HeaderName::from_static("x-tidegate-panic");
+
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Headers that concern one connection only.
@@ -84,8 +87,20 @@ pub fn answer(
     {
         response.append_header(SET_COOKIE, cookie)?;
     }
+    if let Some(upstream) = in_panic(exchange) {
+        response.insert_header(PANIC, upstream)?;
+    }
     response.append_header(VIA, VIA_HTTP1)?;
     Ok(())
+}
+
+/// The upstream, if so few of its servers are up that all are asked.
+fn in_panic(exchange: &Exchange) -> Option<&str> {
+    exchange
+        .attempt
+        .as_ref()
+        .filter(|attempt| attempt.in_panic)?;
+    Some(exchange.target()?.upstream.name())
 }
 
 /// What keeps the client with the server that answered, if its upstream does that and it is not there already.

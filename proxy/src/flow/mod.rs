@@ -119,6 +119,8 @@ pub struct Attempt {
     pub picked: Instant,
     /// The connection that it goes out on had served other requests before.
     pub reused: bool,
+    /// So few servers were up that all were asked.
+    pub in_panic: bool,
     /// Until the connection stood; nothing if one was at hand.
     pub connect: Option<Duration>,
     /// Counts the request at the server while it lasts.
@@ -219,6 +221,7 @@ impl Attempt {
             server: Arc::clone(server),
             picked,
             reused: false,
+            in_panic: false,
             connect: None,
             in_flight: Some(server.enter()),
         }

@@ -35,6 +35,7 @@ pub fn select(
                 .then(|| attempt.server.kept().take(attempt.picked))
                 .flatten();
             attempt.reused = at_hand.is_some();
+            attempt.in_panic = pool.in_panic();
             exchange.attempts = exchange.attempts.saturating_add(1);
             exchange.attempt = Some(attempt);
             exchange.key = key;

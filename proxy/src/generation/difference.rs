@@ -228,10 +228,23 @@ fn address(item: &Value) -> Option<&str> {
 
 /// A server by its address alone, unless there is more to say.
 fn item_text(item: &Value) -> String {
-    match (address(item), item.get("weight").and_then(Value::as_u64)) {
-        (Some(address), None | Some(1)) => address.to_owned(),
-        (Some(address), Some(weight)) => format!("{address} (weight {weight})"),
-        (None, _) => text(item),
+    let Some(address) = address(item) else {
+        return text(item);
+    };
+    let usual = [
+        ("weight", Value::from(1)),
+        ("priority", Value::from(0)),
+        ("backup", Value::from(false)),
+        ("state", Value::from("serve")),
+    ];
+    let more = usual.iter().filter_map(|(key, usual)| {
+        let value = item.get(key).filter(|value| *value != usual)?;
+        Some(format!("{key} {}", text(value)))
+    });
+    let more: Vec<String> = more.collect();
+    match more.is_empty() {
+        true => address.to_owned(),
+        false => format!("{address} ({})", more.join(", ")),
     }
 }
 

@@ -4,14 +4,16 @@
 //! conditions follow, each by itself, from those of the covered one. That two rules together leave nothing for a third one,
 //! or what expressions have in common, is not looked for.
 //!
-//! Of rules with the same priority, a wider one is never asked earlier; so only a table with several priorities is looked at
-//! beyond the rules of one host and path. Of these, the first `LOOKED_AT` are.
+//! Of rules with the same priority, a wider one is asked earlier only if it is an expression; so a table with one priority
+//! and no expression that is wide is not looked at beyond the rules of one host and path. Of these, the first `LOOKED_AT` are.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::iter::successors;
 
 use super::condition::{Condition, Host, PathCondition, Test};
 use super::rank::precedence;
+use super::simpler::{Taken, taken};
 use super::{Rule, Table, suffixes};
 
 /// Rules of one host and path that a rule is compared with: a bound on what a look at thousands of them costs.
@@ -85,21 +87,63 @@ impl Table {
     }
 }
 
-/// What the rules of one place have in common beside the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What the rules of one place have in common beside the host: the paths that they take.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key<'r> {
     Exact(&'r str),
     /// That of every path is the empty one.
-    Prefix(&'r str),
+    Prefix(Cow<'r, str>),
+    /// All that begin like this, also in the middle of a segment. `*` begins like the empty one, and not like `/`.
+    Beginning(Cow<'r, str>),
     Pattern(&'r str),
 }
 
 fn key(path: &PathCondition) -> Key<'_> {
     match path {
-        PathCondition::Any => Key::Prefix(""),
+        PathCondition::Any => Key::Prefix("".into()),
         PathCondition::Exact(path) => Key::Exact(path),
-        PathCondition::Prefix(prefix) => Key::Prefix(prefix),
-        PathCondition::Pattern(pattern) => Key::Pattern(pattern.as_str()),
+        PathCondition::Prefix(prefix) => Key::Prefix(prefix.into()),
+        PathCondition::Pattern(pattern) => match taken(bare(pattern.as_str())) {
+            Some(Taken::Tree(path)) => Key::Prefix(path.into()),
+            Some(Taken::Beginning(path)) => Key::Beginning(path.into()),
+            None => Key::Pattern(pattern.as_str()),
+        },
+    }
+}
+
+/// The expression as it was written.
+fn bare(anchored: &str) -> &str {
+    let bare = anchored.strip_prefix("^(?:");
+    bare.and_then(|rest| rest.strip_suffix(")$"))
+        .unwrap_or(anchored)
+}
+
+impl Key<'_> {
+    /// Whether it takes every path that the other one takes.
+    fn covers(&self, narrow: &Key<'_>) -> bool {
+        match (self, narrow) {
+            (Key::Prefix(wide) | Key::Beginning(wide), _) if wide.is_empty() => true,
+            (Key::Beginning(wide), narrow) => {
+                narrow.text().is_some_and(|text| text.starts_with(&**wide))
+            }
+            (Key::Prefix(wide), Key::Beginning(text)) => text
+                .strip_prefix(&**wide)
+                .is_some_and(|rest| rest.starts_with('/')),
+            (Key::Prefix(wide), narrow) => narrow
+                .text()
+                .and_then(|text| text.strip_prefix(&**wide))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            (wide, narrow) => wide == narrow,
+        }
+    }
+
+    /// How all paths begin that it takes.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Exact(text) => Some(text),
+            Self::Prefix(text) | Self::Beginning(text) => Some(text),
+            Self::Pattern(_) => None,
+        }
     }
 }
 
@@ -109,6 +153,10 @@ struct Places<'r> {
     ends: HashMap<(Option<&'r Host>, Key<'r>), (usize, usize)>,
     /// For each rule, the next one of its place. Most places have one rule: it needs no list.
     next: Vec<Option<usize>>,
+    /// Length of the longest beginning among the places; none if no expression is that wide.
+    beginning_longest: Option<usize>,
+    /// Whether an expression is as wide as a prefix.
+    has_wide_pattern: bool,
 }
 
 impl<'r> Places<'r> {
@@ -116,11 +164,19 @@ impl<'r> Places<'r> {
         Self {
             ends: HashMap::with_capacity(rules),
             next: vec![None; rules],
+            beginning_longest: None,
+            has_wide_pattern: false,
         }
     }
 
     fn add(&mut self, rule: &'r Rule, number: usize) {
-        let place = self.ends.entry((rule.host.as_ref(), key(&rule.path)));
+        let key = key(&rule.path);
+        if let Key::Beginning(text) = &key {
+            self.beginning_longest = self.beginning_longest.max(Some(text.len()));
+        }
+        let is_pattern = matches!(rule.path, PathCondition::Pattern(_));
+        self.has_wide_pattern |= is_pattern && !matches!(key, Key::Pattern(_));
+        let place = self.ends.entry((rule.host.as_ref(), key));
         let (_, last) = place.or_insert((number, number));
         if let Some(next) = self.next.get_mut(*last).filter(|_| *last != number) {
             *next = Some(number);
@@ -130,14 +186,18 @@ impl<'r> Places<'r> {
 
     /// The first rule that takes everything that this one would take.
     fn covering(&self, rule: &Rule, table: &Table, has_higher: bool) -> Option<usize> {
-        let own = self.first_at(rule.host.as_ref(), key(&rule.path), rule, table);
-        if !has_higher {
+        let own_key = key(&rule.path);
+        let own = self.first_at(rule.host.as_ref(), own_key.clone(), rule, table);
+        if !has_higher && !self.has_wide_pattern {
             return own;
         }
         let hosts = wider_hosts(rule.host.as_ref(), table.wildcard_longest);
         let hosts = hosts.iter().map(Some).chain([rule.host.as_ref(), None]);
         hosts
-            .flat_map(|host| wider_paths(&rule.path).map(move |path| (host, path)))
+            .flat_map(|host| {
+                let wider = wider_paths(&own_key, self.beginning_longest);
+                wider.map(move |path| (host, path))
+            })
             .filter_map(|(host, path)| self.first_at(host, path, rule, table))
             .chain(own)
             .min()
@@ -170,14 +230,19 @@ fn wider_hosts(host: Option<&Host>, longest: usize) -> Vec<Host> {
     below.map(Host::Below).collect()
 }
 
-/// This path, the prefixes that it is below, and the empty one.
-fn wider_paths(path: &PathCondition) -> impl Iterator<Item = Key<'_>> {
+/// These paths, the prefixes that they are below, the empty one, and how they begin as far as any expression looks.
+fn wider_paths<'k>(path: &'k Key<'k>, longest: Option<usize>) -> impl Iterator<Item = Key<'k>> {
+    let text = path.text().unwrap_or_default();
+    let up = |path: &&'k str| path.get(..path.rfind('/')?);
     let from = match path {
-        PathCondition::Exact(path) | PathCondition::Prefix(path) => path.as_str(),
-        PathCondition::Any | PathCondition::Pattern(_) => "",
+        Key::Beginning(_) => up(&text).or(Some("")),
+        _ => Some(text),
     };
-    let above = successors(Some(from), |path| path.get(..path.rfind('/')?));
-    [key(path)].into_iter().chain(above.map(Key::Prefix))
+    let above = successors(from, up).map(|path| Key::Prefix(path.into()));
+    let most = longest.map_or(0, |longest| text.len().min(longest) + 1);
+    let beginnings = (0..most).filter_map(move |end| text.get(..end));
+    let beginnings = beginnings.map(|text| Key::Beginning(text.into()));
+    [path.clone()].into_iter().chain(above).chain(beginnings)
 }
 
 /// Whether all of these conditions hold for each request that the rule takes.
@@ -259,13 +324,8 @@ fn is_wider_host(wide: &Host, narrow: &Host) -> bool {
 }
 
 fn is_wider_path(wide: &PathCondition, narrow: &PathCondition) -> bool {
-    use PathCondition::{Any, Exact, Pattern, Prefix};
-    match (wide, narrow) {
-        (Any, _) => true,
-        (Prefix(prefix), _) if prefix.is_empty() => true,
-        (wide, Exact(path)) => wide.holds(path),
-        (wide @ Prefix(_), Prefix(path)) => wide.holds(path),
-        (Pattern(one), Pattern(other)) => one.as_str() == other.as_str(),
-        _ => false,
+    match narrow {
+        PathCondition::Exact(path) => wide.holds(path),
+        narrow => key(wide).covers(&key(narrow)),
     }
 }

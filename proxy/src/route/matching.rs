@@ -10,7 +10,11 @@ use regex::{Regex, RegexBuilder};
 use super::Match;
 use super::condition::{Condition, Host, PathCondition, Test};
 use super::path::normalise;
+use crate::config::nearest::nearest;
 use crate::config::{self, Diagnostic, OneOrMany, PATH_MAX, Span, Spanned, ValueMatch, code};
+
+/// Those that people ask with.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// What one expression may become, in bytes.
 const EXPRESSION_MAX: usize = 10 << 20;
@@ -333,7 +337,8 @@ impl<'f> Reader<'f> {
             Ok(method) if upper == written.value => Some(method),
             Ok(_) => {
                 let problem = wrong("methods are in upper case (RFC 9110, section 9.1)");
-                self.wrong.push(problem.help(format!("write `{upper}`")));
+                let meant = nearest(&upper, METHODS).unwrap_or(&upper);
+                self.wrong.push(problem.help(format!("write `{meant}`")));
                 None
             }
             Err(_) => {

@@ -17,6 +17,15 @@ pub struct Simpler {
     pub differs: Option<String>,
 }
 
+/// The paths that an expression takes, where that is known without asking it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// This one and everything below it, as a prefix does.
+    Tree(String),
+    /// All that begin like this, also in the middle of a segment.
+    Beginning(String),
+}
+
 /// What follows a path in an expression, and whether there is more to be said than that it is a prefix.
 const TAILS: [(&str, Tail); 9] = [
     ("(/.*)?", Tail::Same),
@@ -42,16 +51,8 @@ enum Tail {
 
 /// What would serve in place of this expression; none if it says more than that.
 pub fn simpler(expression: &str) -> Option<Simpler> {
-    let expression = expression.strip_prefix('^').unwrap_or(expression);
-    let expression = match expression.strip_suffix('$') {
-        Some(rest) if !rest.ends_with('\\') => rest,
-        _ => expression,
-    };
-    let mut tails = TAILS.iter();
-    let prefix = tails.find_map(|(tail, kind)| {
-        let head = literal(expression.strip_suffix(tail)?)?;
-        prefix(head, *kind)
-    });
+    let expression = without_anchors(expression);
+    let prefix = tails(expression).find_map(|(head, kind)| prefix(head, kind));
     prefix.or_else(|| {
         Some(Simpler {
             key: "path",
@@ -59,6 +60,35 @@ pub fn simpler(expression: &str) -> Option<Simpler> {
             differs: None,
         })
     })
+}
+
+/// The paths that this expression takes; none if it says more than that they begin alike.
+pub fn taken(expression: &str) -> Option<Taken> {
+    tails(without_anchors(expression)).find_map(|(head, tail)| match tail {
+        Tail::Same | Tail::Below if head.is_empty() => Some(Taken::Beginning("/".to_owned())),
+        Tail::Beyond if head.is_empty() => Some(Taken::Beginning(head)),
+        _ if !is_path(&head) => None,
+        Tail::Beyond => Some(Taken::Beginning(head)),
+        _ if head.ends_with('/') => None,
+        Tail::Same => Some(Taken::Tree(head)),
+        Tail::Below => Some(Taken::Beginning(head + "/")),
+    })
+}
+
+/// All of a path is compared anyway.
+fn without_anchors(expression: &str) -> &str {
+    let expression = expression.strip_prefix('^').unwrap_or(expression);
+    match expression.strip_suffix('$') {
+        Some(rest) if !rest.ends_with('\\') => rest,
+        _ => expression,
+    }
+}
+
+/// The ways to read it as a text with something after it.
+fn tails(expression: &str) -> impl Iterator<Item = (String, Tail)> {
+    TAILS
+        .iter()
+        .filter_map(|(tail, kind)| Some((literal(expression.strip_suffix(tail)?)?, *kind)))
 }
 
 /// `head` and what is said after it, as a prefix.
@@ -163,6 +193,30 @@ mod tests {
             "",
         ] {
             assert_eq!(written(expression), None, "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_known_of_beginnings_only() {
+        let tree = |path: &str| Some(Taken::Tree(path.to_owned()));
+        let beginning = |path: &str| Some(Taken::Beginning(path.to_owned()));
+        for (expression, want) in [
+            ("/api(/.*)?", tree("/api")),
+            ("^/api(?:/.*)?$", tree("/api")),
+            ("/v1\\.0($|/.*)", tree("/v1.0")),
+            ("/api/.*", beginning("/api/")),
+            ("/api.*", beginning("/api")),
+            ("^/.*", beginning("/")),
+            ("(/.*)?", beginning("/")),
+            (".*", beginning("")),
+            ("/api/", None),
+            ("/(/.*)?", None),
+            ("/api/[0-9].*", None),
+            ("/a|/b.*", None),
+            ("(?i)/api/.*", None),
+            ("/a//.*", None),
+        ] {
+            assert_eq!(taken(expression), want, "{expression}");
         }
     }
 

@@ -7,7 +7,7 @@
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `copies` | requests that are sent to see what becomes of them |
-//! | `events` | what happened to servers lately |
+//! | `events`, `news` | what happened to servers lately, and how that is found out |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
 //! | `health/` | who is well: one file per kind of check |
@@ -21,6 +21,7 @@ pub mod events;
 pub mod health;
 pub mod kept;
 pub mod live;
+mod news;
 mod pool;
 pub mod standing;
 
@@ -28,21 +29,20 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
-use tracing::{error, info};
 
 use self::balance::Policy;
 use self::discover::dns::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
-use self::health::{Check, Health, Watch};
+use self::health::{Check, Watch};
 pub use self::live::Live;
 use self::pool::Rules;
 pub use self::pool::{Pool, Unavailable};
-use self::standing::{Duty, Order, Seen};
+use self::standing::Order;
 use crate::config::Share;
 
 /// Waiting for a server, with every default filled in.
@@ -244,115 +244,17 @@ impl Upstream {
         }
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
+        let serves = members
+            .iter()
+            .any(|member| member.standing().ready_since().is_some());
         for member in members.iter() {
-            self.see(member, now);
+            self.see(member, serves, now);
         }
         let before = self.pool.load();
         let pool = Pool::new(&members, self.spec.rules(), now);
         self.tell_panic(&before, &pool);
         self.pool.store(Arc::new(pool));
         self.wait_for_the_next_order(&members, now);
-    }
-
-    /// Notes how a server is now, and what is new about that.
-    fn see(&self, member: &Endpoint, now: Instant) {
-        let seen = Seen {
-            health: member.health(),
-            duty: member.duty(now),
-            weight: member.weight_at(now),
-        };
-        let is_ready = seen.health == Health::Up && seen.duty == Duty::Serving;
-        member.standing().note_ready(is_ready, now);
-        let Some(before) = member.standing().note_seen(Some(seen)) else {
-            return;
-        };
-        let tell = |what, reason| self.tell(Some(member.address()), what, reason);
-        if before.is_none() {
-            tell("came", None);
-        }
-        if before.map(|before| before.health) != Some(seen.health) && seen.health != Health::Untried
-        {
-            tell(seen.health.as_str(), member.reason());
-        }
-        if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
-            let is_ordered = member.standing().order(now).is_some();
-            let by = if is_ordered {
-                "the operator"
-            } else {
-                "the file"
-            };
-            tell(seen.duty.as_str(), Some(format!("by {by}")));
-        }
-        if let Some(before) = before.filter(|before| before.weight != seen.weight) {
-            let change = format!("{} -> {}", before.weight, seen.weight);
-            tell("weight", Some(change));
-        }
-    }
-
-    fn tell_gone(&self, member: &Endpoint) {
-        if member.standing().note_seen(None).is_some() {
-            self.tell(Some(member.address()), "left", None);
-        }
-    }
-
-    fn tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
-        self.live.events().note(Event {
-            time: SystemTime::now(),
-            upstream: self.name().to_owned(),
-            server,
-            what,
-            reason,
-        });
-    }
-
-    /// Loudly: the probes are not listened to.
-    fn tell_panic(&self, before: &Pool, pool: &Pool) {
-        let upstream = self.name();
-        let up = pool
-            .all()
-            .iter()
-            .filter(|server| server.health() == Health::Up);
-        let (up, all) = (up.count(), pool.all().len());
-        match (before.in_panic(), pool.in_panic()) {
-            (false, true) => {
-                error!(
-                    upstream,
-                    up,
-                    all,
-                    "panic: fewer servers are up than `panic_below`, so all are asked, whatever their probes say"
-                );
-                self.tell(None, "panic", Some(format!("{up} of {all} servers are up")));
-            }
-            (true, false) => {
-                info!(upstream, up, all, "the panic is over");
-                self.tell(None, "calm", Some(format!("{up} of {all} servers are up")));
-            }
-            _ => {}
-        }
-    }
-
-    /// An order that ends changes who may be picked.
-    fn wait_for_the_next_order(self: &Arc<Self>, members: &[Arc<Endpoint>], now: Instant) {
-        let ends = members
-            .iter()
-            .filter_map(|member| member.standing().order(now)?.until);
-        let waiting = ends.min().map(|end| {
-            let me = Arc::downgrade(self);
-            tokio::spawn(async move {
-                tokio::time::sleep_until(end.into()).await;
-                if let Some(upstream) = me.upgrade() {
-                    upstream.refresh();
-                }
-            })
-            .abort_handle()
-        });
-        let mut last = self
-            .next_order
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = std::mem::replace(&mut *last, waiting) {
-            last.abort();
-        }
     }
 
     /// What an operator wants of a server; nothing takes it back. Whether there is such a server.

@@ -6,9 +6,8 @@
 //! that many, the first one that has any server takes them with all that it has, whatever the probes say (Envoy's "panic threshold"): a few
 //! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
 //!
-//! A server that has just come up gets its share little by little (`slow_start`): it passes on what it is picked for, each
-//! request with the chance that it has not yet earned. Where a key decides, and where all have just come up, nothing is passed
-//! on.
+//! A server that comes up after it was down, or comes to others that serve already, gets its share little by little (`slow_start`): it passes on what it is picked for, each
+//! request with the chance that it has not yet earned. Where a key decides, and where all warm up, nothing is passed on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +57,7 @@ pub struct Pool {
 struct Tier {
     ready: Vec<Arc<Endpoint>>,
     picker: Box<dyn Picker>,
-    /// Some have just come up, and others have not.
+    /// Some warm up, and others do not.
     is_warming: bool,
 }
 
@@ -193,7 +192,7 @@ impl Tier {
         }
     }
 
-    /// Another one, if this one has just come up and does not want it.
+    /// Another one, if this one warms up and does not want it.
     fn pass_on<'t>(
         &'t self,
         picked: &'t Arc<Endpoint>,
@@ -219,7 +218,7 @@ impl Tier {
 
 /// From a little to 1: how much of its share a server has earned.
 fn warmth(server: &Endpoint, slow_start: Duration, now: Instant) -> f64 {
-    let Some(since) = server.standing().ready_since() else {
+    let Some(since) = server.standing().warms_since() else {
         return 1.0;
     };
     let age = now.saturating_duration_since(since);

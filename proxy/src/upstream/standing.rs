@@ -57,6 +57,7 @@ pub struct Seen {
 #[derive(Debug, Default)]
 pub struct Standing {
     ready_since: AtomicCell<Option<Instant>>,
+    is_cold: AtomicCell<bool>,
     seen: AtomicCell<Option<Seen>>,
     order: Mutex<Option<Order>>,
 }
@@ -65,6 +66,16 @@ impl Standing {
     /// Since when it may be picked.
     pub fn ready_since(&self) -> Option<Instant> {
         self.ready_since.load()
+    }
+
+    /// When it may be picked, it has to warm up: it was down, or came to others that serve already.
+    pub fn note_cold(&self) {
+        self.is_cold.store(true);
+    }
+
+    /// Since when it warms up, if it has to.
+    pub fn warms_since(&self) -> Option<Instant> {
+        self.ready_since().filter(|_| self.is_cold.load())
     }
 
     /// It may be picked from now on, or not any more. One that could be already is left as it is.

@@ -50,6 +50,7 @@ fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Di
             .upstreams
             .written()
             .map(|name| name.value.as_str())
+            .filter(|name| !name.is_empty())
     };
     let wanted = written.value.as_str();
     let unreadable = context.is_partial || (context.incomplete && known().next().is_none());
@@ -63,6 +64,12 @@ fn upstream(context: &Context<'_>, written: &Spanned<String>, found: &mut Vec<Di
     .at(written.span)
     .label("leads nowhere")
     .did_you_mean(nearest(wanted, known()));
+    let diagnostic = if wanted.contains([':', '/']) {
+        diagnostic
+            .help("a route names one of `upstreams`: addresses are written there, as `servers`")
+    } else {
+        diagnostic
+    };
     let count = known().count();
     found.push(match count {
         0 => diagnostic.note("the file has no upstreams"),
@@ -132,7 +139,11 @@ fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
         .collect();
     for (key, path) in &written {
         if *key != "path_regex" {
-            found.extend(path_syntax(key, path));
+            let problem = path_syntax(key, path);
+            found.extend(problem.map(|problem| match without_query(key, path) {
+                Some(help) => problem.help(help),
+                None => problem,
+            }));
         }
     }
     written.sort_by_key(|(_, path)| path.span);
@@ -147,6 +158,21 @@ fn path(subject: &str, matches: &Match, found: &mut Vec<Diagnostic>) {
                 ),
         );
     }
+}
+
+/// Where the rest of a URL goes that a match has after its path.
+fn without_query(key: &str, path: &str) -> Option<String> {
+    let at = path.find(['?', '#']).filter(|_| path.starts_with('/'))?;
+    let (only, rest) = path.split_at(at);
+    let query = rest.strip_prefix('?');
+    let single = query.and_then(|query| query.split_once('='));
+    Some(match single {
+        Some((name, value)) if !value.contains(['&', '=', '#']) => {
+            format!("write `{key}: {only}` and `query: {{ {name}: {value} }}`")
+        }
+        _ if query.is_some() => format!("write `{key}: {only}`; parameters go into `query`"),
+        _ => format!("write `{key}: {only}`: clients keep the fragment to themselves"),
+    })
 }
 
 fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
@@ -165,7 +191,11 @@ fn path_syntax(key: &str, path: &Spanned<String>) -> Option<Diagnostic> {
         .map(|diagnostic| diagnostic.help(help));
     }
     if !path.starts_with('/') {
-        let help = format!("write `/{}`", path.value);
+        let expression = path.trim_start_matches(['~', '*', ' ']);
+        let help = match expression.starts_with('^') {
+            true => format!("an expression is a `path_regex`: write `path_regex: {expression}`"),
+            false => format!("write `/{}`", path.value),
+        };
         return error(
             format!("`{key}` does not begin with `/`"),
             "a path begins with `/`",

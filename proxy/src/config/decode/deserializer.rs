@@ -86,6 +86,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             Value::List(items) => visitor.visit_seq(self.items(items)),
             Value::Map(entries) => visitor.visit_map(self.entries(entries)),
             Value::Scalar { text, quoted, .. } => visit_scalar(text, *quoted, visitor),
+            Value::Misnamed(text) => visitor.visit_bytes(text.as_bytes()),
         }
         .map_err(|fault| fault.at(self.0))
     }
@@ -125,6 +126,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     /// Any scalar is a text, the way it was written: `on`, `1.10` and `8080` need no quotes.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0.text() {
+            // Whoever has names knows that this is none, and that nothing more is to be said of it.
+            Some(text) if matches!(self.0.value, Value::Misnamed(_)) => {
+                visitor.visit_bytes(text.as_bytes())
+            }
             Some(text) => visitor
                 .visit_str(text)
                 .map_err(|fault: Fault| fault.at(self.0)),

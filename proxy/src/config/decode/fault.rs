@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use super::advice;
 use super::hints;
 use super::place::{self, Address, Trail};
 use super::subject::Where;
@@ -90,6 +91,21 @@ impl Fault {
         matches!(self.0.kind, Kind::UnknownKey { .. })
     }
 
+    /// A value has something to say about itself.
+    pub(super) fn is_complaint(&self) -> bool {
+        matches!(self.0.kind, Kind::Complaint(_))
+    }
+
+    /// An upstream cannot do without them; but what else is written there is worth a look.
+    pub(super) fn is_no_list_of_servers(&self, root: &Node, trail: &Trail) -> bool {
+        let Kind::WrongType { expected } = &self.0.kind else {
+            return false;
+        };
+        let place = Where::find(root, trail, None);
+        let is_servers = place.key.and_then(Node::text) == Some("servers");
+        expected == A_LIST && is_servers && !place.item
+    }
+
     pub(super) fn diagnostic(
         &self,
         root: &Node,
@@ -111,8 +127,7 @@ impl Fault {
 }
 
 fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnostic {
-    let is_method = METHODS.contains(&key);
-    let meant = meant(key, known).filter(|_| !is_method);
+    let meant = meant(key, known).filter(|_| !METHODS.contains(&key));
     let mut diagnostic = Diagnostic::error(
         code::UNKNOWN_KEY,
         format!("unknown key `{}`{}", shortened(key), place.parent()),
@@ -120,33 +135,43 @@ fn unknown_key(key: &str, known: &[&'static str], place: &Where<'_>) -> Diagnost
     .at(place.span())
     .label("not known here")
     .did_you_mean(meant);
-    match hints::home(key) {
-        _ if meant.is_some() => {}
-        _ if is_method => {
-            diagnostic = diagnostic.help("several methods are a list: `method: [ GET, POST ]`")
-        }
-        _ if key.starts_with("//") => diagnostic = diagnostic.help("a comment begins with `#`"),
-        _ if key
-            .split_once(':')
-            .is_some_and(|(word, _)| known.contains(&word)) =>
-        {
-            diagnostic = diagnostic.help("a space is missing after the `:`");
-        }
-        _ if is_split_address(known, place) => {
-            let port = place.node.text().unwrap_or_default();
-            diagnostic = diagnostic.help(format!(
-                "write `\"{key}:{port}\"`: with a space after the colon it is a key"
-            ));
-        }
-        Some((key, home)) if !known.contains(&key) => {
-            diagnostic = diagnostic.help(format!("`{key}` belongs in {home}"));
-        }
-        _ => {}
+    if meant.is_none() {
+        diagnostic = helped(diagnostic, elsewhere(key, known, place));
     }
     if known.is_empty() {
         return diagnostic.note("no keys are known here");
     }
     diagnostic.note(known_keys(known))
+}
+
+/// What to do with a key that is no other's misspelling.
+fn elsewhere(key: &str, known: &[&str], place: &Where<'_>) -> Option<String> {
+    let is_word_of = |(word, _): (&str, &str)| known.contains(&word);
+    if METHODS.contains(&key) {
+        return Some("several methods are a list: `method: [ GET, POST ]`".to_owned());
+    }
+    if key.starts_with("//") {
+        return Some("a comment begins with `#`".to_owned());
+    }
+    if key.split_once(':').is_some_and(is_word_of) {
+        return Some("a space is missing after the `:`".to_owned());
+    }
+    if let Some(above) = place.above_empty().filter(|above| known.contains(above)) {
+        return Some(format!(
+            "indent it further if it belongs to `{above}:` above"
+        ));
+    }
+    if let Some(help) = hints::here(key, known, place.node) {
+        return Some(help);
+    }
+    if is_split_address(known, place) {
+        let port = place.node.text().unwrap_or_default();
+        return Some(format!(
+            "write `\"{key}:{port}\"`: with a space after the colon it is a key"
+        ));
+    }
+    let (key, home) = hints::home(key).filter(|(key, _)| !known.contains(key))?;
+    Some(format!("`{key}` belongs in {home}"))
 }
 
 /// Where one of these is taken for a key, a list has lost its brackets.
@@ -218,41 +243,13 @@ fn not_keys(known: &[&str], place: &Where<'_>) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, place.finding())
         .at(place.span())
         .label(expected);
-    if let Some(help) = keys_help(known, place) {
+    if let Some(help) = advice::keys(known, place) {
         diagnostic = diagnostic.help(help);
     }
     if known.len() > 1 {
         diagnostic.note(known_keys(known))
     } else {
         diagnostic
-    }
-}
-
-/// What to write where keys are expected, as far as it can be guessed.
-fn keys_help(known: &[&str], place: &Where<'_>) -> Option<String> {
-    let key = place.key.and_then(Node::text).unwrap_or_default();
-    let text = match &place.node.value {
-        Value::List(_) => return Some("keys have no `- ` in front".to_owned()),
-        _ => place.node.text()?,
-    };
-    if let Some((word, _)) = text
-        .split_once(':')
-        .filter(|(word, _)| known.contains(word))
-    {
-        Some(format!("a space is missing after `{word}:`"))
-    } else if known.contains(&key) {
-        Some(format!(
-            "`{key}` is one of those keys itself: indent it as far as the others"
-        ))
-    } else if text.starts_with('/') && known.contains(&"path_prefix") {
-        Some(format!(
-            "write `{key}: {{ path_prefix: {} }}`",
-            shortened(text)
-        ))
-    } else if let [only] = known {
-        Some(format!("write `{key}: {{ {only}: ... }}`"))
-    } else {
-        None
     }
 }
 
@@ -265,6 +262,8 @@ fn wrong_type(code: Code, expected: &str, place: &Where<'_>) -> Diagnostic {
         Value::List(_) if expected == NAMES => {
             diagnostic.help("write `name:` in place of each `- `")
         }
+        Value::Scalar { .. } if expected == NAMES => helped(diagnostic, advice::names(place)),
+        Value::List(_) if expected == A_VALUE => helped(diagnostic, advice::one(place)),
         Value::Map(_) if list => diagnostic.help("a `- ` stands before each item of a list"),
         Value::Scalar { text, .. } if list && text.starts_with('-') => {
             diagnostic.help("a space is missing after the `-`")
@@ -284,6 +283,16 @@ fn wrong_type(code: Code, expected: &str, place: &Where<'_>) -> Diagnostic {
         _ => diagnostic,
     }
 }
+
+fn helped(diagnostic: Diagnostic, help: Option<String>) -> Diagnostic {
+    match help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// What is expected where one value is.
+const A_VALUE: &str = "a single value";
 
 /// What is expected where things have names.
 const NAMES: &str = crate::config::named::EXPECTED;
@@ -339,7 +348,7 @@ impl de::Error for Fault {
 pub(super) fn plainly(expected: &dyn Expected) -> String {
     let expected = expected.to_string();
     match expected.as_str() {
-        "a string" | "string" | "a character" | "a borrowed string" => "a single value".to_owned(),
+        "a string" | "string" | "a character" | "a borrowed string" => A_VALUE.to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),
         "a sequence" => A_LIST.to_owned(),
         "a map" => "keys with values (`key: value`)".to_owned(),

@@ -69,8 +69,40 @@ pub(super) fn is_broken(root: &Node, trail: &Trail) -> bool {
     end.is_some_and(Node::is_broken)
 }
 
+/// From now on, the key at the end of the way is a name like any: what it names has mistakes of its own. Whether it is one.
+pub(super) fn mark_misnamed(root: &mut Node, trail: &Trail) -> bool {
+    let Some((last, steps)) = trail.steps.split_last() else {
+        return false;
+    };
+    let node = steps
+        .iter()
+        .try_fold(root, |node, index| match &mut node.value {
+            Value::List(items) => items.get_mut(*index),
+            Value::Map(entries) => entries.get_mut(*index).map(|(_, value)| value),
+            _ => None,
+        });
+    let Some(Value::Map(entries)) = node.map(|node| &mut node.value) else {
+        return false;
+    };
+    match entries.get_mut(*last) {
+        Some((key, _)) => match &mut key.value {
+            Value::Scalar { text, .. } => {
+                key.value = Value::Misnamed(std::mem::take(text));
+                true
+            }
+            _ => false,
+        },
+        None => false,
+    }
+}
+
 /// From now on, the part at the end of the way is passed over.
 pub(super) fn mark_broken(root: &mut Node, trail: &Trail) {
+    mark(root, trail, Value::Broken);
+}
+
+/// From now on, the part at the end of the way is this.
+pub(super) fn mark(root: &mut Node, trail: &Trail, value: Value) {
     let mut node = root;
     for (at, index) in trail.steps.iter().enumerate() {
         let last = at + 1 == trail.steps.len();
@@ -87,5 +119,5 @@ pub(super) fn mark_broken(root: &mut Node, trail: &Trail) {
         let Some(child) = child else { return };
         node = child;
     }
-    node.value = Value::Broken;
+    node.value = value;
 }

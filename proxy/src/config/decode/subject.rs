@@ -11,6 +11,8 @@ pub(super) struct Where<'n> {
     pub(super) key: Option<&'n Node>,
     pub(super) item: bool,
     at_key: bool,
+    /// The entry of a map that stands before it.
+    before: Option<&'n (Node, Node)>,
     root: Option<&'n Spanned<String>>,
     /// `routes.api`
     pub(super) path: String,
@@ -25,6 +27,7 @@ impl<'n> Where<'n> {
             key: None,
             item: false,
             at_key: trail.at_key,
+            before: None,
             root: name,
             path: name.map(|name| shortened(name)).unwrap_or_default(),
             above: String::new(),
@@ -33,6 +36,8 @@ impl<'n> Where<'n> {
             let (key, Some(value)) = place::step(place.node, *index) else {
                 break;
             };
+            let before = index.checked_sub(1);
+            place.before = before.and_then(|index| place.node.entries().get(index));
             place.node = value;
             place.item = key.is_none();
             if let Some(key) = key {
@@ -51,6 +56,12 @@ impl<'n> Where<'n> {
             Some(key) => Some(key.span),
             None => self.root.map(|name| name.span),
         }
+    }
+
+    /// The key right above it, if nothing is written after its colon.
+    pub(super) fn above_empty(&self) -> Option<&'n str> {
+        let (key, value) = self.before?;
+        key.text().filter(|_| value.value == Value::Null)
     }
 
     /// What to mark: the value, or its key where nothing was written.

@@ -7,8 +7,7 @@ use serde_yaml::granit_parser::{
 };
 
 use super::anchors::{Anchor, Anchors};
-use super::syntax;
-use super::{Node, Value, shortened};
+use super::{Node, Value, conflict, salvage, shortened, syntax};
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::Span;
@@ -27,7 +26,7 @@ const DEPTH_MAX: usize = 64;
 const TAG_WITHIN: usize = 1024;
 
 /// What stops the reading: the tree is of no use after it.
-type Fatal = Box<Diagnostic>;
+pub(super) type Fatal = Box<Diagnostic>;
 
 /// What a text says, and what is wrong with it but leaves a tree (a duplicate key).
 pub(in crate::config) struct Read {
@@ -37,6 +36,20 @@ pub(in crate::config) struct Read {
     pub(in crate::config) nodes: usize,
     /// Names of anchors, and where those were written.
     pub(in crate::config) anchors: Vec<(String, Span)>,
+    /// Whether a section is missing, because it is no YAML.
+    pub(in crate::config) is_partial: bool,
+}
+
+impl Read {
+    pub(super) fn of(root: Root, diagnostics: Vec<Diagnostic>) -> Self {
+        Self {
+            root,
+            diagnostics,
+            nodes: 0,
+            anchors: Vec::new(),
+            is_partial: false,
+        }
+    }
 }
 
 /// What a text says.
@@ -51,42 +64,37 @@ pub(in crate::config) enum Root {
 /// Reads a text into a tree of at most so many nodes, whose places begin at `base`.
 pub(in crate::config) fn read(text: &str, base: usize, nodes_max: usize) -> Read {
     if text.len() > BYTES_MAX {
-        return Read {
-            root: Root::Unreadable,
-            diagnostics: vec![too_large(text.len())],
-            nodes: 0,
-            anchors: Vec::new(),
-        };
+        return Read::of(Root::Unreadable, vec![too_large(text.len())]);
     }
-    let mut reader = Reader::new(text, nodes_max);
-    let root = match reader.document() {
-        Ok(Some(mut root)) => {
-            let mut unused = reader.anchors.without_free(&mut root);
-            reader.diagnostics.append(&mut unused);
-            root.shift(base);
-            Root::Node(root)
-        }
-        Ok(None) => Root::Empty,
-        Err(fatal) => {
-            let conflict = syntax::conflict(text);
-            reader.diagnostics.push(conflict.unwrap_or(*fatal));
-            Root::Unreadable
-        }
+    let mut read = match conflict::whole(text) {
+        Some(conflict) => Read::of(Root::Unreadable, vec![conflict]),
+        None => salvage::read(text, nodes_max),
     };
-    let mut diagnostics = reader.diagnostics;
-    diagnostics
-        .iter_mut()
-        .for_each(|finding| finding.shift(base));
-    Read {
-        root,
-        diagnostics,
-        nodes: reader.nodes,
-        anchors: reader
-            .anchors
-            .names()
-            .map(|(name, span)| (name, span.shifted(base)))
-            .collect(),
+    if let Root::Node(root) = &mut read.root {
+        root.shift(base);
     }
+    let all = read.diagnostics.iter_mut();
+    all.for_each(|finding| finding.shift(base));
+    for (_, place) in &mut read.anchors {
+        *place = place.shifted(base);
+    }
+    read
+}
+
+/// Reads a text up to what stops the reading, if anything does.
+pub(super) fn once(text: &str, nodes_max: usize) -> (Result<Option<Node>, Fatal>, Read) {
+    let mut reader = Reader::new(text, nodes_max);
+    let mut result = reader.document();
+    if let Ok(Some(root)) = &mut result {
+        let mut unused = reader.anchors.without_free(root);
+        reader.diagnostics.append(&mut unused);
+    }
+    let read = Read {
+        nodes: reader.nodes,
+        anchors: reader.anchors.names().collect(),
+        ..Read::of(Root::Unreadable, reader.diagnostics)
+    };
+    (result, read)
 }
 
 fn too_large(bytes: usize) -> Diagnostic {

@@ -216,6 +216,15 @@ impl<'t> Surroundings<'t> {
 
     /// The innermost `[` or `{` before the place that is still open there. Quotes and comments are passed over.
     pub(super) fn open_bracket(&self) -> Option<(usize, char)> {
+        self.open().0
+    }
+
+    /// The quote before the place that is still open there.
+    pub(super) fn open_quote(&self) -> Option<Span> {
+        self.open().1
+    }
+
+    fn open(&self) -> (Option<(usize, char)>, Option<Span>) {
         let mut open = Vec::new();
         let mut quote = None;
         let mut comment = false;
@@ -223,9 +232,9 @@ impl<'t> Surroundings<'t> {
         for (at, c) in self.before().char_indices() {
             match (quote, c) {
                 _ if comment => comment = c != '\n',
-                (Some(q), _) if c == q && !(q == '"' && previous == '\\') => quote = None,
+                (Some((_, q)), _) if c == q && !(q == '"' && previous == '\\') => quote = None,
                 (Some(_), _) => {}
-                (None, '"' | '\'') if !previous.is_alphanumeric() => quote = Some(c),
+                (None, '"' | '\'') if !previous.is_alphanumeric() => quote = Some((at, c)),
                 (None, '#') if previous.is_whitespace() => comment = true,
                 (None, '[' | '{') => open.push((at, c)),
                 (None, ']' | '}') => drop(open.pop()),
@@ -233,7 +242,7 @@ impl<'t> Surroundings<'t> {
             }
             previous = c;
         }
-        open.pop()
+        (open.pop(), quote.map(|(at, _)| Span::new(at, at + 1)))
     }
 }
 

@@ -3,32 +3,15 @@
 use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
 use super::Node;
+use super::conflict;
 use super::surroundings::Surroundings;
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::quotes;
 use crate::config::spanned::Span;
 
 /// Where keys belong.
 const ONE_COLUMN: &str = "keys of one group stand in one column";
-
-/// What a version control system left where two edits met.
-pub(super) fn conflict(text: &str) -> Option<Diagnostic> {
-    const MARKER: &str = "<<<<<<< ";
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if line.starts_with(MARKER) {
-            let end = at + line.trim_end().len();
-            let message = "a merge conflict that nobody has resolved";
-            let problem = Diagnostic::error(code::NOT_YAML, message).at(Span::new(at, end));
-            let problem = problem.label("one side begins here");
-            return Some(
-                problem.help("keep one of the two sides, and remove the lines of `<`, `=` and `>`"),
-            );
-        }
-        at += line.len();
-    }
-    None
-}
 
 /// Nothing was written.
 pub(in crate::config) fn empty() -> Diagnostic {
@@ -70,28 +53,43 @@ pub(super) fn odd_tag(tag: &str, span: Span) -> Diagnostic {
 pub(super) fn diagnostic(text: &str, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(text.len());
     let near = Surroundings::new(text, at);
-    match error.kind() {
+    if let Some(conflict) = conflict::indented(&near) {
+        return conflict;
+    }
+    let mut problem = explained(error.kind(), &near);
+    let start = problem.span.map_or(at, |span| span.start);
+    let (_, line) = Surroundings::new(text, start).line();
+    quotes::explain_line(&mut problem, line);
+    problem
+}
+
+fn explained(kind: &ErrorKind, near: &Surroundings<'_>) -> Diagnostic {
+    match kind {
         ErrorKind::TabInIndentation
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabNotAllowed
         | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => tab(&near),
-        ErrorKind::UnknownAnchor => alias(&near),
-        ErrorKind::UnexpectedCharacter { character } => character_at_start(*character, &near),
+        | ErrorKind::TabInPlainScalar => tab(near),
+        ErrorKind::UnknownAnchor => alias(near),
+        ErrorKind::UnexpectedCharacter { character } => character_at_start(*character, near),
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            quote(&near)
+            quote(near.here())
         }
+        ErrorKind::InvalidQuotedScalarIndent => match near.open_quote() {
+            Some(open) => quote(open),
+            None => indentation(near),
+        },
         ErrorKind::InvalidTrailingDoubleQuotedScalar
-        | ErrorKind::InvalidTrailingSingleQuotedScalar => after_quote(&near),
-        ErrorKind::UnknownQuotedScalarEscape => escape(&near),
-        ErrorKind::MisplacedFlowCollectionEnd => superfluous(&near),
-        ErrorKind::MismatchedFlowCollectionEnd { open, close } => mismatch(*open, *close, &near),
-        kind if is_flow(kind) => flow(&near),
-        ErrorKind::MappingValueNotAllowed => colon(&near),
-        ErrorKind::BlockSequenceEntryNotAllowed => dash(&near),
-        ErrorKind::ExpectedBlockSequenceEntry => key_among_items(&near),
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => no_colon(&near),
-        kind if is_indentation(kind) => indentation(&near),
+        | ErrorKind::InvalidTrailingSingleQuotedScalar => after_quote(near),
+        ErrorKind::UnknownQuotedScalarEscape => escape(near),
+        ErrorKind::MisplacedFlowCollectionEnd => superfluous(near),
+        ErrorKind::MismatchedFlowCollectionEnd { open, close } => mismatch(*open, *close, near),
+        kind if is_flow(kind) => flow(near),
+        ErrorKind::MappingValueNotAllowed => colon(near),
+        ErrorKind::BlockSequenceEntryNotAllowed => dash(near),
+        ErrorKind::ExpectedBlockSequenceEntry => key_among_items(near),
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => no_colon(near),
+        kind if is_indentation(kind) => indentation(near),
         kind => Diagnostic::error(code::NOT_YAML, "YAML does not allow this")
             .at(near.word())
             .label("here")
@@ -119,7 +117,6 @@ fn is_indentation(kind: &ErrorKind) -> bool {
         kind,
         ErrorKind::ExpectedBlockMappingKey
             | ErrorKind::InvalidIndentation
-            | ErrorKind::InvalidQuotedScalarIndent
             | ErrorKind::InvalidBlockScalarIndent
             | ErrorKind::ExpectedDocumentStart
             | ErrorKind::ExpectedNodeContent
@@ -156,9 +153,9 @@ fn character_at_start(character: char, near: &Surroundings<'_>) -> Diagnostic {
         .help("put the value into quotes")
 }
 
-fn quote(near: &Surroundings<'_>) -> Diagnostic {
+fn quote(open: Span) -> Diagnostic {
     Diagnostic::error(code::QUOTES, "a quote is never closed")
-        .at(near.here())
+        .at(open)
         .label("opened here")
 }
 
@@ -295,6 +292,9 @@ fn dash(near: &Surroundings<'_>) -> Diagnostic {
 }
 
 fn key_among_items(near: &Surroundings<'_>) -> Diagnostic {
+    if near.line().1.starts_with('-') {
+        return indentation(near);
+    }
     Diagnostic::error(code::LIST_MISPLACED, "a key among the items of a list")
         .at(near.word())
         .label("expected `- `, as above")
@@ -308,8 +308,10 @@ fn indentation(near: &Surroundings<'_>) -> Diagnostic {
         "the indentation of this line does not fit",
     )
     .at(span);
-    if line.starts_with("- ") {
-        return diagnostic.label("a list item among keys");
+    if line.starts_with("- ") || line == "-" {
+        return diagnostic
+            .label("a list item that stands in no list's column")
+            .help("the items of one list stand in one column");
     }
     match near.line_above() {
         Some((above, text))

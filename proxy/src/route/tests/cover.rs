@@ -60,12 +60,61 @@ fn a_wider_path_with_a_higher_priority_hides() {
         (prefix("/a/b"), prefix("/a"), false),
         (path("/a"), prefix("/a"), false),
         (path("/a"), path("/a/"), false),
-        (pattern("/a.*"), pattern("/a/.*"), false),
-        (prefix("/a"), pattern("/a/.*"), false),
+        (pattern("/a.*"), pattern("/a/.*"), true),
+        (pattern("/a/.*"), pattern("/a.*"), false),
+        (prefix("/a"), pattern("/a/.*"), true),
+        (prefix("/a"), pattern("/a(/.*)?"), true),
+        (prefix("/a"), pattern("/a.*"), false),
+        (prefix("/a"), pattern("/a/[0-9]+"), false),
+        (pattern("/a(/.*)?"), pattern("/a/.*"), true),
+        (pattern("/[ab]/.*"), prefix("/a"), false),
     ] {
         let hides = hides(one(wide.clone(), vec![]), one(narrow.clone(), vec![]));
         assert_eq!(hides, want, "{wide:?} {narrow:?}");
     }
+}
+
+/// Expressions are asked before prefixes, of whatever length.
+#[test]
+fn an_expression_hides_the_prefixes_that_it_takes() {
+    let any = PathCondition::Any;
+    for (wide, narrow, want) in [
+        ("/.*", prefix("/a"), true),
+        ("^/.*", prefix("/a"), true),
+        (".*", prefix("/a"), true),
+        (".*", any.clone(), true),
+        // `OPTIONS *` is left.
+        ("/.*", any, false),
+        ("/a(/.*)?", prefix("/a"), true),
+        ("/a(/.*)?", prefix("/a/b"), true),
+        ("/a(/.*)?", prefix("/ab"), false),
+        ("/a/.*", prefix("/a/b"), true),
+        // `/a` itself is left.
+        ("/a/.*", prefix("/a"), false),
+        ("/a.*", prefix("/a"), true),
+        ("/a.*", prefix("/ab/c"), true),
+        ("/a.*", prefix("/b"), false),
+        ("/a/b.*", prefix("/a"), false),
+        ("/a", prefix("/a"), false),
+        ("/[a-z]*.*", prefix("/a"), false),
+    ] {
+        let routes = vec![
+            (0, vec![one(narrow.clone(), vec![])]),
+            (0, vec![one(pattern(wide), vec![])]),
+        ];
+        let want = if want { vec![(0, vec![1])] } else { vec![] };
+        assert_eq!(hidden(routes), want, "{wide} {narrow:?}");
+    }
+    let exact = vec![
+        (0, vec![one(path("/a"), vec![])]),
+        (0, vec![one(pattern("/.*"), vec![])]),
+    ];
+    assert_eq!(hidden(exact), []);
+    let of_a_host = vec![
+        (0, vec![on("x", prefix("/a"))]),
+        (0, vec![one(pattern("/.*"), vec![])]),
+    ];
+    assert_eq!(hidden(of_a_host), []);
 }
 
 #[test]

@@ -80,12 +80,26 @@ fn request_paths() -> impl Strategy<Value = String> {
 }
 
 fn paths() -> impl Strategy<Value = PathCondition> {
-    let patterns = vec!["/a.*", "/[ab]/b", "(/ab)+", "/", ".*b", "/a|/b"];
+    let patterns = vec![
+        "/a.*",
+        "/[ab]/b",
+        "(/ab)+",
+        "/",
+        ".*b",
+        "/a|/b",
+        "^/.*",
+        ".*",
+        "/a(/.*)?",
+        "/a/.*",
+        "/a/b.*",
+        "/a($|/.*)",
+        "/(a|b)/.*",
+    ];
     prop_oneof![
         1 => Just(PathCondition::Any),
         3 => request_paths().prop_map(PathCondition::Exact),
         4 => segments().prop_map(PathCondition::Prefix),
-        2 => select(patterns).prop_map(pattern),
+        4 => select(patterns).prop_map(pattern),
     ]
 }
 
@@ -186,9 +200,10 @@ fn requests() -> impl Strategy<Value = Asked> {
     );
     let queries = vec![None, Some("q1=1"), Some("q1=2&q2=1"), Some("q2&q1=1&q1=2")];
     let clients = vec![None, Some([10, 1, 0, 1].into()), Some([10, 2, 0, 1].into())];
+    let asterisk = Just("*".to_owned());
     let parts = (
         select(vec!["x", "a.x", "c.b.a.x", "y", "z", ""]),
-        request_paths(),
+        prop_oneof![9 => request_paths(), 1 => asterisk],
         select(queries),
         select(vec![Method::GET, Method::PUT, Method::DELETE]),
         proptest::collection::vec(fields, 0..4),

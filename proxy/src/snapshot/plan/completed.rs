@@ -6,10 +6,8 @@ use std::time;
 
 use http::header::CONTENT_TYPE;
 
-use super::{
-    ATTEMPTS, ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, Reload, RouteSpec, TargetSpec,
-    timeouts,
-};
+use super::upstream::{ATTEMPTS, timeouts};
+use super::{ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, Reload, RouteSpec, TargetSpec};
 use crate::config::{
     self, Admin, Component, Duration, File, Listener, Named, Protocol, Question, Respond, Retry,
     Route, RouteLimits, Size, Span, Spanned, Test, Upstream,
@@ -145,7 +143,6 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
         timeouts: written_timeouts(&spec.timeouts),
         retry: attempts(spec.attempts),
         dns_refresh: span(spec.dns_refresh),
-        ..written.clone()
     }
 }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::{COPY_SIZE, MirrorSpec, TargetSpec, override_timeouts};
+use super::upstream::override_timeouts;
+use super::{COPY_SIZE, MirrorSpec, TargetSpec};
 use crate::component::Surroundings;
 use crate::config::{self, Diagnostic, Named, Share, Spanned, code};
 use crate::end::redirect::{NewPath, Redirect};

@@ -5,6 +5,7 @@ mod completed;
 mod doubts;
 mod ending;
 mod filters;
+mod upstream;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,27 +19,17 @@ use self::ending::Ends;
 pub use self::filters::FilterSpec;
 use self::filters::Filters;
 use super::effective::Effective;
-use crate::component::{self, Surroundings};
+use crate::component::Surroundings;
 use crate::config::{
-    self, Component, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Secrets, Share,
-    Spanned, code,
+    self, Diagnostic, File, Files, Loaded, Lookup, Protocol, Report, Secrets, Share, Spanned, code,
 };
 use crate::filter::Catalogue;
 use crate::generation::judge::Bounds;
 use crate::route::{Entry, Table, matching};
-use crate::upstream::balance;
-use crate::upstream::health;
-use crate::upstream::standing::Duty;
-use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts};
+use crate::upstream::{Spec, Timeouts};
 
-const CONNECT: Duration = Duration::from_secs(2);
 /// nginx's `proxy_read_timeout` and `proxy_send_timeout`.
 const SILENCE: Duration = Duration::from_secs(60);
-const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
-/// HAProxy's documentation of `timeout tunnel` suggests it.
-const TUNNEL: Duration = Duration::from_secs(3600);
-const ATTEMPTS: u8 = 3;
-const DNS_REFRESH: Duration = Duration::from_secs(5);
 
 /// Bytes of a body that is copied.
 const COPY_SIZE: u64 = 64 * 1024;
@@ -243,7 +234,7 @@ impl Plan {
             .upstreams
             .iter()
             .filter_map(|(name, upstream)| {
-                spec(name, upstream, file, &surroundings)
+                upstream::spec(name, upstream, file, &surroundings)
                     .map_err(|problems| wrong.extend(problems))
                     .ok()
             })
@@ -340,107 +331,6 @@ fn with_warnings(mut loaded: Loaded<Plan>) -> Loaded<Plan> {
     (loaded.source, loaded.warnings) = (report.source, report.diagnostics);
     loaded.made.secrets = loaded.source.secrets().clone();
     loaded
-}
-
-fn spec(
-    name: &str,
-    upstream: &config::Upstream,
-    file: &File,
-    surroundings: &Surroundings,
-) -> Result<(Spec, Chosen), Vec<Diagnostic>> {
-    let usual = || Component::bare(balance::DEFAULT);
-    let policy = upstream.balance.clone().unwrap_or_else(usual);
-    let policy = component::build("balancing policy", balance::KINDS, &policy, surroundings);
-    let check = upstream
-        .health_check
-        .as_ref()
-        .map(|written| component::build("health check", health::KINDS, written, surroundings));
-    let mut wrong = Vec::new();
-    let policy = policy.map_err(|problems| wrong.extend(problems)).ok();
-    let check = check.transpose().unwrap_or_else(|problems| {
-        wrong.extend(problems);
-        None
-    });
-    let (Some(policy), true) = (policy, wrong.is_empty()) else {
-        return Err(wrong);
-    };
-    let (check, health_check) = check.map(|built| (built.made, built.effective)).unzip();
-    let chosen = Chosen {
-        balance: policy.effective,
-        health_check,
-    };
-    let spec = Spec {
-        name: name.to_owned(),
-        servers: upstream
-            .servers
-            .iter()
-            .map(|server| server_spec(server))
-            .collect(),
-        policy: policy.made,
-        check,
-        panic_below: upstream.panic_below.map(|share| share.value),
-        slow_start: upstream
-            .slow_start
-            .map_or(Duration::ZERO, |span| span.get()),
-        timeouts: timeouts(&upstream.timeouts, &file.timeouts),
-        attempts: upstream
-            .retry
-            .attempts
-            .or(file.retry.attempts)
-            .map_or(ATTEMPTS, |attempts| attempts.value),
-        dns_refresh: upstream
-            .dns_refresh
-            .map_or(DNS_REFRESH, |refresh| refresh.get()),
-    };
-    Ok((spec, chosen))
-}
-
-fn server_spec(server: &config::Server) -> ServerSpec {
-    let host = match &server.address.host {
-        config::Host::Ip(ip) => Host::Ip(*ip),
-        config::Host::Name(name) => Host::Name(name.clone()),
-    };
-    ServerSpec {
-        host,
-        port: server.address.port,
-        seat: Seat {
-            weight: server.weight.value,
-            priority: match server.is_backup() {
-                true => Seat::BACKUP,
-                false => server.priority.map_or(0, |priority| priority.value),
-            },
-            duty: match server.state {
-                config::Duty::Serve => Duty::Serving,
-                config::Duty::Drain => Duty::Draining,
-                config::Duty::Disable => Duty::Disabled,
-            },
-        },
-    }
-}
-
-/// What the upstream says, or else the file, or else we.
-fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
-    let ours = Timeouts {
-        connect: CONNECT,
-        read: SILENCE,
-        write: SILENCE,
-        idle: UPSTREAM_IDLE,
-        tunnel: TUNNEL,
-    };
-    override_timeouts(upstream, override_timeouts(file, ours))
-}
-
-fn override_timeouts(written: &config::Timeouts, otherwise: Timeouts) -> Timeouts {
-    let or = |written: Option<Spanned<config::Duration>>, otherwise| {
-        written.map_or(otherwise, |written| written.get())
-    };
-    Timeouts {
-        connect: or(written.connect, otherwise.connect),
-        read: or(written.read, otherwise.read),
-        write: or(written.write, otherwise.write),
-        idle: or(written.idle, otherwise.idle),
-        tunnel: or(written.tunnel, otherwise.tunnel),
-    }
 }
 
 fn listener_spec(name: &str, listener: &config::Listener) -> ListenerSpec {

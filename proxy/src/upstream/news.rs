@@ -1,0 +1,123 @@
+//! What is new when an upstream takes in a change: noted for the operator, and loud where it has to be.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use tracing::{error, info};
+
+use super::events::Event;
+use super::health::Health;
+use super::standing::{Duty, Seen};
+use super::{Endpoint, Pool, Upstream};
+
+impl Upstream {
+    /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
+    pub(super) fn see(&self, member: &Endpoint, serves: bool, now: Instant) {
+        let seen = Seen {
+            health: member.health(),
+            duty: member.duty(now),
+            weight: member.weight_at(now),
+        };
+        let known = member.standing().note_seen(Some(seen));
+        if seen.health == Health::Down || (known == Some(None) && serves) {
+            member.standing().note_cold();
+        }
+        let is_ready = seen.health == Health::Up && seen.duty == Duty::Serving;
+        member.standing().note_ready(is_ready, now);
+        let Some(before) = known else {
+            return;
+        };
+        let tell = |what, reason| self.tell(Some(member.address()), what, reason);
+        if before.is_none() {
+            tell("came", None);
+        }
+        if before.map(|before| before.health) != Some(seen.health) && seen.health != Health::Untried
+        {
+            tell(seen.health.as_str(), member.reason());
+        }
+        if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
+            let is_ordered = member.standing().order(now).is_some();
+            let by = if is_ordered {
+                "the operator"
+            } else {
+                "the file"
+            };
+            tell(seen.duty.as_str(), Some(format!("by {by}")));
+        }
+        if let Some(before) = before.filter(|before| before.weight != seen.weight) {
+            let change = format!("{} -> {}", before.weight, seen.weight);
+            tell("weight", Some(change));
+        }
+    }
+
+    pub(super) fn tell_gone(&self, member: &Endpoint) {
+        if member.standing().note_seen(None).is_some() {
+            self.tell(Some(member.address()), "left", None);
+        }
+    }
+
+    fn tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
+        self.live.events().note(Event {
+            time: SystemTime::now(),
+            upstream: self.name().to_owned(),
+            server,
+            what,
+            reason,
+        });
+    }
+
+    /// Loudly: the probes are not listened to.
+    pub(super) fn tell_panic(&self, before: &Pool, pool: &Pool) {
+        let upstream = self.name();
+        let up = pool
+            .all()
+            .iter()
+            .filter(|server| server.health() == Health::Up);
+        let (up, all) = (up.count(), pool.all().len());
+        match (before.in_panic(), pool.in_panic()) {
+            (false, true) => {
+                error!(
+                    upstream,
+                    up,
+                    all,
+                    "panic: fewer servers are up than `panic_below`, so all are asked, whatever their probes say"
+                );
+                self.tell(None, "panic", Some(format!("{up} of {all} servers are up")));
+            }
+            (true, false) => {
+                info!(upstream, up, all, "the panic is over");
+                self.tell(None, "calm", Some(format!("{up} of {all} servers are up")));
+            }
+            _ => {}
+        }
+    }
+
+    /// An order that ends changes who may be picked.
+    pub(super) fn wait_for_the_next_order(
+        self: &Arc<Self>,
+        members: &[Arc<Endpoint>],
+        now: Instant,
+    ) {
+        let ends = members
+            .iter()
+            .filter_map(|member| member.standing().order(now)?.until);
+        let waiting = ends.min().map(|end| {
+            let me = Arc::downgrade(self);
+            tokio::spawn(async move {
+                tokio::time::sleep_until(end.into()).await;
+                if let Some(upstream) = me.upgrade() {
+                    upstream.refresh();
+                }
+            })
+            .abort_handle()
+        });
+        let mut last = self
+            .next_order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = std::mem::replace(&mut *last, waiting) {
+            last.abort();
+        }
+    }
+}

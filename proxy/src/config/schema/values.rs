@@ -9,8 +9,8 @@ use crate::config::named::Name;
 use crate::config::test::Parts;
 use crate::config::upstream::Full;
 use crate::config::{
-    ClientAddress, Duration, FieldName, Moment, Named, Network, OneOrMany, Question, Rate, Server,
-    ServerAddress, Share, Size, Spanned, Text, ValueMatch,
+    ClientAddress, Duration, Factor, FieldName, Moment, Named, Network, OneOrMany, Question, Rate,
+    Server, ServerAddress, Share, Size, Spanned, Text, ValueMatch,
 };
 
 macro_rules! texts {
@@ -45,6 +45,8 @@ texts! {
         r"^\s*0*[1-9][0-9]*\s*/\s*[smh]\s*$" ["100/s" "30/m"]
     Share "Share" "A share of the requests, with at most four decimals."
         r"^\s*[0-9]+(\.[0-9]{1,4})?\s*%\s*$" ["10%" "0.5%"]
+    Factor "Factor" "So much of what is usual, in whole percent from 100 to 1000."
+        r"^\s*0*([1-9][0-9]{2}|1000)\s*%\s*$" ["125%" "200%"]
     Moment "Moment" "A moment, or the beginning of a day; the time is that of UTC (RFC 3339)."
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z)?$"
         ["2026-12-01T18:00:00Z" "2026-12-01"]

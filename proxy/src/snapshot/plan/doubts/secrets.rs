@@ -4,7 +4,7 @@
 
 use super::super::Plan;
 use crate::config::document::{Node, Value};
-use crate::config::secrets::is_of_a_secret;
+use crate::config::secrets::{is_of_a_secret, tells};
 use crate::config::{Component, Diagnostic, Loaded, Source, code};
 
 /// Shorter values, and `true` and `false`, are switches.
@@ -17,6 +17,16 @@ pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
     for filter in named.chain(in_place) {
         if filter.name.value == "request_headers" {
             fields(filter, &loaded.source, found);
+        }
+    }
+    for (_, upstream) in file.upstreams.iter() {
+        let policy = upstream.balance.as_ref();
+        let options = policy.and_then(|policy| policy.options.as_ref());
+        for (name, value) in options.into_iter().flat_map(Node::entries) {
+            let name = name.text().filter(|name| tells(name));
+            if let Some(name) = name.filter(|_| is_plain(value, &loaded.source)) {
+                found.push(secret(name, value));
+            }
         }
     }
 }

@@ -40,11 +40,12 @@ impl std::str::FromStr for Factor {
             } else {
                 number
             };
-            return Err(
-                Complaint::new(code::BARE_NUMBER, "a bare number where percent are due")
-                    .label("of what?")
-                    .help(format!("write `{percent:.0}%`")),
-            );
+            return Err(Complaint::new(
+                code::BARE_NUMBER,
+                "a bare number where a percentage is due",
+            )
+            .label("of what?")
+            .help(format!("write `{percent:.0}%`")));
         };
         let number = number.trim_end();
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {

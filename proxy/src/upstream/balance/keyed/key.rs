@@ -19,6 +19,7 @@ use crate::upstream::balance::Request;
 /// What of a request decides on its server.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "BalanceKey")]
 pub(crate) enum Written {
     /// The value of this field.
     Header(Spanned<String>),

@@ -201,7 +201,7 @@ fn a_key_falls_to_the_same_server_in_every_process() {
             })
             .collect();
         let known = match name {
-            "maglev" => [255; 8],
+            "maglev" => [4, 6, 3, 3, 5, 8, 5, 1],
             _ => [4, 3, 8, 1, 3, 1, 7, 6],
         };
         assert_eq!(hosts, known, "{name}");

@@ -107,8 +107,8 @@ fn no_size(size: Spanned<u32>) -> Option<Diagnostic> {
 }
 
 fn is_prime(number: u32) -> bool {
-    let factors = (2..).take_while(|factor| factor * factor <= number);
-    number > 1 && !factors.into_iter().any(|factor| number % factor == 0)
+    let mut factors = (2..).take_while(|factor| factor * factor <= number);
+    number > 1 && !factors.any(|factor| number.is_multiple_of(factor))
 }
 
 impl Policy for Maglev {

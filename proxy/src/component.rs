@@ -158,6 +158,19 @@ impl<'s> Options<'s> {
         self.surroundings.file(written)
     }
 
+    /// Makes a component that the options name.
+    ///
+    /// # Errors
+    /// Those of [`build`].
+    pub fn component<T>(
+        &self,
+        noun: &str,
+        kinds: &[Kind<T>],
+        component: &Component,
+    ) -> Result<Built<T>, Vec<Diagnostic>> {
+        build(noun, kinds, component, self.surroundings)
+    }
+
     /// Says what they are in effect, where that is more than what was decoded: a default that follows from another option.
     pub fn are(&self, effective: &impl Serialize) {
         let effective = said(effective);

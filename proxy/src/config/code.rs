@@ -174,6 +174,8 @@ codes! {
     SERVER_TWICE = error 502 "a server twice in one upstream";
     PACE = error 503 "a health check that cannot work at this pace";
     HEALTHY_STATUS = error 504 "no status, or range of them";
+    TABLE_SIZE = error 505 "a table whose size is no prime number";
+    POLICY_WITHIN = error 506 "a policy that cannot stand within another";
     UPSTREAM_UNUSED = warning 501 "no route leads to an upstream";
     NO_HEALTH_CHECK = warning 502 "several servers without a health check";
     NONE_SERVES = warning 503 "no server gets requests";

@@ -124,5 +124,8 @@ pub(crate) fn folder(page: &Path) -> PathBuf {
     if page.ends_with("docs/files.md") {
         return repository().join("conf/examples/several-files");
     }
+    if page.ends_with("docs/upstreams.md") || page.ends_with("balance/sticky.rs") {
+        return repository().join("conf/examples");
+    }
     page.parent().expect("a folder").to_owned()
 }

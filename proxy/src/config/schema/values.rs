@@ -12,8 +12,8 @@ use crate::config::named::Name;
 use crate::config::test::Parts;
 use crate::config::upstream::Full;
 use crate::config::{
-    ClientAddress, FieldName, Moment, Named, Network, OneOrMany, Question, Server, ServerAddress,
-    Spanned, Text, ValueMatch,
+    ClientAddress, Factor, FieldName, Moment, Named, Network, OneOrMany, Question, Server,
+    ServerAddress, Spanned, Text, ValueMatch,
 };
 
 macro_rules! texts {
@@ -35,6 +35,8 @@ macro_rules! texts {
 }
 
 texts! {
+    Factor "Factor" "So much of what is usual, in whole percent from 100 to 1000."
+        r"^\s*0*([1-9][0-9]{2}|1000)\s*%\s*$", ["125%" "200%"]
     Moment "Moment" "A moment, or the beginning of a day; the time is that of UTC (RFC 3339)."
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z)?$",
         ["2026-12-01T18:00:00Z" "2026-12-01"]

@@ -147,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn what_cookies_are_signed_with_is_a_secret() {
+        let sticky =
+            |secret| json!({ "cookie": "shop", "secret": secret, "balance": "round_robin" });
+        let file = |secret| json!({ "upstreams": { "shop": { "balance": { "sticky": sticky(secret) } } } });
+        assert_eq!(masked(file("abc"), &[]), file(MASK));
+    }
+
+    #[test]
     fn what_opens_a_door_is_a_secret_whatever_its_name() {
         let shown = masked(
             json!({ "routes": { "a": { "filters": [

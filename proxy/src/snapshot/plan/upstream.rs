@@ -25,7 +25,7 @@ pub(super) fn spec(
 ) -> Result<(Spec, Chosen), Vec<Diagnostic>> {
     let usual = || Component::bare(balance::DEFAULT);
     let policy = upstream.balance.clone().unwrap_or_else(usual);
-    let policy = component::build("balancing policy", balance::KINDS, &policy, surroundings);
+    let policy = component::build(balance::NOUN, balance::KINDS, &policy, surroundings);
     let check = upstream
         .health_check
         .as_ref()

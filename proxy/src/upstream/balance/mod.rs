@@ -4,7 +4,11 @@
 //! changes, so that picking needs no lock. What a server carries and how well it is belongs to the [`Endpoint`]: a policy only
 //! chooses.
 
+mod keyed;
+mod maglev;
+mod ring_hash;
 mod round_robin;
+mod sticky;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,7 +21,15 @@ use crate::component::Kind;
 use crate::turns::Purpose;
 
 /// Every policy there is, in the order in which the documentation shows them.
-pub const KINDS: &[Kind<Arc<dyn Policy>>] = &[round_robin::KIND];
+pub const KINDS: &[Kind<Arc<dyn Policy>>] = &[
+    round_robin::KIND,
+    ring_hash::KIND,
+    maglev::KIND,
+    sticky::KIND,
+];
+
+/// What one of them is called in messages.
+pub const NOUN: &str = "balancing policy";
 
 /// The name of the policy of an upstream that names none.
 pub const DEFAULT: &str = round_robin::KIND.name;

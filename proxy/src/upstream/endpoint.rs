@@ -10,12 +10,14 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::health::{Health, Watch};
 use super::kept::Kept;
+use super::latency::Latency;
 
 /// What a server carries at this moment, shared by all upstreams that name its address.
 #[derive(Debug, Default)]
 pub struct Load {
     in_flight: AtomicUsize,
     kept: Kept,
+    latency: Latency,
 }
 
 impl Load {
@@ -80,6 +82,11 @@ impl Endpoint {
     /// The connections to it that wait for their next request.
     pub fn kept(&self) -> &Kept {
         self.load.kept()
+    }
+
+    /// How long it takes to answer, if its policy wants to know.
+    pub fn latency(&self) -> &Latency {
+        &self.load.latency
     }
 
     /// What the probes say; a server that nobody probes is taken to be well.

@@ -99,9 +99,9 @@ impl Draw {
     fn index(&self) -> Option<usize> {
         let word = fastrand::u64(..);
         let (high, low) = (word >> 32, word & u64::from(u32::MAX));
-        let index = (high * self.columns.len() as u64 >> 32) as usize;
+        let index = ((high * self.columns.len() as u64) >> 32) as usize;
         let column = self.columns.get(index)?;
-        let is_own = low * self.total >> 32 < u64::from(column.own);
+        let is_own = (low * self.total) >> 32 < u64::from(column.own);
         Some(if is_own { index } else { column.other as usize })
     }
 }

@@ -59,8 +59,7 @@ fn share_at(world: &World, policy: Made, second: f64) -> f64 {
 }
 
 #[test]
-fn a_server_that_recovers_has_its_share_at_once_by_least_request_and_after_three_decays_by_peak_ewma()
- {
+fn a_server_that_recovers_has_its_share_again_within_three_decays() {
     let until = 60.0;
     let world = world(0.3, until);
     assert!(share_at(&world, least_request, until - 10.0) < 0.03);

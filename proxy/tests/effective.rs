@@ -178,7 +178,11 @@ fn defaults_of(
     let properties = schema.get("properties").and_then(Value::as_object);
     for (key, property) in properties.into_iter().flatten() {
         let place = format!("{place}.{key}");
-        if let Some(default) = property.get("default") {
+        // Another component, chosen for the defaults of its options, says what no default says.
+        let is_chosen =
+            |default: &Value| default.is_string() && entries.get(key).is_some_and(Value::is_object);
+        let default = property.get("default");
+        if let Some(default) = default.filter(|default| !is_chosen(default)) {
             assert_eq!(entries.get(key), Some(default), "{place}");
             seen.insert(label(key, property, default));
         }

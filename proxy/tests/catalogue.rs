@@ -32,7 +32,7 @@ fn folders() -> [Folder; 3] {
                 .iter()
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
-            others: &["mod"],
+            others: &["mod", "draw"],
         },
         Folder {
             path: "upstream/health",

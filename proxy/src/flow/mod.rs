@@ -12,12 +12,13 @@
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
 //!
-//! `mirror` copies requests and `remember` keeps their heads beside all this; `fields` is how the stages change the fields of a request.
+//! `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast servers are beside all this; `fields` is how the stages change the fields of a request.
 
 pub mod answer;
 pub mod fields;
 pub mod finish;
 pub mod forward;
+pub mod learn;
 pub mod mirror;
 pub mod onward;
 pub mod receive;
@@ -117,6 +118,8 @@ pub struct Attempt {
     pub server: Arc<Endpoint>,
     /// When it was picked.
     pub picked: Instant,
+    /// When the server had all of it, if it has a body and anybody wants to know.
+    pub asked: Option<Instant>,
     /// The connection that it goes out on had served other requests before.
     pub reused: bool,
     /// So few servers were up that all were asked.
@@ -220,6 +223,7 @@ impl Attempt {
         Self {
             server: Arc::clone(server),
             picked,
+            asked: None,
             reused: false,
             in_panic: false,
             connect: None,

@@ -12,9 +12,9 @@
 
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::Exchange;
 use super::respond::classify;
-use crate::error::Failure;
+use super::{Exchange, learn};
+use crate::error::{Failure, Fault};
 
 /// What the client's side knows about a failed attempt.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +30,20 @@ pub struct Sent {
 /// No connection: the server counts as tried.
 pub fn after_connect_failure(error: &mut Error, exchange: &mut Exchange) {
     leave(exchange);
-    exchange.failure = Some(classify(error, exchange));
+    let failure = classify(error, exchange);
+    if failure.fault() == Fault::Upstream {
+        learn::failed(exchange);
+    }
+    exchange.failure = Some(failure);
     error.set_retry(has_attempts_left(exchange));
 }
 
 /// The connection stood, the exchange over it failed.
 pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exchange) {
     if *error.esource() != ErrorSource::Upstream {
+        if classify(error, exchange) == Failure::ClientGone {
+            learn::left(exchange);
+        }
         error.set_retry(false);
         return;
     }
@@ -53,6 +60,9 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         .as_ref()
         .is_some_and(|attempt| attempt.reused);
     exchange.went_stale |= reused;
+    if failure.fault() == Fault::Upstream && !(reused && failure == Failure::UpstreamClosed) {
+        learn::failed(exchange);
+    }
     if again && !reused {
         leave(exchange);
     }

@@ -22,8 +22,8 @@ use crate::flow::answer::Asked;
 use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
 use crate::flow::{
-    Exchange, answer, finish, forward, mirror, onward, receive, remember, reply, respond, retry,
-    select,
+    Exchange, answer, finish, forward, learn, mirror, onward, receive, remember, reply, respond,
+    retry, select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
@@ -228,6 +228,9 @@ impl ProxyHttp for Gateway {
         }
         forward::count_body(piece.as_ref(), exchange)
             .map_err(|failure| give_up(failure, exchange))?;
+        if end {
+            learn::body_ended(exchange);
+        }
         mirror::note(piece.as_ref(), end, exchange);
         Ok(())
     }

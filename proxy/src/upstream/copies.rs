@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::balance::{Asked, Tried};
+use super::balance::{Asked, End, Outcome, Tried};
 use super::{Timeouts, Upstream};
 use crate::turns::Purpose;
 
@@ -149,10 +149,28 @@ impl Copies {
                     let _ = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
                     Some(status)
                 };
-                tokio::time::timeout(patience, answered).await.ok()?
+                let status = tokio::time::timeout(patience, answered).await;
+                let status = status.ok().flatten();
+                let outcome = || Some(outcome(status, asked.now));
+                to.upstream.note(&server, outcome);
+                status
             };
             outcomes.note(status.await);
             drop(place);
         });
+    }
+}
+
+/// The whole of the answer, which is read at once, and of the way there: all copies are measured alike.
+fn outcome(status: Option<StatusCode>, since: Instant) -> Outcome {
+    let at = Instant::now();
+    let end = match status {
+        Some(status) if !status.is_server_error() => End::Answered,
+        _ => End::Failed,
+    };
+    Outcome {
+        end,
+        took: at.saturating_duration_since(since),
+        at,
     }
 }

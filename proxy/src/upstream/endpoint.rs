@@ -11,6 +11,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::health::{Health, Watch};
 use super::kept::Kept;
+use super::latency::Latency;
 use super::standing::{Duty, Standing};
 
 /// What a server carries at this moment, shared by all upstreams that name its address.
@@ -18,6 +19,7 @@ use super::standing::{Duty, Standing};
 pub struct Load {
     in_flight: AtomicUsize,
     kept: Kept,
+    latency: Latency,
 }
 
 impl Load {
@@ -153,6 +155,11 @@ impl Endpoint {
     /// The connections to it that wait for their next request.
     pub fn kept(&self) -> &Kept {
         self.load.kept()
+    }
+
+    /// How long it takes to answer, if its policy wants to know.
+    pub fn latency(&self) -> &Latency {
+        &self.load.latency
     }
 
     /// What the probes say; a server that nobody probes is taken to be well.

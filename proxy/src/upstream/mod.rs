@@ -6,6 +6,7 @@
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `kept` | the connections to one server that wait for their next request |
+//! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
 //! | `events`, `news` | what happened to servers lately, and how that is found out |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
@@ -20,6 +21,7 @@ pub mod endpoint;
 pub mod events;
 pub mod health;
 pub mod kept;
+pub mod latency;
 pub mod live;
 mod news;
 mod pool;
@@ -34,7 +36,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
 
-use self::balance::Policy;
+use self::balance::{Outcome, Policy};
 use self::discover::dns::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
@@ -207,6 +209,21 @@ impl Upstream {
     /// The servers of this moment.
     pub fn pool(&self) -> Guard<Arc<Pool>> {
         self.pool.load()
+    }
+
+    /// Whether its policy wants to know what became of attempts.
+    pub fn learns(&self) -> bool {
+        self.spec.policy.learner().is_some()
+    }
+
+    /// Tells its policy what became of an attempt with a server of its own, if that wants to know: nothing is found out for
+    /// one that does not.
+    pub fn note(&self, server: &Endpoint, outcome: impl FnOnce() -> Option<Outcome>) {
+        if let Some(learner) = self.spec.policy.learner()
+            && let Some(outcome) = outcome()
+        {
+            learner.note(server, self.pool.load().ready(), &outcome);
+        }
     }
 
     /// Whether every name was looked up and every server probed at least once.

@@ -4,15 +4,21 @@
 //! changes, so that picking needs no lock. What a server carries and how well it is belongs to the [`Endpoint`]: a policy only
 //! chooses.
 
+mod draw;
 mod keyed;
+mod least_request;
 mod maglev;
+mod peak_ewma;
+mod random;
 mod ring_hash;
 mod round_robin;
+#[cfg(test)]
+mod simulation;
 mod sticky;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -23,6 +29,9 @@ use crate::turns::Purpose;
 /// Every policy there is, in the order in which the documentation shows them.
 pub const KINDS: &[Kind<Arc<dyn Policy>>] = &[
     round_robin::KIND,
+    random::KIND,
+    least_request::KIND,
+    peak_ewma::KIND,
     ring_hash::KIND,
     maglev::KIND,
     sticky::KIND,
@@ -51,6 +60,39 @@ pub trait Policy: Send + Sync {
     fn cookie(&self, _key: Option<u64>, _server: &Endpoint) -> Option<HeaderValue> {
         None
     }
+
+    /// Who is told what became of each attempt, if that decides on the next ones.
+    fn learner(&self) -> Option<&dyn Learner> {
+        None
+    }
+}
+
+/// Hears what became of attempts.
+pub trait Learner: Send + Sync {
+    /// An attempt with `server` ended; `ready` are those that can be picked now.
+    fn note(&self, server: &Endpoint, ready: &[Arc<Endpoint>], outcome: &Outcome);
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// What the server took; nothing if others had a part in it.
+    pub took: Duration,
+    /// When.
+    pub at: Instant,
+}
+
+/// How an attempt ended, as far as it tells how fast a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the head of an answer.
+    Answered,
+    /// With none, or with one of 500 and above.
+    Failed,
+    /// The client did not wait for it.
+    Left,
 }
 
 /// Picks from one set of servers.

@@ -81,3 +81,6 @@ impl Check {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

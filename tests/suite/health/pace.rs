@@ -32,14 +32,16 @@ async fn equal_checks_of_equal_servers_share_their_probes_also_after_an_edit() {
         format!("upstreams:\n{upstreams}routes:\n{routes}")
     };
     let gateway = Gateway::start(&upstreams(&["one", "two", "three"])).await;
-    for names in [&["one", "two", "three"][..], &["two", "four"]] {
-        gateway.reload(&upstreams(names)).await;
+    for after in [None, Some(["two", "four"])] {
+        if let Some(names) = after {
+            gateway.reload(&upstreams(&names)).await;
+        }
         let begun = patient.probes() + 1;
         let first = reaches(&patient, begun).await;
         let took = reaches(&patient, begun + INTERVALS).await - first;
         // The harness looks every 20 ms.
         let least = Duration::from_millis(180 * INTERVALS as u64 - 50);
-        assert!(took > least, "{INTERVALS} probes in {took:?} for {names:?}");
+        assert!(took > least, "{INTERVALS} probes in {took:?}, {after:?}");
     }
 }
 

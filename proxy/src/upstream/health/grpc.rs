@@ -49,7 +49,7 @@ const METHOD: &str = "/grpc.health.v1.Health/Check";
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Grpc {
-    /// The full name of the service that is asked about. Default: `""`, the server as a whole.
+    /// The full name of the service that is asked about. Default: none, the server as a whole.
     #[serde(default)]
     service: String,
     /// The host that is asked for, with or without a port. Default: `tidegate`.

@@ -25,7 +25,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Uri};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Request, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use schemars::JsonSchema;
@@ -115,6 +116,7 @@ struct Body {
 /// Those that change nothing at a server that does what they mean.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "ProbeMethod")]
 enum Method {
     /// The usual one.
     #[default]
@@ -194,6 +196,11 @@ impl Asks {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
+        if self.method == http::Method::POST {
+            // A server may wait for a body whose end nobody told (RFC 9110, section 8.6).
+            let fields = request.headers_mut();
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         request
     }
 }

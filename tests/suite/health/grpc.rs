@@ -87,13 +87,20 @@ async fn all_but_serving_is_down_and_the_reason_names_it() {
 #[tokio::test]
 async fn a_server_that_does_not_speak_http_2_is_down_and_so_is_none() {
     let old = Origin::answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    let closes = Origin::start(|mut connection| async move {
+        let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+        connection.read_head().await;
+        connection.write(answer).await;
+    })
+    .await;
     let mute = Origin::hanging().await;
     let refused = refusing_address();
-    let servers = [old.address(), mute.address(), refused];
+    let servers = [old.address(), closes.address(), mute.address(), refused];
     let check = format!("grpc: {{ timeout: 500ms, {QUICK} }}");
     let gateway = Gateway::start(&routing(&servers, &check)).await;
     for (server, expected) in [
-        (old.address(), "its answer cannot be read: "),
+        (old.address(), ", over HTTP/2"),
+        (closes.address(), ", over HTTP/2"),
         (mute.address(), "no answer within 500ms"),
         (refused, "connection refused"),
     ] {

@@ -145,7 +145,9 @@ impl Probe for Asks {
         let spoken = http2::handshake(TokioExecutor::new(), stream).await;
         let (mut sender, connection) = spoken.map_err(|error| broken(&error, progress))?;
         let answering = sender.send_request(self.request());
-        judge(&answer(connection, answering, progress).await?)
+        let answer = answer(connection, answering, progress).await;
+        // A server that speaks HTTP/1.1 only does not say so.
+        judge(&answer.map_err(|why| format!("{why}, over HTTP/2"))?)
     }
 }
 

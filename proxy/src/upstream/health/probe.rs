@@ -131,16 +131,17 @@ pub(super) fn broken(error: &hyper::Error, progress: &Progress) -> String {
     while let Some(next) = source {
         (source, root) = (next.source(), next);
     }
-    let is_reset = root
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
+    let kind = root.downcast_ref::<io::Error>().map(io::Error::kind);
+    let is_reset = kind == Some(io::ErrorKind::ConnectionReset);
+    let is_closed = kind == Some(io::ErrorKind::BrokenPipe)
+        || error.is_incomplete_message()
+        || error.is_canceled()
+        || error.is_closed();
     let has_begun = progress.0.load() == Stage::Reading;
     match (has_begun, is_reset) {
         (true, _) => "the answer broke off".to_owned(),
         (false, true) => "it reset the connection".to_owned(),
-        _ if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
-            "it closed the connection without an answer".to_owned()
-        }
+        _ if is_closed => "it closed the connection without an answer".to_owned(),
         _ => format!("its answer cannot be read: {root}"),
     }
 }

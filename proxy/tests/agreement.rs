@@ -82,6 +82,37 @@ const HOLES: &[Hole] = &[
         &["99", "600", "2xx", "200-"],
     ),
     (
+        "upstreams: { a: { servers: [ 'a:1' ], health_check: { http: { statuses: @ } } } }",
+        &["[ 200 ]"],
+        &["[]"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], health_check: { http: { method: @ } } } }",
+        &["GET", "POST"],
+        &["get", "PUT"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], health_check: { http: { body: @ } } } }",
+        &["{ contains: a }", "{ regex: a }"],
+        &[
+            "a",
+            "{}",
+            "{ contains: '' }",
+            "{ contains: a, regex: a }",
+            "{ prefix: a }",
+        ],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], health_check: { http: { headers: { a: b }, down_interval: @ } } } }",
+        &["50ms", "1h"],
+        &["49ms", "0s"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], health_check: { grpc: { port: @ } } } }",
+        &["1", "65535"],
+        &["0", "65536", "-1"],
+    ),
+    (
         "reload: { rollback_on: { errors: @ } }",
         &["100%", "0.0001%", "20 %", "100.0%", "007%"],
         &[

@@ -40,7 +40,7 @@ fn folders() -> [Folder; 3] {
                 .iter()
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
-            others: &["mod", "pace", "watch"],
+            others: &["mod", "pace", "probe", "tests", "watch"],
         },
     ]
 }

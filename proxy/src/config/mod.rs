@@ -40,7 +40,7 @@ mod reload;
 mod respond;
 mod retry;
 mod route;
-mod scalar;
+pub(crate) mod scalar;
 pub(crate) mod schema;
 pub(crate) mod secrets;
 mod share;

@@ -41,7 +41,7 @@ impl<T: FromStr<Err = Complaint>> Visitor<'_> for TextVisitor<T> {
 /// Decodes a whole number that has bounds, so that the message about another one names them.
 ///
 /// For `#[serde(default, deserialize_with = "super::scalar::whole::<_, _, 1, 10>")]`.
-pub(super) fn whole<'de, D, N, const LEAST: u64, const MOST: u64>(
+pub(crate) fn whole<'de, D, N, const LEAST: u64, const MOST: u64>(
     deserializer: D,
 ) -> Result<Option<Spanned<N>>, D::Error>
 where

@@ -3,7 +3,7 @@
 //!
 //! Servers stand in tiers by their priority, backups last. The first tier that has enough servers which are up takes the
 //! requests; the next ones are for requests that all of it failed. With `panic_below`, enough is that share; if no tier has
-//! that many, the first one that has any server takes them with all that it has, whatever the probes say (Envoy's "panic threshold"): a few
+//! that many, the one with the largest share takes them with all that it has, whatever the probes say (Envoy's "panic threshold"): a few
 //! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
 //!
 //! A server that comes up after it was down, or comes to others that serve already, gets its share little by little (`slow_start`): it passes on what it is picked for, each
@@ -158,7 +158,17 @@ fn choose(
             let all = groups
                 .into_iter()
                 .map(|group| group.into_iter().map(Arc::clone).collect());
-            let all: Vec<Vec<Arc<Endpoint>>> = all.collect();
+            let mut all: Vec<Vec<Arc<Endpoint>>> = all.collect();
+            // The earliest of equals: `max_by` would take the last.
+            let shares = up
+                .iter()
+                .zip(&all)
+                .map(|(up, all)| ratio(up.len(), all.len()));
+            let best = shares
+                .enumerate()
+                .rev()
+                .max_by(|(_, one), (_, other)| one.total_cmp(other));
+            all.rotate_left(best.map_or(0, |(tier, _)| tier));
             (!all.is_empty(), all)
         }
     }

@@ -1,45 +1,59 @@
-//! `health_check: http`: a server is well when it answers a GET with an expected status.
+//! `health_check: http`: a server is well when it answers a request with an expected status, and what else is expected.
 //!
 //! ```yaml
 //! health_check:
 //!   http:
+//!     method: GET                 # default; or HEAD, OPTIONS, POST
 //!     path: /api/health
 //!     host: api.internal          # default: tidegate
+//!     headers: { Accept: application/json }
 //!     statuses: [ 200, "300-399" ] # default: 200-299
+//!     body: { contains: '"status":"ok"' }
+//!     port: 8081
 //!     interval: 2s
+//!     down_interval: 1s
 //!     timeout: 1s
 //!     healthy_after: 2
 //!     unhealthy_after: 3
 //! ```
-//!
-//! Every probe is a connection of its own: one that is kept open would not notice that new ones are refused.
 
-use std::ops::RangeInclusive;
+mod expected;
+mod fields;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{HOST, USER_AGENT};
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorType};
-use pingora_load_balancing::health_check::HttpHealthCheck;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Request, Uri};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::expected::Expected;
+pub(super) use self::fields::AGENT;
 use super::Check;
-use super::pace::{self, Pace, Written};
+use super::pace::{self, settings};
+use super::probe::{Probe, Progress, answer, broken, connect};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
 use crate::config::schema::quantities::SomeTime;
-use crate::config::{Diagnostic, Duration, Spanned, code};
+use crate::config::{Diagnostic, Duration, FieldName, Named, Spanned, code};
 
 pub(super) const KIND: Kind<Arc<Check>> = Kind::new::<Http>(
     "http",
-    "a server is well when it answers a GET with an expected status",
+    "a server is well when it answers a request as expected",
     build,
 );
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Http {
+    /// `GET`, `HEAD`, `OPTIONS` or `POST`, without a body. Default: `GET`.
+    #[serde(default)]
+    method: Spanned<Method>,
     /// What is asked for. Default: `/`.
     #[serde(default = "path")]
     #[schemars(with = "places::Target")]
@@ -47,15 +61,30 @@ struct Http {
     /// The Host header. Default: `tidegate`.
     #[serde(default = "host")]
     host: Spanned<String>,
+    /// Further fields of the request.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    headers: Named<Spanned<String>, FieldName>,
     /// Statuses that mean well, alone or as ranges. Default: `200-299`.
     #[serde(default = "usual_statuses")]
-    #[schemars(with = "Vec<places::Statuses>")]
-    statuses: Vec<Spanned<String>>,
+    #[schemars(with = "Vec<places::Statuses>", extend("minItems" = 1))]
+    statuses: Spanned<Vec<Spanned<String>>>,
+    /// What the body has to be like. Default: anything.
+    body: Option<Spanned<Body>>,
+    /// Another port of the same server to ask at. Default: the one that requests go to.
+    #[serde(
+        default,
+        deserialize_with = "crate::config::scalar::whole::<_, _, 1, 65535>"
+    )]
+    #[schemars(range(min = 1, max = 65535))]
+    port: Option<Spanned<u16>>,
     /// From one probe to the next. Default: `5s`.
     #[serde(default = "pace::interval")]
     #[schemars(with = "pace::Interval")]
     interval: Spanned<Duration>,
-    /// For the whole probe. Default: `2s`.
+    /// The same while the server is down. Default: a fifth of `interval`, but no less than `1s`, or `interval` if that is less.
+    #[schemars(with = "Option<pace::Interval>")]
+    down_interval: Option<Spanned<Duration>>,
+    /// For the whole probe, the body of the answer included. Default: `2s`.
     #[serde(default = "pace::timeout")]
     #[schemars(with = "SomeTime")]
     timeout: Spanned<Duration>,
@@ -69,148 +98,159 @@ struct Http {
     unhealthy_after: Spanned<u32>,
 }
 
+/// What the first 64 KiB of a body have to be like, without spaces and ends of lines around them.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(
+    extend("anyOf" = places::any_of(&["contains", "regex"])),
+    extend("not" = places::no_two(&["contains", "regex"]))
+)]
+struct Body {
+    /// This stands somewhere in it.
+    #[schemars(length(min = 1))]
+    contains: Option<Spanned<String>>,
+    /// An expression for all of it.
+    regex: Option<Spanned<String>>,
+}
+
+/// Those that change nothing at a server that does what they mean.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "ProbeMethod")]
+enum Method {
+    /// The usual one.
+    #[default]
+    Get,
+    /// The head of the answer only.
+    Head,
+    /// What can be done there.
+    Options,
+    /// For a service that takes nothing else.
+    Post,
+}
+
 /// The Host header of a probe whose check names none.
-const HOST_DEFAULT: &str = "tidegate";
+pub(super) const HOST_DEFAULT: &str = "tidegate";
 
 fn path() -> Spanned<String> {
     "/".to_owned().into()
 }
 
-fn host() -> Spanned<String> {
+pub(super) fn host() -> Spanned<String> {
     HOST_DEFAULT.to_owned().into()
 }
 
-fn usual_statuses() -> Vec<Spanned<String>> {
-    vec!["200-299".to_owned().into()]
+fn usual_statuses() -> Spanned<Vec<Spanned<String>>> {
+    vec!["200-299".to_owned().into()].into()
 }
 
 fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
-    let written: Http = options.decode()?;
-    let Http {
-        interval,
-        timeout,
-        healthy_after,
-        unhealthy_after,
-        ..
-    } = written;
+    let mut written: Http = options.decode()?;
     let mut wrong = Vec::new();
-    let pace = collect(
-        &mut wrong,
-        Written {
-            interval,
-            timeout,
-            healthy_after,
-            unhealthy_after,
+    let settings = collect(&mut wrong, settings!(options, written));
+    let uri = collect(&mut wrong, target(&written.path));
+    let fields = fields::fields(&written.host, &written.headers);
+    let headers = collect(&mut wrong, fields);
+    let expected = collect(&mut wrong, Expected::new(&written));
+    match (settings, uri, headers, expected) {
+        (Some(settings), Some(uri), Some(headers), Some(expected)) => {
+            let asks = Asks {
+                method: written.method.value.into(),
+                uri,
+                headers,
+                expected,
+            };
+            Ok(Arc::new(Check::new(&asks.identity(), settings, asks)))
         }
-        .pace(),
-    );
-    let statuses = collect(&mut wrong, statuses(&written.statuses));
-    let request = collect(&mut wrong, request(&written.path, &written.host));
-    match (pace, statuses, request) {
-        (Some(pace), Some(statuses), Some(request)) => Ok(Arc::new(check(request, statuses, pace))),
         _ => Err(wrong),
     }
 }
 
-fn check(request: RequestHeader, statuses: Vec<RangeInclusive<u16>>, pace: Pace) -> Check {
-    let asks = format!(
-        "{} {} {:?} {statuses:?}",
-        KIND.name,
-        request.uri,
-        request.headers.get(HOST)
-    );
-    let timeout = pace.timeout;
-    Check::new(asks, pace, move || {
-        let mut probe = HttpHealthCheck::new(HOST_DEFAULT, false);
-        probe.req = request;
-        probe.peer_template.options.connection_timeout = Some(timeout);
-        probe.peer_template.options.read_timeout = Some(timeout);
-        probe.validator = Some(Box::new(move |answer: &ResponseHeader| {
-            let status = answer.status.as_u16();
-            if statuses.iter().any(|range| range.contains(&status)) {
-                return Ok(());
-            }
-            Error::e_explain(
-                ErrorType::CustomCode("unexpected status", status),
-                "of a health check",
-            )
-        }));
-        Box::new(probe)
-    })
+/// What is sent, and what has to come back.
+struct Asks {
+    method: http::Method,
+    uri: Uri,
+    headers: HeaderMap,
+    expected: Expected,
 }
 
-fn request(
-    path: &Spanned<String>,
-    host: &Spanned<String>,
-) -> Result<RequestHeader, Vec<Diagnostic>> {
-    let target = path.value.as_str();
-    let mut request = match (
-        target.starts_with('/'),
-        RequestHeader::build("GET", target.as_bytes(), None),
-    ) {
-        (true, Ok(request)) => request,
-        _ => {
-            let problem = Diagnostic::error(code::PATH, format!("`{target}` is not a path"));
+impl Asks {
+    fn identity(&self) -> String {
+        let mut fields: Vec<_> = self.headers.iter().collect();
+        fields.sort_by_key(|(name, _)| name.as_str());
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let Self {
+            method,
+            uri,
+            expected,
+            ..
+        } = self;
+        format!("{} {method} {uri} {fields:?} {expected:?}", KIND.name)
+    }
+
+    fn request(&self) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        if self.method == http::Method::POST {
+            // A server may wait for a body whose end nobody told (RFC 9110, section 8.6).
+            let fields = request.headers_mut();
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        request
+    }
+}
+
+#[async_trait]
+impl Probe for Asks {
+    async fn ask(&self, address: SocketAddr, progress: &Progress) -> Result<(), String> {
+        let stream = connect(address, progress).await?;
+        let mut protocol = http1::Builder::new();
+        // Some servers know field names only the way they are mostly written.
+        protocol.title_case_headers(true);
+        let spoken = protocol.handshake(stream).await;
+        let (mut sender, connection) = spoken.map_err(|error| broken(&error, progress))?;
+        let answering = sender.send_request(self.request());
+        let answer = answer(connection, answering, progress).await?;
+        self.expected.judge(&answer)
+    }
+}
+
+impl From<Method> for http::Method {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Get => Self::GET,
+            Method::Head => Self::HEAD,
+            Method::Options => Self::OPTIONS,
+            Method::Post => Self::POST,
+        }
+    }
+}
+
+fn target(path: &Spanned<String>) -> Result<Uri, Vec<Diagnostic>> {
+    let written = path.value.as_str();
+    match (written.starts_with('/'), written.parse()) {
+        (true, Ok(uri)) => Ok(uri),
+        (is_absolute, _) => {
+            let problem = Diagnostic::error(code::PATH, format!("`{written}` is not a path"));
             let problem = problem.at(path.span);
-            return Err(vec![if target.starts_with('/') {
+            Err(vec![if is_absolute {
                 problem.label("no request can have it")
             } else {
                 let problem = problem.label("a path begins with `/`");
-                problem.help(format!("write `/{target}`"))
-            }]);
+                problem.help(format!("write `/{written}`"))
+            }])
         }
-    };
-    let name = host.value.as_str();
-    let headers = request.insert_header(HOST, name).and_then(|()| {
-        request.insert_header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
-    });
-    match headers {
-        Ok(()) => Ok(request),
-        Err(_) => Err(vec![
-            Diagnostic::error(
-                code::FIELD_VALUE,
-                format!("`{}` cannot be the host of a probe", name.escape_debug()),
-            )
-            .at(host.span)
-            .label("no line breaks or other control characters (RFC 9110, section 5.5)"),
-        ]),
     }
 }
 
-fn statuses(written: &[Spanned<String>]) -> Result<Vec<RangeInclusive<u16>>, Vec<Diagnostic>> {
-    let wrong = |text: &Spanned<String>| {
-        let message = format!("`{}` is not a status or a range of statuses", text.value);
-        let problem = Diagnostic::error(code::HEALTHY_STATUS, message)
-            .at(text.span)
-            .label("expected 100 to 599, such as `200` or `\"200-299\"`");
-        match text.strip_suffix("xx").or(text.strip_suffix("XX")) {
-            Some(hundred @ ("1" | "2" | "3" | "4" | "5")) => {
-                problem.help(format!("write `\"{hundred}00-{hundred}99\"`"))
-            }
-            _ => problem,
-        }
-    };
-    let problems: Vec<Diagnostic> = written
-        .iter()
-        .filter(|text| status_range(text).is_none())
-        .map(wrong)
-        .collect();
-    if problems.is_empty() {
-        Ok(written
-            .iter()
-            .filter_map(|text| status_range(text))
-            .collect())
-    } else {
-        Err(problems)
-    }
-}
-
-fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
-    (100 <= from && from <= to && to <= 599).then_some(from..=to)
-}
-
-fn collect<T>(wrong: &mut Vec<Diagnostic>, result: Result<T, Vec<Diagnostic>>) -> Option<T> {
+pub(super) fn collect<T>(
+    wrong: &mut Vec<Diagnostic>,
+    result: Result<T, Vec<Diagnostic>>,
+) -> Option<T> {
     result.map_err(|problems| wrong.extend(problems)).ok()
 }

@@ -1,55 +1,53 @@
-//! Who is well: one file per kind of check, all named in [`KINDS`]; the pace and the thresholds are the same for all.
+//! Who is well: one file per kind of check, all named in [`KINDS`]; the pace, the thresholds and the port are the same for
+//! all.
 //!
 //! ```yaml
 //! health_check:
 //!   http: { path: /api/health, interval: 2s, timeout: 1s, healthy_after: 2, unhealthy_after: 3 }
 //! ```
 //!
-//! The probes themselves are those of `pingora-load-balancing`. What it lacks is here: no server counts as well before
-//! its first answer, a bound on the whole probe, jitter, and state that belongs to the server rather than to a balancer.
+//! Every probe is a connection of its own: one that is kept open would not notice that new ones are refused. No server
+//! counts as well before its first answer, the timeout is for the whole probe, and what is known belongs to the server, not
+//! to an upstream.
 
+mod grpc;
 mod http;
 mod pace;
+mod probe;
 mod tcp;
 mod watch;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
-
-use pingora_load_balancing::Backend;
-use pingora_load_balancing::health_check::HealthCheck;
+use std::sync::Arc;
 
 pub use self::pace::Pace;
-pub use self::watch::{Health, Watch};
+use self::pace::Settings;
+use self::probe::{Probe, Progress};
+pub use self::watch::{Findings, Health, Watch};
 use crate::component::Kind;
 
 /// Every kind of check there is, in the order in which the documentation shows them.
-pub const KINDS: &[Kind<Arc<Check>>] = &[http::KIND, tcp::KIND];
-
-type Probe = Box<dyn HealthCheck + Send + Sync>;
+pub const KINDS: &[Kind<Arc<Check>>] = &[http::KIND, tcp::KIND, grpc::KIND];
 
 /// A kind of check with its options.
 pub struct Check {
-    /// Made for the first server: each of Pingora's reads the system's certificates, milliseconds that an edit must not take
-    /// for checks that run already.
-    probe: LazyLock<Probe, Box<dyn FnOnce() -> Probe + Send>>,
+    probe: Box<dyn Probe>,
     pace: Pace,
-    /// What is asked, without the pace.
+    port: Option<u16>,
+    /// What is asked and where, without the pace.
     asks: String,
 }
 
 impl Check {
-    fn new(asks: String, pace: Pace, probe: impl FnOnce() -> Probe + Send + 'static) -> Self {
+    /// `asks` says all that decides on the outcome, except the port.
+    fn new(asks: &str, settings: Settings, probe: impl Probe + 'static) -> Self {
+        let Settings { pace, port } = settings;
         Self {
-            probe: LazyLock::new(Box::new(probe)),
+            probe: Box::new(probe),
+            asks: format!("{asks} at {port:?}"),
             pace,
-            asks,
+            port,
         }
-    }
-
-    /// Makes the probe: where it takes no time from one that is under way.
-    fn prepare(&self) {
-        LazyLock::force(&self.probe);
     }
 
     /// Equal identities mean the same check with the same options.
@@ -71,31 +69,18 @@ impl Check {
     ///
     /// # Errors
     /// The reason, in words for an operator.
-    pub async fn ask(&self, address: SocketAddr) -> Result<(), String> {
-        let Ok(backend) = Backend::new(&address.to_string()) else {
-            return Err(format!("{address} is not an address"));
-        };
-        match tokio::time::timeout(self.pace.timeout, self.probe.check(&backend)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(describe(&error)),
-            Err(_) => Err(format!("no answer within {:?}", self.pace.timeout)),
+    pub async fn ask(&self, mut server: SocketAddr) -> Result<(), String> {
+        if let Some(port) = self.port {
+            server.set_port(port);
+        }
+        let (progress, patience) = (Progress::default(), self.pace.timeout);
+        let asked = self.probe.ask(server, &progress);
+        match tokio::time::timeout(patience, asked).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("{} within {patience:?}", progress.missing())),
         }
     }
 }
 
-/// Pingora's error in an operator's words.
-fn describe(error: &pingora::Error) -> String {
-    use pingora::ErrorType as E;
-    match error.etype() {
-        E::ConnectRefused => "connection refused".to_owned(),
-        E::ConnectTimedout => "no connection in time".to_owned(),
-        E::ConnectNoRoute => "no route to it".to_owned(),
-        E::ReadTimedout | E::WriteTimedout => "no answer in time".to_owned(),
-        E::ConnectionClosed => "it closed the connection without an answer".to_owned(),
-        E::CustomCode(_, status) => format!("it answered {status}"),
-        other => match error.cause.as_ref() {
-            Some(cause) => format!("{}: {cause}", other.as_str()),
-            None => other.as_str().to_owned(),
-        },
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! One server under one check: what its probes say, for as long as anybody wants to know.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::Check;
@@ -43,23 +44,38 @@ pub struct Watch {
     pub changes: Arc<Changes>,
 }
 
+/// What the probes said so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Why it is down, in the words of the latest probe that decided so.
+    pub reason: Option<String>,
+    /// Since when it is what it is; none before the first answer.
+    pub since: Option<SystemTime>,
+    /// Probes that found it well, of those of this check.
+    pub good: u64,
+    /// Probes that did not.
+    pub bad: u64,
+    /// How long the latest probe took.
+    pub last_duration: Option<Duration>,
+}
+
 /// What the probing task and the readers share.
 #[derive(Default)]
 struct Seen {
     health: AtomicU8,
-    probes: AtomicU64,
-    reason: Mutex<Option<String>>,
+    findings: Mutex<Findings>,
 }
 
 impl Watch {
     /// Probes `address` at once and then at the check's pace, beginning with what `kin`, a watch that asks the same, knows.
     /// Must be called within a tokio runtime.
     pub fn start(address: SocketAddr, check: Arc<Check>, kin: Option<&Self>) -> Arc<Self> {
-        check.prepare();
         let asks = check.asks().to_owned();
         let seen = Arc::new(Seen::default());
         if let Some(kin) = kin {
-            seen.note(kin.health(), kin.reason());
+            let Findings { reason, since, .. } = kin.findings();
+            seen.note(kin.health(), reason);
+            seen.findings().since = since;
         }
         let changes = Arc::new(Changes::default());
         let probing = probe_forever(address, check, Arc::downgrade(&seen), Arc::clone(&changes));
@@ -83,16 +99,12 @@ impl Watch {
 
     /// Why it is down.
     pub fn reason(&self) -> Option<String> {
-        self.seen
-            .reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen.findings().reason.clone()
     }
 
-    /// Probes answered or failed so far.
-    pub fn probes(&self) -> u64 {
-        self.seen.probes.load(Ordering::Relaxed)
+    /// All that its probes found so far.
+    pub fn findings(&self) -> Findings {
+        self.seen.findings().clone()
     }
 }
 
@@ -111,10 +123,29 @@ impl Seen {
         }
     }
 
-    /// Notes a change of health; whether it was one.
+    fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an answer, and how long it took to come.
+    fn count(&self, is_good: bool, took: Duration) {
+        let mut findings = self.findings();
+        match is_good {
+            true => findings.good += 1,
+            false => findings.bad += 1,
+        }
+        findings.last_duration = Some(took);
+    }
+
+    /// Notes what its health is now; whether that is a change.
     fn note(&self, health: Health, reason: Option<String>) -> bool {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-        self.health.swap(health as u8, Ordering::AcqRel) != health as u8
+        let mut findings = self.findings();
+        findings.reason = reason;
+        let is_change = self.health.swap(health as u8, Ordering::AcqRel) != health as u8;
+        if is_change {
+            findings.since = Some(SystemTime::now());
+        }
+        is_change
     }
 }
 
@@ -124,34 +155,46 @@ async fn probe_forever(
     seen: Weak<Seen>,
     changes: Arc<Changes>,
 ) {
-    let mut streak = Streak::default();
+    let (mut streak, pace) = (Streak::default(), check.pace());
     loop {
+        let asked = Instant::now();
         let answer = check.ask(address).await;
         let Some(seen) = seen.upgrade() else { return };
-        seen.probes.fetch_add(1, Ordering::Relaxed);
+        seen.count(answer.is_ok(), asked.elapsed());
         if let Some(health) = streak.judge(
             &answer,
             seen.health(),
-            check.pace().healthy_after,
-            check.pace().unhealthy_after,
+            pace.healthy_after,
+            pace.unhealthy_after,
         ) {
             let reason = answer.err();
             if seen.note(health, reason.clone()) {
-                tell(address, health, reason.as_deref(), &changes);
+                tell(address, health, reason.as_deref(), &streak, &changes);
                 changes.announce();
             }
         }
+        let interval = match seen.health() {
+            Health::Down => pace.down_interval,
+            Health::Up | Health::Untried => pace.interval,
+        };
         drop(seen);
-        tokio::time::sleep(with_jitter(check.pace().interval)).await;
+        sleep(with_jitter(interval)).await;
     }
 }
 
-fn tell(address: SocketAddr, health: Health, reason: Option<&str>, changes: &Changes) {
+fn tell(
+    address: SocketAddr,
+    health: Health,
+    reason: Option<&str>,
+    streak: &Streak,
+    changes: &Changes,
+) {
     let upstream = changes.audience().join(", ");
+    let (server, health) = (address, health.as_str());
     match reason {
-        None => info!(%upstream, server = %address, "server is {}", health.as_str()),
+        None => info!(%upstream, %server, good_in_a_row = streak.good, "server is {health}"),
         Some(reason) => {
-            warn!(%upstream, server = %address, reason, "server is {}", health.as_str())
+            warn!(%upstream, %server, reason, bad_in_a_row = streak.bad, "server is {health}");
         }
     }
 }
@@ -194,47 +237,4 @@ fn with_jitter(interval: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: Result<(), ()> = Ok(());
-    const BAD: Result<(), ()> = Err(());
-
-    #[test]
-    fn the_first_answer_decides_alone() {
-        assert_eq!(
-            Streak::default().judge(&GOOD, Health::Untried, 5, 5),
-            Some(Health::Up)
-        );
-        assert_eq!(
-            Streak::default().judge(&BAD, Health::Untried, 5, 5),
-            Some(Health::Down)
-        );
-    }
-
-    #[test]
-    fn after_that_it_takes_as_many_in_a_row_as_the_file_says() {
-        let mut streak = Streak::default();
-        let bad = |streak: &mut Streak| streak.judge(&BAD, Health::Up, 2, 3);
-        assert_eq!(bad(&mut streak), None);
-        assert_eq!(bad(&mut streak), None);
-        assert_eq!(
-            streak.judge(&GOOD, Health::Up, 2, 3),
-            None,
-            "one good answer starts the count anew"
-        );
-        assert_eq!(bad(&mut streak), None);
-        assert_eq!(bad(&mut streak), None);
-        assert_eq!(bad(&mut streak), Some(Health::Down));
-        assert_eq!(streak.judge(&GOOD, Health::Down, 2, 3), None);
-        assert_eq!(streak.judge(&GOOD, Health::Down, 2, 3), Some(Health::Up));
-    }
-
-    #[test]
-    fn jitter_stays_within_a_tenth() {
-        for _ in 0..1000 {
-            let pause = with_jitter(Duration::from_secs(1));
-            assert!((900..=1100).contains(&pause.as_millis()), "{pause:?}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,69 @@
+//! The fields of a probe.
+
+use http::header::{HOST, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::{Diagnostic, FieldName, Named, Spanned, code};
+
+/// Who asks, unless the file says otherwise.
+pub(in crate::upstream::health) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
+
+/// What frames a message or concerns one connection is not the file's to say.
+const OURS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// All of them.
+pub(super) fn fields(
+    host: &Spanned<String>,
+    written: &Named<Spanned<String>, FieldName>,
+) -> Result<HeaderMap, Vec<Diagnostic>> {
+    let (mut fields, mut wrong) = (HeaderMap::new(), Vec::new());
+    match HeaderValue::from_str(host) {
+        Ok(host) => drop(fields.insert(HOST, host)),
+        Err(_) => wrong.push(unusable(host, "host of a probe")),
+    }
+    fields.insert(USER_AGENT, AGENT);
+    for (name, value) in written.iter() {
+        let field = HeaderName::from_bytes(name.as_bytes());
+        match (field, HeaderValue::from_str(value)) {
+            (Ok(HOST), _) => wrong.push(
+                Diagnostic::error(code::FIELD_OF_THE_PROXY, "the host has a key of its own")
+                    .at(name.span)
+                    .label("not among the `headers`")
+                    .help(format!("write `host: {}` beside `headers`", value.value)),
+            ),
+            (Ok(field), _) if OURS.contains(&field.as_str()) => wrong.push(
+                Diagnostic::error(
+                    code::FIELD_OF_THE_PROXY,
+                    format!("`{name}` is not the file's to say"),
+                )
+                .at(name.span)
+                .label("it frames the message, or concerns one connection"),
+            ),
+            (Ok(field), Ok(value)) => drop(fields.insert(field, value)),
+            _ => wrong.push(unusable(value, "value of a field")),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(fields)
+    } else {
+        Err(wrong)
+    }
+}
+
+fn unusable(written: &Spanned<String>, role: &str) -> Diagnostic {
+    let message = format!("`{}` cannot be the {role}", written.escape_debug());
+    Diagnostic::error(code::FIELD_VALUE, message)
+        .at(written.span)
+        .label("no line breaks or other control characters (RFC 9110, section 5.5)")
+}

@@ -105,6 +105,20 @@ async fn a_later_tier_and_the_backups_wait_until_those_before_are_down() {
     let what: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(what, ["came", "up", "down", "up"], "{told:?}");
     assert!(told[2].1.contains("503"), "{told:?}");
+    let servers = upstream(&gateway).await["servers"].clone();
+    let servers = servers.as_array().unwrap();
+    let probes: Vec<&Value> = servers.iter().map(|server| &server["probes"]).collect();
+    let counts = |key: &str| {
+        probes
+            .iter()
+            .all(|probes| probes[key].as_u64().unwrap() > 0)
+    };
+    assert!(counts("good"), "{probes:?}");
+    assert!(
+        probes
+            .iter()
+            .all(|probes| probes["since"].is_string() && probes["last_ms"].as_f64() > Some(0.0))
+    );
 }
 
 #[tokio::test]
@@ -232,7 +246,11 @@ async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
     ready(&gateway, &[two]).await;
     assert_eq!(spread(&gateway, &all, 10).await, [0, 10]);
 
+    // One part of an order leaves the other alone.
     let (status, said) = gateway.tell(&format!("{path}?weight=3"), "").await;
+    assert_eq!(status, 200, "{said}");
+    ready(&gateway, &[two]).await;
+    let (status, said) = gateway.tell(&format!("{path}?state=serve"), "").await;
     assert_eq!(status, 200, "{said}");
     ready(&gateway, &[one, two]).await;
     assert_eq!(spread(&gateway, &all, 40).await, [30, 10]);
@@ -243,19 +261,37 @@ async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
     assert_eq!(status, 200, "{said}");
     let told = &said["servers"].as_array().unwrap();
     let told = told.iter().find(|it| it["state"] == "disabled");
-    assert!(told.unwrap()["order"]["until"].is_string(), "{said}");
-    ready(&gateway, &[one, two]).await;
+    let order = &told.unwrap()["order"];
+    assert!(order["state"]["until"].is_string(), "{said}");
+    assert_eq!(
+        (&order["weight"]["value"], &order["weight"]["until"]),
+        (&3.into(), &Value::Null)
+    );
+    ready(&gateway, &[two]).await;
+    // The order before it was without an end; this one took its place.
+    eventually("the order ends", PATIENCE, async || {
+        upstream(&gateway).await["ready"] == 2
+    })
+    .await;
+    assert_eq!(spread(&gateway, &all, 40).await, [30, 10]);
+    let back = reqwest::Client::new()
+        .delete(format!("http://{}{path}", gateway.admin()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(back.status(), 200);
     assert_eq!(spread(&gateway, &all, 40).await, [20, 20]);
     let told = events(&gateway, one).await;
     let what: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(
         what,
         [
-            "came", "up", "draining", "serving", "weight", "disabled", "weight", "serving",
-            "weight"
-        ][..what.len()],
+            "came", "up", "draining", "weight", "serving", "disabled", "serving", "weight"
+        ],
         "{told:?}"
     );
+    let log = gateway.process.logged("server: draining").await;
+    assert!(log.contains("by the operator"), "{log}");
 
     for (wrong, status, part) in [
         ("api/servers/127.0.0.1:1?state=drain", 404, "no server"),
@@ -274,4 +310,62 @@ async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
         let said = said["error"].as_str().unwrap().to_owned();
         assert!(found == 400 && said.contains(part), "{wrong}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_drains_keeps_its_clients_and_gets_no_others() {
+    let all = patients::<2>().await;
+    let [one, two] = &all;
+    let servers = all.each_ref().map(|patient| server(patient, ""));
+    let sticky = "    balance: { sticky: { cookie: place, secret: 0123456789abcdef } }\n";
+    let gateway = Gateway::start(&routing(&servers, sticky)).await;
+    ready(&gateway, &[one, two]).await;
+    let client = reqwest::Client::new();
+    let ask = async |cookie: Option<&str>| {
+        let mut request = client.get(gateway.url("/"));
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", cookie);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let set = answer.headers().get("set-cookie");
+        set.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned())
+    };
+    let before = one.requests();
+    let mut cookie = ask(None).await;
+    if one.requests() == before {
+        cookie = ask(None).await;
+    }
+    assert_eq!(one.requests(), before + 1);
+    let path = format!("/upstreams/api/servers/{}?state=drain", one.address());
+    let (status, said) = gateway.tell(&path, "").await;
+    assert_eq!(status, 200, "{said}");
+    ready(&gateway, &[two]).await;
+    for _ in 0..5 {
+        assert_eq!(ask(cookie.as_deref()).await, None, "it stays where it is");
+    }
+    assert_eq!(one.requests(), before + 6);
+    assert_eq!(spread(&gateway, &all, 10).await, [0, 10]);
+    let (status, said) = gateway.tell(&path.replace("drain", "disable"), "").await;
+    assert_eq!(status, 200, "{said}");
+    assert!(ask(cookie.as_deref()).await.is_some(), "it has to move");
+}
+
+#[tokio::test]
+async fn in_panic_the_tier_that_has_most_left_is_asked() {
+    let all = patients::<3>().await;
+    let [first, backup, down] = &all;
+    first.answers(503);
+    down.answers(503);
+    let file = routing(
+        &[
+            server(first, ""),
+            server(backup, ", backup: true"),
+            server(down, ", backup: true"),
+        ],
+        "    panic_below: 60%\n",
+    );
+    let gateway = Gateway::start(&file).await;
+    ready(&gateway, &[backup, down]).await;
+    assert_eq!(upstream(&gateway).await["panic"], true);
 }

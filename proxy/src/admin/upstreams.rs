@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::{Operator, Problem};
 use crate::config::Duration as Span;
 use crate::upstream::events::Event;
-use crate::upstream::standing::{Duty, Order};
+use crate::upstream::health::Findings;
+use crate::upstream::standing::{Duty, Held, Order};
 use crate::upstream::{Endpoint, Seat, Upstream};
 
 /// The longest time that an order may hold; without `for` it holds until it is taken back.
@@ -52,15 +53,34 @@ struct ServerState {
     health: &'static str,
     /// Why it is down.
     reason: Option<String>,
+    /// What its probes found, if it is probed.
+    probes: Option<ProbesState>,
     in_flight: usize,
+    /// Where the policy goes by latency: the average, in milliseconds.
+    latency_ms: Option<f64>,
     /// What an operator wants of it.
     order: Option<OrderState>,
 }
 
 #[derive(Debug, Serialize)]
+struct ProbesState {
+    /// Since when it is what it is.
+    since: Option<String>,
+    good: u64,
+    bad: u64,
+    /// How long the latest took.
+    last_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
 struct OrderState {
-    state: Option<&'static str>,
-    weight: Option<u16>,
+    state: Option<HeldState<&'static str>>,
+    weight: Option<HeldState<u16>>,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldState<T> {
+    value: T,
     /// When it ends by itself.
     until: Option<String>,
 }
@@ -98,30 +118,60 @@ impl ServerState {
         let order = server.standing().order(now);
         Self {
             address: server.address().to_string(),
-            weight: server.weight_at(now),
+            weight: server.weight(),
             priority: Some(priority).filter(|priority| *priority != Seat::BACKUP),
             backup: priority == Seat::BACKUP,
             ready,
             state: server.duty(now).as_str(),
             health: server.health().as_str(),
             reason: server.reason(),
+            probes: server.findings().map(ProbesState::of),
             in_flight: server.in_flight(),
-            order: order.map(|order| OrderState::of(order, now)),
+            latency_ms: server
+                .latency()
+                .noted(now)
+                .map(|(average, _)| milliseconds(average)),
+            order: (!order.is_none()).then(|| OrderState::of(order, now)),
         }
     }
 }
 
+impl ProbesState {
+    fn of(findings: Findings) -> Self {
+        let since = findings.since;
+        Self {
+            since: since.map(|since| humantime::format_rfc3339_millis(since).to_string()),
+            good: findings.good,
+            bad: findings.bad,
+            last_ms: findings.last_duration.map(milliseconds),
+        }
+    }
+}
+
+fn milliseconds(span: Duration) -> f64 {
+    span.as_secs_f64() * 1000.0
+}
+
 impl OrderState {
     fn of(order: Order, now: Instant) -> Self {
-        let until = order.until.map(|until| {
+        Self {
+            state: order
+                .duty
+                .map(|held| HeldState::of(held.value.as_str(), held.until, now)),
+            weight: order
+                .weight
+                .map(|held| HeldState::of(held.value, held.until, now)),
+        }
+    }
+}
+
+impl<T> HeldState<T> {
+    fn of(value: T, until: Option<Instant>, now: Instant) -> Self {
+        let until = until.map(|until| {
             let left = until.saturating_duration_since(now);
             humantime::format_rfc3339_seconds(SystemTime::now() + left).to_string()
         });
-        Self {
-            state: order.duty.map(Duty::as_str),
-            weight: order.weight,
-            until,
-        }
+        Self { value, until }
     }
 }
 
@@ -178,56 +228,65 @@ impl Wanted {
             return Err("`for` is from `1ms` to 30 days".to_owned());
         }
         let until = span.and_then(|span| now.checked_add(span));
+        let duty = self.state.map(|wish| match wish {
+            Wish::Serve => Duty::Serving,
+            Wish::Drain => Duty::Draining,
+            Wish::Disable => Duty::Disabled,
+        });
         Ok(Order {
-            duty: self.state.map(|wish| match wish {
-                Wish::Serve => Duty::Serving,
-                Wish::Drain => Duty::Draining,
-                Wish::Disable => Duty::Disabled,
-            }),
-            weight: self.weight,
-            until,
+            duty: duty.map(|value| Held { value, until }),
+            weight: self.weight.map(|value| Held { value, until }),
         })
     }
 }
 
 pub(super) async fn order(
     State(operator): State<Operator>,
-    Path(server): Path<(String, SocketAddr)>,
+    Path((name, address)): Path<(String, SocketAddr)>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
     match wanted.order(Instant::now()) {
-        Ok(order) => give(&operator, &server, Some(order)),
+        Ok(order) => give(&operator, &name, address, |upstream| {
+            upstream.order(address, order)
+        }),
         Err(why) => Problem::new(why).with(StatusCode::BAD_REQUEST),
     }
 }
 
 pub(super) async fn take_back(
     State(operator): State<Operator>,
-    Path(server): Path<(String, SocketAddr)>,
+    Path((name, address)): Path<(String, SocketAddr)>,
 ) -> Response {
-    give(&operator, &server, None)
+    give(&operator, &name, address, |upstream| {
+        upstream.take_back(address)
+    })
 }
 
-fn give(operator: &Operator, server: &(String, SocketAddr), order: Option<Order>) -> Response {
-    let (name, address) = server;
-    let snapshot = operator.running.snapshot();
-    let upstream = snapshot.upstreams.iter().find(|one| one.name() == name);
-    let Some(upstream) = upstream else {
-        let why = format!("there is no upstream `{name}`");
+/// Until no edit has taken the place of what it was said to: the order is for what runs then.
+fn give(
+    operator: &Operator,
+    name: &str,
+    address: SocketAddr,
+    give: impl Fn(&Arc<Upstream>) -> bool,
+) -> Response {
+    loop {
+        let snapshot = operator.running.snapshot();
+        let upstream = snapshot.upstreams.iter().find(|one| one.name() == name);
+        let Some(upstream) = upstream else {
+            let why = format!("there is no upstream `{name}`");
+            return Problem::new(why).with(StatusCode::NOT_FOUND);
+        };
+        let is_known = give(upstream);
+        if !Arc::ptr_eq(&snapshot, &operator.running.snapshot()) {
+            continue;
+        }
+        if is_known {
+            return Json(UpstreamState::of(upstream)).into_response();
+        }
+        let pool = upstream.pool();
+        let known = pool.all().iter().map(|server| server.address().to_string());
+        let known = known.collect::<Vec<_>>().join(", ");
+        let why = format!("upstream `{name}` has no server `{address}`; known are {known}");
         return Problem::new(why).with(StatusCode::NOT_FOUND);
-    };
-    if upstream.order(*address, order) {
-        return Json(UpstreamState::of(upstream)).into_response();
     }
-    let known = upstream.pool();
-    let known: Vec<String> = known
-        .all()
-        .iter()
-        .map(|server| server.address().to_string())
-        .collect();
-    let known = known.join(", ");
-    Problem::new(format!(
-        "upstream `{name}` has no server `{address}`; known are {known}"
-    ))
-    .with(StatusCode::NOT_FOUND)
 }

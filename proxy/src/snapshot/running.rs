@@ -76,6 +76,10 @@ impl Running {
                 upstream.retire();
             }
         }
+        // What was wanted of a server while these settled was said to those before them.
+        for upstream in &next.upstreams {
+            upstream.refresh();
+        }
     }
 
     /// The heads of the latest requests, if the file says that they are kept.

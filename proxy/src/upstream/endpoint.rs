@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use crossbeam_utils::atomic::AtomicCell;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::health::{Health, Watch};
+use super::health::{Findings, Health, Watch};
 use super::kept::Kept;
 use super::latency::Latency;
 use super::standing::{Duty, Standing};
@@ -58,6 +58,8 @@ impl Seat {
 pub struct Endpoint {
     address: SocketAddr,
     seat: Seat,
+    /// Its share, now: an operator may want another one than the file.
+    weight: AtomicU16,
     standing: Arc<Standing>,
     load: Arc<Load>,
     watch: ArcSwapOption<Watch>,
@@ -102,6 +104,7 @@ impl Endpoint {
         Self {
             address,
             seat,
+            weight: AtomicU16::new(seat.weight),
             standing,
             load,
             watch: ArcSwapOption::new(watch),
@@ -125,21 +128,22 @@ impl Endpoint {
         &self.standing
     }
 
-    /// Its share, relative to the others': what an operator wants, or else what the file says.
+    /// Its share, relative to the others'.
     pub fn weight(&self) -> u16 {
-        self.weight_at(Instant::now())
+        self.weight.load(Ordering::Relaxed)
     }
 
-    /// The same at this moment.
-    pub fn weight_at(&self, now: Instant) -> u16 {
-        let ordered = self.standing.order(now).and_then(|order| order.weight);
-        ordered.unwrap_or(self.seat.weight)
+    /// Takes in what an operator wants its share to be, or else what the file says.
+    pub fn weigh(&self, now: Instant) {
+        let ordered = self.standing.order(now).weight;
+        let weight = ordered.map_or(self.seat.weight, |held| held.value);
+        self.weight.store(weight, Ordering::Relaxed);
     }
 
     /// Whether it gets requests: what an operator wants, or else what the file says.
     pub fn duty(&self, now: Instant) -> Duty {
-        let ordered = self.standing.order(now).and_then(|order| order.duty);
-        ordered.unwrap_or(self.seat.duty)
+        let ordered = self.standing.order(now).duty;
+        ordered.map_or(self.seat.duty, |held| held.value)
     }
 
     /// Its tier: 0 comes first.
@@ -173,6 +177,11 @@ impl Endpoint {
     /// Why it is down, in the words of the last failed probe.
     pub fn reason(&self) -> Option<String> {
         self.watch.load().as_ref().and_then(|watch| watch.reason())
+    }
+
+    /// What its probes found, if it is probed.
+    pub fn findings(&self) -> Option<Findings> {
+        self.watch.load().as_ref().map(|watch| watch.findings())
     }
 
     /// Ends the probes on its behalf; its health stays what it is now.

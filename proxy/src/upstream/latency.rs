@@ -2,7 +2,8 @@
 //!
 //! It is Finagle's "peak EWMA" (`com.twitter.finagle.loadbalancer.PeakEwma`): a sample above the average replaces it, one below
 //! draws it down by `1 - exp(-t / decay)`, where `t` is the time since the sample before. Read, it is lower by
-//! `exp(-t / decay)`: of a server that nobody asks any more nothing bad is known for long. Failures are counted in the same way, beside it.
+//! `exp(-t / decay)`: of a server that nobody asks any more nothing bad is known for long. While requests wait for it, it is not
+//! lowered: one that hangs gives no samples. Failures are counted in the same way, beside it.
 //!
 //! Cost: the average and its moment are one word, exchanged without a lock; to read it is one load and one exponential.
 //! The moment is kept in milliseconds and turns over after seven weeks: what is older is taken to be new.
@@ -34,6 +35,11 @@ impl Latency {
     /// The average as it is now, in nanoseconds, if anything is known.
     pub fn average(&self, now: Instant, decay: Duration) -> Option<f32> {
         self.average.now(self.clock(now), decay)
+    }
+
+    /// The average as it was at its latest sample, in nanoseconds: while requests wait, no answer is no good news.
+    pub fn last(&self) -> Option<f32> {
+        self.average.noted().map(|noted| noted.value)
     }
 
     /// How much it fails: 1 with a failure, and from then on less with time.

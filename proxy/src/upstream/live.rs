@@ -91,8 +91,22 @@ impl Live {
                 standing: Arc::default(),
                 gone: None,
             });
+        if Arc::strong_count(&known.standing) == 1 {
+            // Nobody had it: it comes back.
+            known.standing.note_gone();
+        }
         known.gone = None;
         Arc::clone(&known.standing)
+    }
+
+    /// The same, if anything is known.
+    pub fn known(&self, upstream: &str, address: SocketAddr) -> Option<Arc<Standing>> {
+        let standings = self
+            .standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = standings.get(&(upstream.to_owned(), address))?;
+        Some(Arc::clone(&known.standing))
     }
 
     /// Forgets servers that have been gone for long and of which no operator wants anything.
@@ -107,7 +121,7 @@ impl Live {
                 return true;
             }
             let gone = *known.gone.get_or_insert(now);
-            now.saturating_duration_since(gone) < REMEMBERED || known.standing.order(now).is_some()
+            now.saturating_duration_since(gone) < REMEMBERED || !known.standing.order(now).is_none()
         });
     }
 

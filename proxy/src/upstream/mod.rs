@@ -261,9 +261,10 @@ impl Upstream {
         }
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
-        let serves = members
-            .iter()
-            .any(|member| member.standing().ready_since().is_some());
+        // Those that come first are no late comers, however long it takes to find out about them.
+        let is_known = self.names().values().all(|name| name.was_asked());
+        let mut others = members.iter();
+        let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
         for member in members.iter() {
             self.see(member, serves, now);
         }
@@ -274,17 +275,24 @@ impl Upstream {
         self.wait_for_the_next_order(&members, now);
     }
 
-    /// What an operator wants of a server; nothing takes it back. Whether there is such a server.
-    pub fn order(self: &Arc<Self>, address: SocketAddr, order: Option<Order>) -> bool {
-        let server = {
-            let pool = self.pool.load();
-            pool.all()
-                .iter()
-                .find(|server| server.address() == address)
-                .cloned()
+    /// What an operator wants of a server. Whether there is such a server.
+    pub fn order(self: &Arc<Self>, address: SocketAddr, order: Order) -> bool {
+        let pool = self.pool.load();
+        let mut servers = pool.all().iter();
+        let Some(server) = servers.find(|server| server.address() == address) else {
+            return false;
         };
-        let Some(server) = server else { return false };
         server.standing().give(order);
+        self.refresh();
+        true
+    }
+
+    /// Nothing is wanted of a server any more, which may be gone. Whether anything was known of it.
+    pub fn take_back(self: &Arc<Self>, address: SocketAddr) -> bool {
+        let Some(standing) = self.live.known(self.name(), address) else {
+            return false;
+        };
+        standing.take_back();
         self.refresh();
         true
     }
@@ -294,6 +302,13 @@ impl Upstream {
     pub fn retire(&self) {
         let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         self.retired.store(true, Ordering::Release);
+        let mut waiting = self
+            .next_order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = waiting.take() {
+            waiting.abort();
+        }
         self.names().clear();
         for server in self.pool.load().all() {
             server.forget();

@@ -14,47 +14,50 @@ use super::{Endpoint, Pool, Upstream};
 impl Upstream {
     /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
     pub(super) fn see(&self, member: &Endpoint, serves: bool, now: Instant) {
+        member.weigh(now);
         let seen = Seen {
             health: member.health(),
             duty: member.duty(now),
-            weight: member.weight_at(now),
+            weight: member.weight(),
         };
-        let known = member.standing().note_seen(Some(seen));
-        if seen.health == Health::Down || (known == Some(None) && serves) {
-            member.standing().note_cold();
-        }
-        let is_ready = seen.health == Health::Up && seen.duty == Duty::Serving;
-        member.standing().note_ready(is_ready, now);
-        let Some(before) = known else {
+        let Some(before) = member.standing().note(seen, serves, now) else {
             return;
         };
-        let tell = |what, reason| self.tell(Some(member.address()), what, reason);
+        let order = member.standing().order(now);
+        let by = |is_ordered: bool| match is_ordered {
+            true => "by the operator",
+            false => "by the file",
+        };
+        let server = Some(member.address());
         if before.is_none() {
-            tell("came", None);
+            self.log_and_tell(server, "came", None);
         }
-        if before.map(|before| before.health) != Some(seen.health) && seen.health != Health::Untried
-        {
-            tell(seen.health.as_str(), member.reason());
+        let health = before.map(|before| before.health);
+        if health != Some(seen.health) && seen.health != Health::Untried {
+            // The log has it from the one who probes.
+            self.tell(server, seen.health.as_str(), member.reason());
         }
         if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
-            let is_ordered = member.standing().order(now).is_some();
-            let by = if is_ordered {
-                "the operator"
-            } else {
-                "the file"
-            };
-            tell(seen.duty.as_str(), Some(format!("by {by}")));
+            let by = by(order.duty.is_some()).to_owned();
+            self.log_and_tell(server, seen.duty.as_str(), Some(by));
         }
         if let Some(before) = before.filter(|before| before.weight != seen.weight) {
-            let change = format!("{} -> {}", before.weight, seen.weight);
-            tell("weight", Some(change));
+            let by = by(order.weight.is_some());
+            let change = format!("{} -> {}, {by}", before.weight, seen.weight);
+            self.log_and_tell(server, "weight", Some(change));
         }
     }
 
     pub(super) fn tell_gone(&self, member: &Endpoint) {
-        if member.standing().note_seen(None).is_some() {
-            self.tell(Some(member.address()), "left", None);
+        if member.standing().note_gone() {
+            self.log_and_tell(Some(member.address()), "left", None);
         }
+    }
+
+    fn log_and_tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
+        let (upstream, address) = (self.name(), server.map(|server| server.to_string()));
+        info!(upstream, server = address, reason, "server: {what}");
+        self.tell(server, what, reason);
     }
 
     fn tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
@@ -101,7 +104,7 @@ impl Upstream {
     ) {
         let ends = members
             .iter()
-            .filter_map(|member| member.standing().order(now)?.until);
+            .filter_map(|member| member.standing().order(now).until());
         let waiting = ends.min().map(|end| {
             let me = Arc::downgrade(self);
             tokio::spawn(async move {

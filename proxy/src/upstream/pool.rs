@@ -7,7 +7,8 @@
 //! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
 //!
 //! A server that comes up after it was down, or comes to others that serve already, gets its share little by little (`slow_start`): it passes on what it is picked for, each
-//! request with the chance that it has not yet earned. Where a key decides, and where all warm up, nothing is passed on.
+//! request with the chance that it has not yet earned. Earned is counted by the warmest: where all warm up alike, or a key decides, nothing is
+//! passed on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Pool {
     all: Vec<Arc<Endpoint>>,
     /// Those that may be picked, the first choice first.
     tiers: Vec<Tier>,
+    /// Those that may not, or not yet, but keep the clients that they have, with the key of these.
+    keeping: Vec<(u64, Arc<Endpoint>)>,
     in_panic: bool,
     slow_start: Duration,
 }
@@ -57,8 +60,8 @@ pub struct Pool {
 struct Tier {
     ready: Vec<Arc<Endpoint>>,
     picker: Box<dyn Picker>,
-    /// Some warm up, and others do not.
-    is_warming: bool,
+    /// Until then some warm up.
+    warming_until: Option<Instant>,
 }
 
 impl Pool {
@@ -66,7 +69,7 @@ impl Pool {
     pub fn new(members: &[Arc<Endpoint>], rules: Rules<'_>, now: Instant) -> Self {
         let mut by_priority: BTreeMap<u8, Vec<&Arc<Endpoint>>> = BTreeMap::new();
         for member in members {
-            if member.duty(now) == Duty::Serving && member.weight_at(now) > 0 {
+            if member.duty(now) == Duty::Serving {
                 by_priority
                     .entry(member.priority())
                     .or_default()
@@ -76,9 +79,20 @@ impl Pool {
         let groups: Vec<Vec<&Arc<Endpoint>>> = by_priority.into_values().collect();
         let (in_panic, groups) = choose(groups, rules.panic_below);
         let tiers = groups.into_iter().map(|ready| Tier::new(ready, rules, now));
+        let tiers: Vec<Tier> = tiers.collect();
+        let first = tiers.first().map_or(&[][..], |tier| &tier.ready);
+        let keeping = members.iter().filter(|member| {
+            member.health() == Health::Up
+                && member.duty(now) != Duty::Disabled
+                && !first.iter().any(|ready| Arc::ptr_eq(ready, member))
+        });
+        let keeping = keeping
+            .filter_map(|member| Some((rules.policy.keeps(member)?, Arc::clone(member))))
+            .collect();
         Self {
             all: members.to_vec(),
-            tiers: tiers.collect(),
+            tiers,
+            keeping,
             in_panic,
             slow_start: rules.slow_start,
         }
@@ -104,10 +118,11 @@ impl Pool {
     /// # Errors
     /// Says why there is none.
     pub fn pick(&self, asked: &Asked<'_>) -> Result<&Arc<Endpoint>, Unavailable> {
-        let picked = self
-            .tiers
-            .iter()
-            .find_map(|tier| tier.pick(asked, self.slow_start));
+        let picked = self.kept(asked).or_else(|| {
+            self.tiers
+                .iter()
+                .find_map(|tier| tier.pick(asked, self.slow_start))
+        });
         picked.ok_or(if self.all.is_empty() {
             Unavailable::Empty
         } else if self.tiers.is_empty() {
@@ -115,6 +130,16 @@ impl Pool {
         } else {
             Unavailable::AllTried
         })
+    }
+}
+
+impl Pool {
+    /// The server that keeps this client, if that is not one that may be picked anyway.
+    fn kept(&self, asked: &Asked<'_>) -> Option<&Arc<Endpoint>> {
+        let key = asked.key.filter(|_| !self.keeping.is_empty())?;
+        let mut keeping = self.keeping.iter();
+        let (_, server) = keeping.find(|(known, _)| *known == key)?;
+        (!asked.tried.contains(server.address())).then_some(server)
     }
 }
 
@@ -129,9 +154,16 @@ fn choose(
         members.map(|member| Arc::clone(member)).collect()
     };
     let up: Vec<Vec<Arc<Endpoint>>> = groups.iter().map(|group| of(group, Health::Up)).collect();
+    // Of those that were not probed yet nothing bad is known.
+    let known = |group: &[&Arc<Endpoint>]| {
+        let members = group.iter();
+        members
+            .filter(|member| member.health() != Health::Untried)
+            .count()
+    };
     let is_enough = |up: &[Arc<Endpoint>], group: &[&Arc<Endpoint>]| match panic_below {
         None => !up.is_empty(),
-        Some(share) => !up.is_empty() && ratio(up.len(), group.len()) >= share.fraction(),
+        Some(share) => !up.is_empty() && ratio(up.len(), known(group)) >= share.fraction(),
     };
     let enough = up
         .iter()
@@ -184,42 +216,57 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 impl Tier {
     fn new(ready: Vec<Arc<Endpoint>>, rules: Rules<'_>, now: Instant) -> Self {
-        let is_cold = |server: &&Arc<Endpoint>| warmth(server, rules.slow_start, now) < 1.0;
-        let cold = ready.iter().filter(is_cold).count();
+        let ends = ready.iter().filter_map(|server| {
+            let end = server
+                .standing()
+                .warms_since()?
+                .checked_add(rules.slow_start)?;
+            (end > now).then_some(end)
+        });
         Self {
+            warming_until: ends.max(),
             picker: rules.policy.picker(&ready),
-            is_warming: cold > 0 && cold < ready.len(),
             ready,
         }
     }
 
     fn pick(&self, asked: &Asked<'_>, slow_start: Duration) -> Option<&Arc<Endpoint>> {
         let picked = self.picker.pick(&self.ready, asked)?;
-        if self.is_warming && asked.key.is_none() && asked.purpose == Purpose::Serve {
+        let is_warming = self.warming_until.is_some_and(|end| asked.now < end);
+        if is_warming && asked.key.is_none() && asked.purpose == Purpose::Serve {
             Some(self.pass_on(picked, asked, slow_start))
         } else {
             Some(picked)
         }
     }
 
-    /// Another one, if this one warms up and does not want it.
+    /// Another one, if this one has not earned it yet, compared with the warmest.
     fn pass_on<'t>(
         &'t self,
         picked: &'t Arc<Endpoint>,
         asked: &Asked<'_>,
         slow_start: Duration,
     ) -> &'t Arc<Endpoint> {
-        if fastrand::f64() < warmth(picked, slow_start, asked.now) {
+        let warmth = |server: &Endpoint| warmth(server, slow_start, asked.now);
+        let own = warmth(picked);
+        if own >= 1.0 {
+            return picked;
+        }
+        let others = self.ready.iter().map(|server| warmth(server));
+        let warmest = others.fold(own, f64::max);
+        if fastrand::f64() < own / warmest {
             return picked;
         }
         let mut tried: Tried = asked.tried.clone();
-        for cold in &self.ready {
-            if warmth(cold, slow_start, asked.now) < 1.0 {
-                tried.add(cold.address());
+        for server in &self.ready {
+            if warmth(server) < warmest {
+                tried.add(server.address());
             }
         }
         let asked = Asked {
             tried: &tried,
+            // The turn of this request was taken.
+            purpose: Purpose::Ask,
             ..*asked
         };
         self.picker.pick(&self.ready, &asked).unwrap_or(picked)

@@ -4,8 +4,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crossbeam_utils::atomic::AtomicCell;
-
 use super::health::Health;
 
 /// Whether a server gets requests, its health aside.
@@ -21,7 +19,7 @@ pub enum Duty {
 }
 
 impl Duty {
-    /// As it is written in the file, the log and the operator's answers.
+    /// As it is written in the log and in the operator's answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Serving => "serving",
@@ -31,15 +29,45 @@ impl Duty {
     }
 }
 
-/// What an operator wants, in place of what the file says.
+/// What an operator wants, for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held<T> {
+    /// It.
+    pub value: T,
+    /// When it ends by itself; nothing means until it is taken back.
+    pub until: Option<Instant>,
+}
+
+/// What an operator wants of a server, in place of what the file says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Order {
     /// Whether it gets requests.
-    pub duty: Option<Duty>,
+    pub duty: Option<Held<Duty>>,
     /// Its share.
-    pub weight: Option<u16>,
-    /// For how long; nothing means until it is taken back.
-    pub until: Option<Instant>,
+    pub weight: Option<Held<u16>>,
+}
+
+impl Order {
+    /// As far as it still holds.
+    fn at(self, now: Instant) -> Self {
+        let holds = |until: Option<Instant>| until.is_none_or(|until| now < until);
+        Self {
+            duty: self.duty.filter(|held| holds(held.until)),
+            weight: self.weight.filter(|held| holds(held.until)),
+        }
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// When the first part of it ends.
+    pub fn until(&self) -> Option<Instant> {
+        let duty = self.duty.and_then(|held| held.until);
+        let weight = self.weight.and_then(|held| held.until);
+        duty.into_iter().chain(weight).min()
+    }
 }
 
 /// What decides whether a server may be picked, and how often.
@@ -55,58 +83,81 @@ pub struct Seen {
 
 /// What is known of a server within its upstream.
 #[derive(Debug, Default)]
-pub struct Standing {
-    ready_since: AtomicCell<Option<Instant>>,
-    is_cold: AtomicCell<bool>,
-    seen: AtomicCell<Option<Seen>>,
-    order: Mutex<Option<Order>>,
+pub struct Standing(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    order: Order,
+    seen: Option<Seen>,
+    ready_since: Option<Instant>,
+    /// It was down, or came to others that serve already: once it is ready, it has to warm up.
+    is_cold: bool,
+    warms_since: Option<Instant>,
 }
 
 impl Standing {
     /// Since when it may be picked.
     pub fn ready_since(&self) -> Option<Instant> {
-        self.ready_since.load()
+        self.lock().ready_since
     }
 
-    /// When it may be picked, it has to warm up: it was down, or came to others that serve already.
-    pub fn note_cold(&self) {
-        self.is_cold.store(true);
-    }
-
-    /// Since when it warms up, if it has to.
+    /// Since when it warms up, if it had to.
     pub fn warms_since(&self) -> Option<Instant> {
-        self.ready_since().filter(|_| self.is_cold.load())
+        self.lock().warms_since
     }
 
-    /// It may be picked from now on, or not any more. One that could be already is left as it is.
-    pub fn note_ready(&self, is_ready: bool, now: Instant) {
-        match (is_ready, self.ready_since.load()) {
-            (true, None) => self.ready_since.store(Some(now)),
-            (false, Some(_)) => self.ready_since.store(None),
-            _ => {}
+    /// How it is seen from now on; `late` means that others serve already. Returns how it was seen before, if that was otherwise.
+    pub fn note(&self, seen: Seen, late: bool, now: Instant) -> Option<Option<Seen>> {
+        let mut known = self.lock();
+        let before = known.seen.replace(seen);
+        known.is_cold |= seen.health == Health::Down || (before.is_none() && late);
+        match (seen.health, seen.duty) {
+            (Health::Up, Duty::Serving) if known.ready_since.is_none() => {
+                known.ready_since = Some(now);
+                known.warms_since = std::mem::take(&mut known.is_cold).then_some(now);
+            }
+            // A check that has just changed knows nothing yet.
+            (Health::Up, Duty::Serving) | (Health::Untried, _) => {}
+            _ => (known.ready_since, known.warms_since) = (None, None),
         }
+        (before != Some(seen)).then_some(before)
     }
 
-    /// How it is seen from now on. Returns how it was seen before, if that was otherwise.
-    pub fn note_seen(&self, seen: Option<Seen>) -> Option<Option<Seen>> {
-        let before = self.seen.swap(seen);
-        (before != seen).then_some(before)
+    /// It is gone. Whether it was there.
+    pub fn note_gone(&self) -> bool {
+        let mut known = self.lock();
+        let order = known.order;
+        let before = std::mem::replace(
+            &mut *known,
+            Known {
+                order,
+                ..Known::default()
+            },
+        );
+        before.seen.is_some()
     }
 
-    /// What an operator wants, if that still holds.
-    pub fn order(&self, now: Instant) -> Option<Order> {
-        let mut order = self.lock();
-        *order = order.filter(|order| order.until.is_none_or(|until| now < until));
-        *order
+    /// What an operator wants, as far as that still holds.
+    pub fn order(&self, now: Instant) -> Order {
+        self.lock().order.at(now)
     }
 
-    /// What an operator wants from now on.
-    pub fn give(&self, order: Option<Order>) {
-        *self.lock() = order;
+    /// What an operator wants from now on; what is not said stays.
+    pub fn give(&self, order: Order) {
+        let mut known = self.lock();
+        known.order = Order {
+            duty: order.duty.or(known.order.duty),
+            weight: order.weight.or(known.order.weight),
+        };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Order>> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is wanted any more.
+    pub fn take_back(&self) {
+        self.lock().order = Order::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,29 +167,65 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn an_order_ends_by_itself() {
-        let standing = Standing::default();
-        let now = Instant::now();
-        let order = Order {
-            weight: Some(3),
-            until: Some(now + Duration::from_secs(1)),
-            ..Order::default()
-        };
-        standing.give(Some(order));
-        assert_eq!(standing.order(now), Some(order));
-        assert_eq!(standing.order(now + Duration::from_secs(1)), None);
-        assert_eq!(standing.order(now), None, "it does not come back");
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seen(health: Health) -> Seen {
+        Seen {
+            health,
+            duty: Duty::Serving,
+            weight: 1,
+        }
     }
 
     #[test]
-    fn a_server_that_stays_ready_is_so_since_it_came() {
+    fn the_parts_of_an_order_end_by_themselves_and_another_part_leaves_them_alone() {
         let standing = Standing::default();
         let now = Instant::now();
-        standing.note_ready(true, now);
-        standing.note_ready(true, now + Duration::from_secs(1));
-        assert_eq!(standing.ready_since(), Some(now));
-        standing.note_ready(false, now);
-        assert_eq!(standing.ready_since(), None);
+        let held = |until| Held {
+            value: Duty::Draining,
+            until,
+        };
+        let weight = Some(Held {
+            value: 3,
+            until: Some(now + SECOND),
+        });
+        let duty = Some(held(None));
+        standing.give(Order { duty, weight: None });
+        standing.give(Order { duty: None, weight });
+        assert_eq!(standing.order(now), Order { duty, weight });
+        assert_eq!(standing.order(now + SECOND), Order { duty, weight: None });
+        standing.take_back();
+        assert!(standing.order(now).is_none());
+    }
+
+    #[test]
+    fn who_was_down_or_came_late_warms_up_once() {
+        let now = Instant::now();
+        for (late, down, warms) in [
+            (false, false, false),
+            (true, false, true),
+            (false, true, true),
+        ] {
+            let standing = Standing::default();
+            standing.note(seen(Health::Untried), late, now);
+            if down {
+                standing.note(seen(Health::Down), late, now);
+            }
+            standing.note(seen(Health::Up), late, now);
+            assert_eq!(
+                standing.warms_since(),
+                warms.then_some(now),
+                "{late} {down}"
+            );
+            standing.note(seen(Health::Up), true, now + SECOND);
+            assert_eq!(standing.ready_since(), Some(now));
+            let drained = Seen {
+                duty: Duty::Draining,
+                ..seen(Health::Up)
+            };
+            standing.note(drained, true, now + SECOND);
+            standing.note(seen(Health::Up), true, now + SECOND);
+            assert_eq!(standing.warms_since(), None, "it was never down");
+        }
     }
 }

@@ -56,6 +56,11 @@ pub trait Policy: Send + Sync {
         None
     }
 
+    /// The key of the clients that are to stay with this server, if there are such.
+    fn keeps(&self, _server: &Endpoint) -> Option<u64> {
+        None
+    }
+
     /// A `Set-Cookie` that keeps the client with the server that answered, if it is not with it already.
     fn cookie(&self, _key: Option<u64>, _server: &Endpoint) -> Option<HeaderValue> {
         None

@@ -142,12 +142,16 @@ impl Choice {
         let (ones, others) = (one.in_flight(), other.in_flight());
         let crowded = crowding(ones, one.weight());
         let others_crowded = crowding(others, other.weight());
-        let takes = |server: &Endpoint| {
+        let takes = |server: &Endpoint, in_flight: usize| {
             let latency = server.latency();
             let failing = latency.failing(now, self.decay);
-            Some(latency.average(now, self.decay)? * (1.0 + (FAILED - 1.0) * failing))
+            let average = match in_flight {
+                0 => latency.average(now, self.decay),
+                _ => latency.last(),
+            };
+            Some(average? * (1.0 + (FAILED - 1.0) * failing))
         };
-        match (takes(one), takes(other)) {
+        match (takes(one, ones), takes(other, others)) {
             (Some(takes), Some(other)) if ones == 0 && others == 0 => takes * CLEARLY < other,
             (Some(takes), Some(other)) => takes * crowded < other * others_crowded,
             (Some(_), None) => others > 0,

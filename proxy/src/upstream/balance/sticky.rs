@@ -207,7 +207,8 @@ impl Sticky {
                 "{} {} {attributes} {} {}",
                 KIND.name,
                 written.cookie.value,
-                URL_SAFE_NO_PAD.encode(key),
+                // Not the key itself: who compares policies need not know it.
+                URL_SAFE_NO_PAD.encode(Blake2s256::digest(key)),
                 first.identity()
             ),
             cookie: written.cookie.value.clone(),
@@ -258,7 +259,6 @@ impl Policy for Sticky {
     }
 
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker> {
-        // A server that is being drained belongs here, too, and not among those that `first` picks from.
         let marks = (0..)
             .zip(ready)
             .map(|(at, server)| (self.mark(server.address()), at));
@@ -271,6 +271,10 @@ impl Policy for Sticky {
     fn key(&self, request: &Request<'_>) -> Option<u64> {
         let said = cookie(request.headers, &self.cookie).and_then(said);
         said.or_else(|| Some(self.first.key(request)? & !FROM_COOKIE))
+    }
+
+    fn keeps(&self, server: &Endpoint) -> Option<u64> {
+        Some(self.mark(server.address()))
     }
 
     fn cookie(&self, key: Option<u64>, server: &Endpoint) -> Option<HeaderValue> {

@@ -307,6 +307,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "quotes-typographic-broken",
             "reserved-character",
             "route-host-star",
+            "section-shifted",
             "stray-item",
             "stray-item-deeper",
             "tab",

@@ -174,6 +174,9 @@ pub(crate) fn escape(value: &mut serde_json::Value) {
     }
 }
 
+/// No name of a value of a request is longer, in bytes.
+const NAME_MAX: usize = 1024;
+
 /// What is written for a text. `may_be_name` is whether a `${` at a place may begin a name.
 pub(super) fn written(text: &str, may_be_name: &dyn Fn(usize) -> bool) -> String {
     let mut out = String::with_capacity(text.len() + 1);
@@ -181,10 +184,11 @@ pub(super) fn written(text: &str, may_be_name: &dyn Fn(usize) -> bool) -> String
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let place = text.len() - after.len() - 1;
-        let inner = after
-            .strip_prefix('{')
-            .and_then(|after| after.split_once('}'));
-        let is_name = inner.is_some_and(|(inner, _)| is_of_a_request(inner)) && may_be_name(place);
+        let inner = after.strip_prefix('{').and_then(|after| {
+            let mut near = after.bytes().take(NAME_MAX);
+            after.get(..near.position(|byte| byte == b'}')?)
+        });
+        let is_name = inner.is_some_and(is_of_a_request) && may_be_name(place);
         let is_read = after.starts_with(['$', '{']) && !is_name;
         out.push_str(if is_read { "$$" } else { "$" });
         rest = after;

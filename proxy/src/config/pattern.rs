@@ -72,7 +72,12 @@ fn each(
     for folder in folders {
         let paths = glob_with(&below(folder, pattern), OPTIONS);
         for path in paths.map_err(|_| unusable(pattern).to_owned())? {
-            let path = path.map_err(|error| unreadable(error.path(), error.error()))?;
+            let path = match path {
+                Ok(path) => path,
+                // It went while it was looked at.
+                Err(error) if error.error().kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(unreadable(error.path(), error.error())),
+            };
             if is_due(&path) {
                 found.insert(path);
             }

@@ -8,7 +8,7 @@
 //! and no expression that is wide is not looked at beyond the rules of one host and path. Of these, the first `LOOKED_AT` are.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::iter::successors;
 
 use super::condition::{Condition, Host, PathCondition, Test};
@@ -153,8 +153,8 @@ struct Places<'r> {
     ends: HashMap<(Option<&'r Host>, Key<'r>), (usize, usize)>,
     /// For each rule, the next one of its place. Most places have one rule: it needs no list.
     next: Vec<Option<usize>>,
-    /// Length of the longest beginning among the places; none if no expression is that wide.
-    beginning_longest: Option<usize>,
+    /// Lengths of the beginnings among the places: none if no expression is that wide.
+    beginnings: BTreeSet<usize>,
     /// Whether an expression is as wide as a prefix.
     has_wide_pattern: bool,
 }
@@ -164,7 +164,7 @@ impl<'r> Places<'r> {
         Self {
             ends: HashMap::with_capacity(rules),
             next: vec![None; rules],
-            beginning_longest: None,
+            beginnings: BTreeSet::new(),
             has_wide_pattern: false,
         }
     }
@@ -172,7 +172,7 @@ impl<'r> Places<'r> {
     fn add(&mut self, rule: &'r Rule, number: usize) {
         let key = key(&rule.path);
         if let Key::Beginning(text) = &key {
-            self.beginning_longest = self.beginning_longest.max(Some(text.len()));
+            self.beginnings.insert(text.len());
         }
         let is_pattern = matches!(rule.path, PathCondition::Pattern(_));
         self.has_wide_pattern |= is_pattern && !matches!(key, Key::Pattern(_));
@@ -195,7 +195,7 @@ impl<'r> Places<'r> {
         let hosts = hosts.iter().map(Some).chain([rule.host.as_ref(), None]);
         hosts
             .flat_map(|host| {
-                let wider = wider_paths(&own_key, self.beginning_longest);
+                let wider = wider_paths(&own_key, &self.beginnings);
                 wider.map(move |path| (host, path))
             })
             .filter_map(|(host, path)| self.first_at(host, path, rule, table))
@@ -231,7 +231,10 @@ fn wider_hosts(host: Option<&Host>, longest: usize) -> Vec<Host> {
 }
 
 /// These paths, the prefixes that they are below, the empty one, and how they begin as far as any expression looks.
-fn wider_paths<'k>(path: &'k Key<'k>, longest: Option<usize>) -> impl Iterator<Item = Key<'k>> {
+fn wider_paths<'k>(
+    path: &'k Key<'k>,
+    lengths: &'k BTreeSet<usize>,
+) -> impl Iterator<Item = Key<'k>> {
     let text = path.text().unwrap_or_default();
     let up = |path: &&'k str| path.get(..path.rfind('/')?);
     let from = match path {
@@ -239,8 +242,8 @@ fn wider_paths<'k>(path: &'k Key<'k>, longest: Option<usize>) -> impl Iterator<I
         _ => Some(text),
     };
     let above = successors(from, up).map(|path| Key::Prefix(path.into()));
-    let most = longest.map_or(0, |longest| text.len().min(longest) + 1);
-    let beginnings = (0..most).filter_map(move |end| text.get(..end));
+    let beginnings = lengths.range(..=text.len());
+    let beginnings = beginnings.filter_map(move |end| text.get(..*end));
     let beginnings = beginnings.map(|text| Key::Beginning(text.into()));
     [path.clone()].into_iter().chain(above).chain(beginnings)
 }

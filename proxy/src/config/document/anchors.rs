@@ -88,7 +88,12 @@ impl Anchors {
         let places: Vec<_> = free
             .map(|(key, value)| key.span.start..value.span.end)
             .collect();
-        let within = |span: &Span| places.iter().any(|place| place.contains(&span.start));
+        // They come in the order of the file.
+        let within = |span: &Span| {
+            let after = places.partition_point(|place| place.start <= span.start);
+            let place = after.checked_sub(1).and_then(|last| places.get(last));
+            place.is_some_and(|place| place.contains(&span.start))
+        };
         let unused = self.marks.iter().filter(|(id, _)| !self.used.contains(id));
         unused
             .filter(|(_, (_, span))| within(span))

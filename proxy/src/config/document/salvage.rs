@@ -108,7 +108,7 @@ impl Salvage {
         let is_item = matches!(mistake.code, code::INDENTATION | code::LIST_MISPLACED);
         let out = match is_item.then(|| lines.items(line, &section)).flatten() {
             Some(items) => items,
-            None => self.lose(&lines, line, &section),
+            None => self.lose(&lines, line, &section, mistake.code == code::INDENTATION),
         };
         let out = lines.bytes(&out);
         let written = text.get(out.clone())?;
@@ -155,9 +155,33 @@ impl Salvage {
         }
     }
 
-    fn lose(&mut self, lines: &Lines<'_>, line: usize, section: &Range<usize>) -> Range<usize> {
+    /// `is_shifted` is whether what stands at the mistake may be meant to stand beside what it seems to be in.
+    fn lose(
+        &mut self,
+        lines: &Lines<'_>,
+        line: usize,
+        section: &Range<usize>,
+        is_shifted: bool,
+    ) -> Range<usize> {
         let entry = lines.entry(line, section);
         let key = |line: usize| lines.key(line);
+        let indent = |line: usize| lines.0.get(line).map_or(0, Line::indent);
+        // Less than a step of indentation further in.
+        let is_near = |entry: &&Range<usize>| indent(line) < 2 * indent(entry.start);
+        let shifted = entry.iter().filter(|_| is_shifted).filter(is_near);
+        let shifted = shifted.flat_map(|entry| {
+            let indent = lines.0.get(line).map(Line::indent);
+            let below = (line..entry.end).filter(move |number| {
+                let other = lines.0.get(*number);
+                other.is_some_and(|other| !other.is_blank() && Some(other.indent()) == indent)
+            });
+            below.filter(|number| *number != entry.start)
+        });
+        let shifted: Vec<_> = shifted.map(key).collect();
+        self.lost.extend(shifted.into_iter().map(|name| Lost {
+            section: key(section.start),
+            name: Some(name),
+        }));
         self.lost.push(Lost {
             section: key(section.start),
             name: entry.as_ref().map(|entry| key(entry.start)),

@@ -18,6 +18,10 @@ const WORD_MAX: usize = 16;
 /// So much of a secret is looked for, in bytes.
 const BEGINNING_MAX: usize = 64;
 
+/// So often as a text is long (and as the shortest of a page is) it is compared with what may be in it. Who repeats itself more than that
+/// is hidden as a whole.
+const LOOKS_MAX: usize = 64;
+
 /// Words that say nothing by themselves; every message about a switch has them.
 const SWITCHES: [&str; 2] = ["true", "false"];
 
@@ -95,15 +99,23 @@ impl Group {
         let Some(beginnings) = &self.beginnings else {
             return std::iter::once(0..text.len()).collect();
         };
-        let hits = beginnings.find_overlapping_iter(text);
-        hits.map(|hit| {
+        let mut left = LOOKS_MAX.saturating_mul(text.len().max(4096));
+        let mut found = Vec::new();
+        for hit in beginnings.find_overlapping_iter(text) {
             let rest = text.get(hit.start()..).unwrap_or_default();
             let known = self.texts.get(hit.pattern().as_usize());
-            let lengths = known.into_iter().flatten().map(|one| common(one, rest));
-            let length = lengths.max().unwrap_or_default();
-            hit.start()..hit.end().max(hit.start() + length)
-        })
-        .collect()
+            let mut longest = 0;
+            for one in known.into_iter().flatten() {
+                let length = common(one, rest);
+                longest = longest.max(length);
+                left = left.saturating_sub(length.max(1));
+            }
+            if left == 0 {
+                return std::iter::once(0..text.len()).collect();
+            }
+            found.push(hit.start()..hit.end().max(hit.start() + longest));
+        }
+        found
     }
 }
 
@@ -133,4 +145,22 @@ pub(super) fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_itself_is_hidden_as_a_whole_and_soon() {
+        let secret = "a".repeat(60_000);
+        let finder = Finder::new(&BTreeSet::from([secret.clone()]));
+        let text = format!("{secret}{secret} and more");
+        let found = merged(finder.others(&text));
+        assert!(
+            found
+                .first()
+                .is_some_and(|all| all.start == 0 && all.end >= 2 * secret.len())
+        );
+    }
 }

@@ -304,6 +304,9 @@ async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
     for (wrong, part) in [
         ("", "nothing is wanted"),
         ("?weight=0", "1 to 1000"),
+        ("?weight=x", "weight"),
+        ("?stat=drain", "stat"),
+        ("?state=drain&for=800h", "30 days"),
         ("?state=drain&for=soon", "no duration"),
     ] {
         let (found, said) = gateway.tell(&format!("{path}{wrong}"), "").await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -222,7 +223,7 @@ impl Wanted {
             .as_deref()
             .map(str::parse)
             .transpose()
-            .map_err(|_| "`for` is no duration such as `10m`".to_owned())?;
+            .map_err(|_| "`for` is no duration such as `10m` or `48h`".to_owned())?;
         let span = span.map(Span::get);
         if span.is_some_and(|span| span.is_zero() || span > LONGEST) {
             return Err("`for` is from `1ms` to 30 days".to_owned());
@@ -243,9 +244,12 @@ impl Wanted {
 pub(super) async fn order(
     State(operator): State<Operator>,
     Path((name, address)): Path<(String, SocketAddr)>,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    match wanted.order(Instant::now()) {
+    let order = wanted
+        .map_err(|rejection| rejection.body_text())
+        .and_then(|Query(wanted)| wanted.order(Instant::now()));
+    match order {
         Ok(order) => give(&operator, &name, address, |upstream| {
             upstream.order(address, order)
         }),

@@ -3,7 +3,7 @@
 //! Upstreams come and go with the file; a server that stays keeps what is known about it. Each entry lives as long as
 //! somebody holds it, so what nobody uses any more ends by itself: its task stops and its place is free.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -123,6 +123,8 @@ impl Live {
             let gone = *known.gone.get_or_insert(now);
             now.saturating_duration_since(gone) < REMEMBERED || !known.standing.order(now).is_none()
         });
+        let known: HashSet<&str> = standings.keys().map(|(name, _)| name.as_str()).collect();
+        self.events.keep(|upstream| known.contains(upstream));
     }
 
     /// The health of this server under this check: equal checks of the same server share their probes, and one that asks

@@ -61,13 +61,13 @@ impl Upstream {
     }
 
     fn tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
-        self.live.events().note(Event {
+        let event = Event {
             time: SystemTime::now(),
-            upstream: self.name().to_owned(),
             server,
             what,
             reason,
-        });
+        };
+        self.live.events().note(self.name(), event);
     }
 
     /// Loudly: the probes are not listened to.

@@ -4,7 +4,6 @@
 //! random time each (exponential around its mean), and lets the others wait in line. Proxies share servers and know nothing of one
 //! another. The random numbers have a seed: runs differ by the rounding of a millisecond at most.
 
-mod cost;
 mod crowd;
 mod slow;
 mod spread;

@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for PhraseVisitor {
     }
 }
 
-/// Where the text alone would not tell what is a name, as it is written in a file, and marked as such: [`unmarked`] takes the mark
+/// Where the text alone would not tell what is a name, as it is written in a file, and marked as such: `unmarked` takes the mark
 /// away again.
 impl Serialize for Phrase {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -361,6 +361,9 @@ mod tests {
             );
         }
         assert_eq!(escaped("/u/${path.name}/$1"), "/u/${path.name}/$1");
+        // Names that never end are looked at once each.
+        let open = "${client.ip".repeat(100_000);
+        assert_eq!(escaped(&open), open.replace('$', "$$"));
     }
 
     #[test]

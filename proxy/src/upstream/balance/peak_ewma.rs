@@ -166,6 +166,7 @@ mod tests {
     use super::*;
     use crate::turns::Purpose;
     use crate::upstream::balance::Tried;
+    use crate::upstream::InFlight;
     use crate::upstream::balance::simulation::servers;
 
     const POLICY: PeakEwma = PeakEwma { decay: DECAY };
@@ -222,6 +223,22 @@ mod tests {
         assert_eq!(millis(1), 10.0);
         tell(&ready[1], &ready, End::Left, 500 * MS, now);
         assert_eq!(millis(1), 500.0);
+    }
+
+    #[test]
+    fn a_server_that_hangs_does_not_look_fast_while_requests_wait_for_it() {
+        fastrand::seed(5);
+        let ready = servers(&[1, 1]);
+        let picker = POLICY.picker(&ready);
+        let start = Instant::now();
+        tell(&ready[1], &ready, End::Answered, 10 * MS, start);
+        let _waiting: Vec<InFlight> = (0..4).map(|_| ready[1].enter()).collect();
+        let later = start + 20 * DECAY;
+        tell(&ready[0], &ready, End::Answered, 10 * MS, later);
+        let _busy = [ready[0].enter(), ready[0].enter()];
+        let picks = (0..100).map(|_| picker.pick(&ready, &asked(later)).unwrap());
+        let hanging = picks.filter(|server| server.address() == ready[1].address());
+        assert_eq!(hanging.count(), 0);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::config::Duration as Span;
 use crate::upstream::events::Event;
 use crate::upstream::health::Findings;
 use crate::upstream::standing::{Duty, Held, Order};
+use crate::upstream::tally::{Attempts, Tally};
 use crate::upstream::{Endpoint, Seat, Upstream};
 
 /// The longest time that an order may hold; without `for` it holds until it is taken back.
@@ -36,9 +37,21 @@ struct UpstreamState {
     ready: usize,
     /// Fewer are up than `panic_below`: all are asked.
     panic: bool,
+    requests: RequestsState,
     servers: Vec<ServerState>,
     /// The latest last.
     events: Vec<EventState>,
+}
+
+/// Since the process began, or the upstream came to the file.
+#[derive(Debug, Serialize)]
+struct RequestsState {
+    under_way: usize,
+    all: u64,
+    /// Attempts after the first one.
+    retries: u64,
+    /// Times that so few servers were up that all were asked.
+    panics: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,10 +70,18 @@ struct ServerState {
     /// What its probes found, if it is probed.
     probes: Option<ProbesState>,
     in_flight: usize,
+    attempts: AttemptsState,
     /// Where the policy goes by latency: the average, in milliseconds.
     latency_ms: Option<f64>,
     /// What an operator wants of it.
     order: Option<OrderState>,
+}
+
+#[derive(Debug, Serialize)]
+struct AttemptsState {
+    all: u64,
+    /// By the server's fault: no answer, or one of 500 and above.
+    failed: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,10 +126,22 @@ impl UpstreamState {
             name: upstream.name().to_owned(),
             ready: ready.len(),
             panic: pool.in_panic(),
+            requests: RequestsState::of(upstream.tally()),
             servers: servers
                 .map(|server| ServerState::of(server, is_ready(server), now))
                 .collect(),
             events: upstream.events().into_iter().map(EventState::of).collect(),
+        }
+    }
+}
+
+impl RequestsState {
+    fn of(tally: &Tally) -> Self {
+        Self {
+            under_way: tally.under_way(),
+            all: tally.requests.get(),
+            retries: tally.retries.get(),
+            panics: tally.panics.get(),
         }
     }
 }
@@ -128,11 +161,21 @@ impl ServerState {
             reason: server.reason(),
             probes: server.findings().map(ProbesState::of),
             in_flight: server.in_flight(),
+            attempts: AttemptsState::of(server.standing().attempts()),
             latency_ms: server
                 .latency()
                 .noted(now)
                 .map(|(average, _)| milliseconds(average)),
             order: (!order.is_none()).then(|| OrderState::of(order, now)),
+        }
+    }
+}
+
+impl AttemptsState {
+    fn of(attempts: &Attempts) -> Self {
+        Self {
+            all: attempts.all.get(),
+            failed: attempts.failed.get(),
         }
     }
 }

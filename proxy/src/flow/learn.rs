@@ -29,6 +29,9 @@ pub fn answered(is_failure: bool, exchange: &Exchange) {
         true => End::Failed,
         false => End::Answered,
     };
+    if is_failure {
+        count_failure(exchange);
+    }
     note(exchange, |attempt| {
         let at = at().filter(|_| exchange.body_ended)?;
         let took = at.checked_duration_since(begin(attempt))?;
@@ -38,6 +41,7 @@ pub fn answered(is_failure: bool, exchange: &Exchange) {
 
 /// It failed by the server's fault.
 pub fn failed(exchange: &Exchange) {
+    count_failure(exchange);
     note(exchange, |attempt| {
         let at = Instant::now();
         let is_connected = attempt.reused || attempt.connect.is_some();
@@ -60,6 +64,12 @@ pub fn left(exchange: &Exchange) {
         let end = End::Left;
         Some(Outcome { end, took, at })
     });
+}
+
+fn count_failure(exchange: &Exchange) {
+    if let Some(attempt) = &exchange.attempt {
+        attempt.server.standing().attempts().failed.note();
+    }
 }
 
 fn begin(attempt: &Attempt) -> Instant {

@@ -41,6 +41,7 @@ use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
 use crate::turns::Purpose;
 use crate::upstream::balance::Tried;
+use crate::upstream::tally::UnderWay;
 use crate::upstream::{Endpoint, InFlight};
 
 /// One request and what became of it so far.
@@ -67,6 +68,8 @@ pub struct Exchange {
     pub cookie: Option<HeaderValue>,
     /// How often it was sent to a server, this time included.
     pub attempts: u8,
+    /// Counts it at its upstream while it lasts.
+    under_way: Option<UnderWay>,
     /// The servers that failed it.
     pub tried: Tried,
     /// What of it decided on its server, if anything did.
@@ -145,6 +148,7 @@ impl Exchange {
             arm: 0,
             cookie: None,
             attempts: 0,
+            under_way: None,
             tried: Tried::default(),
             key: None,
             attempt: None,
@@ -220,6 +224,7 @@ impl Attempt {
     }
 
     fn new(server: &Arc<Endpoint>, picked: Instant) -> Self {
+        server.standing().attempts().all.note();
         Self {
             server: Arc::clone(server),
             picked,

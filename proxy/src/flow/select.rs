@@ -19,6 +19,11 @@ pub fn select(
     exchange: &mut Exchange,
     new: bool,
 ) -> Result<Option<Box<Wire>>, Failure> {
+    if exchange.under_way.is_none() {
+        exchange.under_way = exchange
+            .target()
+            .map(|target| target.upstream.tally().enter());
+    }
     let upstream = &exchange.target().ok_or(Failure::Internal)?.upstream;
     // The first one follows the head at once.
     let now = match exchange.attempts {
@@ -37,6 +42,11 @@ pub fn select(
             attempt.reused = at_hand.is_some();
             attempt.in_panic = pool.in_panic();
             exchange.attempts = exchange.attempts.saturating_add(1);
+            if exchange.attempts > 1
+                && let Some(target) = exchange.target()
+            {
+                target.upstream.tally().retries.note();
+            }
             exchange.attempt = Some(attempt);
             exchange.key = key;
             exchange.head_sent = false;

@@ -18,6 +18,7 @@ use super::endpoint::Load;
 use super::events::Events;
 use super::health::{Check, Watch};
 use super::standing::Standing;
+use super::tally::Tally;
 
 /// So long is known what stood about a server that is gone: names flap, and containers come back.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -31,6 +32,7 @@ struct Remembered {
 /// Shared by all snapshots of a process.
 pub struct Live {
     loads: Book<SocketAddr, Load>,
+    tallies: Book<String, Tally>,
     standings: Mutex<HashMap<(String, SocketAddr), Remembered>>,
     events: Events,
     watches: Book<(SocketAddr, String), Watch>,
@@ -43,6 +45,7 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             loads: Book::default(),
+            tallies: Book::default(),
             standings: Mutex::default(),
             events: Events::default(),
             watches: Book::default(),
@@ -63,6 +66,11 @@ impl Live {
     /// What is in flight to this address, counted over all upstreams that name it.
     pub fn load(&self, address: SocketAddr) -> Arc<Load> {
         self.loads.get_or(address, || Arc::new(Load::default()))
+    }
+
+    /// What the upstream of this name was asked so far.
+    pub fn tally(&self, upstream: &str) -> Arc<Tally> {
+        self.tallies.get_or(upstream.to_owned(), Arc::default)
     }
 
     /// Closes the connections to servers that nobody wants any more.

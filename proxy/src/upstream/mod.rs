@@ -5,6 +5,7 @@
 //! | `endpoint` | one server: its address, its weight, what is in flight to it |
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
+//! | `tally` | what was asked and how it ended, counted, over reloads |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
@@ -26,6 +27,7 @@ pub mod live;
 mod news;
 mod pool;
 pub mod standing;
+pub mod tally;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -45,6 +47,7 @@ pub use self::live::Live;
 use self::pool::Rules;
 pub use self::pool::{Pool, Unavailable};
 use self::standing::Order;
+use self::tally::Tally;
 use crate::config::Share;
 
 /// Waiting for a server, with every default filled in.
@@ -133,6 +136,7 @@ impl Spec {
 pub struct Upstream {
     spec: Spec,
     live: Arc<Live>,
+    tally: Arc<Tally>,
     names: Mutex<HashMap<String, Arc<Name>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
@@ -159,6 +163,7 @@ impl Upstream {
                 .collect();
             let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
             Self {
+                tally: live.tally(&spec.name),
                 spec,
                 live: Arc::clone(live),
                 names: Mutex::new(names),
@@ -176,6 +181,7 @@ impl Upstream {
     pub fn still(spec: Spec, live: &Arc<Live>) -> Arc<Self> {
         let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
         Arc::new(Self {
+            tally: live.tally(&spec.name),
             spec,
             live: Arc::clone(live),
             names: Mutex::default(),
@@ -199,6 +205,11 @@ impl Upstream {
     /// What defines it.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// What it was asked so far, and is being asked.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// What happened to its servers lately.

@@ -80,6 +80,7 @@ impl Upstream {
         let (up, all) = (up.count(), pool.all().len());
         match (before.in_panic(), pool.in_panic()) {
             (false, true) => {
+                self.tally().panics.note();
                 error!(
                     upstream,
                     up,

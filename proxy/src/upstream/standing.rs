@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::health::Health;
+use super::tally::Attempts;
 
 /// Whether a server gets requests, its health aside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,7 +84,10 @@ pub struct Seen {
 
 /// What is known of a server within its upstream.
 #[derive(Debug, Default)]
-pub struct Standing(Mutex<Known>);
+pub struct Standing {
+    known: Mutex<Known>,
+    attempts: Attempts,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -96,6 +100,11 @@ struct Known {
 }
 
 impl Standing {
+    /// How attempts with it ended.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
     /// Since when it may be picked.
     pub fn ready_since(&self) -> Option<Instant> {
         self.lock().ready_since
@@ -157,7 +166,7 @@ impl Standing {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -165,8 +165,8 @@ impl Choice {
 mod tests {
     use super::*;
     use crate::turns::Purpose;
-    use crate::upstream::balance::Tried;
     use crate::upstream::InFlight;
+    use crate::upstream::balance::Tried;
     use crate::upstream::balance::simulation::servers;
 
     const POLICY: PeakEwma = PeakEwma { decay: DECAY };

@@ -16,7 +16,7 @@ struct Folder {
     others: &'static [&'static str],
 }
 
-fn folders() -> [Folder; 3] {
+fn folders() -> [Folder; 4] {
     [
         Folder {
             path: "filter",
@@ -33,6 +33,14 @@ fn folders() -> [Folder; 3] {
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
             others: &["mod", "draw"],
+        },
+        Folder {
+            path: "upstream/discover",
+            listed: upstream::discover::KINDS
+                .iter()
+                .map(|kind| (kind.name, kind.summary))
+                .collect(),
+            others: &["mod", "followed", "name"],
         },
         Folder {
             path: "upstream/health",

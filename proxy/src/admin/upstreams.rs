@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Operator, Problem};
 use crate::config::Duration as Span;
+use crate::upstream::discover::followed::Report;
 use crate::upstream::events::Event;
 use crate::upstream::health::Findings;
 use crate::upstream::standing::{Duty, Held, Order};
@@ -38,9 +39,21 @@ struct UpstreamState {
     /// Fewer are up than `panic_below`: all are asked.
     panic: bool,
     requests: RequestsState,
+    /// Who knows its servers, if the file does not name their addresses.
+    sources: Vec<SourceState>,
     servers: Vec<ServerState>,
     /// The latest last.
     events: Vec<EventState>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceState {
+    source: String,
+    /// How many addresses or servers it knows.
+    found: usize,
+    /// Since when it cannot be asked; what it found stays.
+    failing_since: Option<String>,
+    reason: Option<String>,
 }
 
 /// Since the process began, or the upstream came to the file.
@@ -127,10 +140,27 @@ impl UpstreamState {
             ready: ready.len(),
             panic: pool.in_panic(),
             requests: RequestsState::of(upstream.tally()),
+            sources: upstream
+                .sources()
+                .into_iter()
+                .map(SourceState::of)
+                .collect(),
             servers: servers
                 .map(|server| ServerState::of(server, is_ready(server), now))
                 .collect(),
             events: upstream.events().into_iter().map(EventState::of).collect(),
+        }
+    }
+}
+
+impl SourceState {
+    fn of(report: Report) -> Self {
+        let since = report.trouble.as_ref().map(|trouble| trouble.since);
+        Self {
+            source: report.label,
+            found: report.found,
+            failing_since: since.map(|since| humantime::format_rfc3339_millis(since).to_string()),
+            reason: report.trouble.map(|trouble| trouble.what),
         }
     }
 }

@@ -8,6 +8,8 @@
 //!     health_check: { http: { path: /api/health, interval: 2s } }
 //!     panic_below: 30%
 //!     slow_start: 30s
+//!   web:
+//!     discover: { dns: { name: tasks.web, port: 9000 } }
 //! ```
 
 use schemars::JsonSchema;
@@ -28,10 +30,15 @@ pub(super) const SLOW_START_MAX: u64 = 3600 * 1000;
 /// A set of servers that answer alike.
 #[derive(Debug, Clone, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = places::any_of(&["servers", "discover"])))]
 pub struct Upstream {
     /// Where they are. A name stands for all its addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("minItems" = 1))]
     pub servers: Vec<Spanned<Server>>,
+    /// Who knows where they are, in place of `servers`.
+    #[schemars(with = "Option<places::Source>")]
+    pub discover: Option<Component>,
     /// How one is picked. Default: `round_robin`.
     #[schemars(with = "Option<places::Policy>", extend("default" = "round_robin"))]
     pub balance: Option<Component>,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::component::{Bare, choice};
 use crate::config::schema::{generator, of_file, places};
 use crate::filter::Catalogue;
-use crate::upstream::{balance, health};
+use crate::upstream::{balance, discover, health};
 
 /// Draft 2020-12. The filters are those of the catalogue.
 #[must_use]
@@ -28,6 +28,9 @@ pub fn schema(filters: &Catalogue) -> Value {
         ),
     ];
     let mut places = Vec::from(places);
+    let about = "Who knows where the servers are.";
+    let source = choice(about, discover::KINDS.iter(), only, &mut generator);
+    places.push((places::Source::NAME, source));
     let about = "How a server is picked.";
     let policy = choice(about, balance::KINDS.iter(), only, &mut generator);
     places.push((places::Policy::NAME, policy));

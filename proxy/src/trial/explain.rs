@@ -17,7 +17,7 @@ use crate::flow::select;
 use crate::route::condition;
 use crate::route::consider::{Considered, Seen};
 use crate::snapshot::{End, Snapshot};
-use crate::upstream::{Host, Upstream};
+use crate::upstream::Upstream;
 
 /// Of the routes that do not take it, so many are told.
 const REFUSED_MAX: usize = 50;
@@ -379,11 +379,7 @@ fn target(upstream: &Upstream, course: &Course) -> Target {
 
 fn written(upstream: &Upstream) -> impl Iterator<Item = Server> {
     upstream.spec().servers.iter().map(|server| Server {
-        address: match &server.host {
-            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{}", server.port),
-            Host::Ip(ip) => format!("{ip}:{}", server.port),
-            Host::Name(name) => format!("{name}:{}", server.port),
-        },
+        address: server.to_string(),
         weight: server.seat.weight,
         health: None,
         reason: None,

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 
 use super::Upstream;
 use super::copies::Copies;
-use super::discover::dns::{Name, Resolver};
+use super::discover::name::{self, Name, Resolver};
+use super::discover::{Servers, Source};
 use super::endpoint::Load;
 use super::events::Events;
 use super::health::{Check, Watch};
@@ -37,6 +38,7 @@ pub struct Live {
     events: Events,
     watches: Book<(SocketAddr, String), Watch>,
     names: Book<(String, Duration), Name>,
+    sources: Book<String, Servers>,
     resolver: Arc<Resolver>,
     copies: OnceLock<Arc<Copies>>,
 }
@@ -50,6 +52,7 @@ impl Default for Live {
             events: Events::default(),
             watches: Book::default(),
             names: Book::default(),
+            sources: Book::default(),
             resolver: Arc::new(Resolver::from_system()),
             copies: OnceLock::new(),
         }
@@ -157,7 +160,16 @@ impl Live {
     /// The addresses behind a name.
     pub fn follow(&self, name: &str, refresh: Duration) -> Arc<Name> {
         self.names.get_or((name.to_owned(), refresh), || {
-            Name::start(name, refresh, Arc::clone(&self.resolver))
+            name::follow(name, refresh, Arc::clone(&self.resolver))
+        })
+    }
+
+    /// The servers of a source.
+    pub fn servers(&self, source: &Arc<dyn Source>) -> Arc<Servers> {
+        self.sources.get_or(source.identity(), || {
+            Servers::start(source.label(), |feed| {
+                source.follow(Arc::clone(&self.resolver), feed)
+            })
         })
     }
 }

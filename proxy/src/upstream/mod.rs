@@ -29,7 +29,8 @@ mod pool;
 pub mod standing;
 pub mod tally;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -39,7 +40,9 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
 
 use self::balance::{Outcome, Policy};
-use self::discover::dns::Name;
+use self::discover::followed::Report;
+use self::discover::name::Name;
+use self::discover::{Servers, Source};
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
 use self::health::{Check, Watch};
@@ -76,6 +79,26 @@ pub struct ServerSpec {
     pub seat: Seat,
 }
 
+impl ServerSpec {
+    /// At this address, and nothing else is said of it.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            host: Host::Ip(address.ip()),
+            port: address.port(),
+            seat: Seat::of_weight(1),
+        }
+    }
+}
+
+impl fmt::Display for ServerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
 /// An address, or a name that stands for all the addresses it resolves to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
@@ -90,8 +113,10 @@ pub enum Host {
 pub struct Spec {
     /// The name in the file.
     pub name: String,
-    /// Its servers.
+    /// Its servers, if the file names them.
     pub servers: Vec<ServerSpec>,
+    /// Who knows them, if the file does not.
+    pub source: Option<Arc<dyn Source>>,
     /// How one is picked.
     pub policy: Arc<dyn Policy>,
     /// How to find out whether one is well.
@@ -113,6 +138,8 @@ impl Spec {
     pub fn same(&self, other: &Self) -> bool {
         self.name == other.name
             && self.servers == other.servers
+            && self.source.as_ref().map(|source| source.identity())
+                == other.source.as_ref().map(|source| source.identity())
             && self.policy.identity() == other.policy.identity()
             && self.check.as_ref().map(|check| check.identity())
                 == other.check.as_ref().map(|check| check.identity())
@@ -138,6 +165,7 @@ pub struct Upstream {
     live: Arc<Live>,
     tally: Arc<Tally>,
     names: Mutex<HashMap<String, Arc<Name>>>,
+    source: Mutex<Option<Arc<Servers>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
     pool: ArcSwap<Pool>,
@@ -149,24 +177,18 @@ impl Upstream {
     /// Starts to follow the names and to probe the servers. Must be called within a tokio runtime.
     pub fn start(spec: Spec, live: &Arc<Live>) -> Arc<Self> {
         let upstream = Arc::new_cyclic(|me: &Weak<Self>| {
-            let names = spec
-                .servers
-                .iter()
-                .filter_map(|server| match &server.host {
-                    Host::Ip(_) => None,
-                    Host::Name(name) => {
-                        let followed = live.follow(name, spec.dns_refresh);
-                        followed.changes.subscribe(me.clone());
-                        Some((name.clone(), followed))
-                    }
-                })
-                .collect();
+            let source = spec.source.as_ref().map(|source| {
+                let followed = live.servers(source);
+                followed.changes().subscribe(me.clone());
+                followed
+            });
             let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
             Self {
                 tally: live.tally(&spec.name),
                 spec,
                 live: Arc::clone(live),
-                names: Mutex::new(names),
+                names: Mutex::default(),
+                source: Mutex::new(source),
                 members: Mutex::default(),
                 retired: AtomicBool::new(false),
                 pool,
@@ -185,6 +207,7 @@ impl Upstream {
             spec,
             live: Arc::clone(live),
             names: Mutex::default(),
+            source: Mutex::default(),
             members: Mutex::default(),
             retired: AtomicBool::new(true),
             pool,
@@ -205,6 +228,16 @@ impl Upstream {
     /// What defines it.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// How those are doing who know its servers: its source, and the names of servers.
+    pub fn sources(&self) -> Vec<Report> {
+        let source = self.source().as_ref().map(|source| source.report());
+        let names = self.names();
+        let mut all: Vec<Report> = names.values().map(|name| name.report()).collect();
+        all.sort_by(|one, other| one.label.cmp(&other.label));
+        all.splice(..0, source);
+        all
     }
 
     /// What it was asked so far, and is being asked.
@@ -237,9 +270,9 @@ impl Upstream {
         }
     }
 
-    /// Whether every name was looked up and every server probed at least once.
+    /// Whether its source was asked, every name looked up and every server probed at least once.
     pub fn is_settled(&self) -> bool {
-        self.names().values().all(|name| name.was_asked())
+        self.is_known()
             && self
                 .pool
                 .load()
@@ -254,7 +287,9 @@ impl Upstream {
         if self.retired.load(Ordering::Acquire) {
             return;
         }
-        let wanted = self.addresses();
+        let servers = self.servers();
+        self.follow_names(&servers);
+        let wanted = self.addresses(&servers);
         members.retain(|member| {
             let stays = wanted.contains(&(member.address(), member.seat()));
             if !wanted
@@ -273,7 +308,7 @@ impl Upstream {
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
         // Those that come first are no late comers, however long it takes to find out about them.
-        let is_known = self.names().values().all(|name| name.was_asked());
+        let is_known = self.is_known();
         let mut others = members.iter();
         let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
         for member in members.iter() {
@@ -321,6 +356,7 @@ impl Upstream {
             waiting.abort();
         }
         self.names().clear();
+        *self.source() = None;
         for server in self.pool.load().all() {
             server.forget();
         }
@@ -330,16 +366,53 @@ impl Upstream {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn source(&self) -> MutexGuard<'_, Option<Arc<Servers>>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether who it has is known: its source was asked, and every name looked up.
+    fn is_known(&self) -> bool {
+        let source = self.source().clone();
+        source.is_none_or(|source| source.was_asked())
+            && self.names().values().all(|name| name.was_asked())
+    }
+
+    /// Those that the file names, or the source.
+    fn servers(&self) -> Arc<Vec<ServerSpec>> {
+        match &*self.source() {
+            Some(source) => source.found(),
+            None => Arc::new(self.spec.servers.clone()),
+        }
+    }
+
+    /// Follows the names of these servers, and no others.
+    fn follow_names(self: &Arc<Self>, servers: &[ServerSpec]) {
+        let hosts = servers.iter().filter_map(|server| match &server.host {
+            Host::Ip(_) => None,
+            Host::Name(name) => Some(name.as_str()),
+        });
+        let hosts: HashSet<&str> = hosts.collect();
+        let mut names = self.names();
+        names.retain(|name, _| hosts.contains(name.as_str()));
+        for host in hosts {
+            names.entry(host.to_owned()).or_insert_with(|| {
+                let followed = self.live.follow(host, self.spec.dns_refresh);
+                followed.changes().subscribe(Arc::downgrade(self));
+                followed
+            });
+        }
+    }
+
     /// Each address once; where servers overlap, the first one written decides the rest.
-    fn addresses(&self) -> Vec<(SocketAddr, Seat)> {
+    fn addresses(&self, servers: &[ServerSpec]) -> Vec<(SocketAddr, Seat)> {
         let mut found: Vec<(SocketAddr, Seat)> = Vec::new();
-        for server in &self.spec.servers {
+        for server in servers {
             let ips: Vec<IpAddr> = match &server.host {
                 Host::Ip(ip) => vec![*ip],
                 Host::Name(name) => self
                     .names()
                     .get(name)
-                    .map(|name| name.addresses())
+                    .map(|name| name.found().to_vec())
                     .unwrap_or_default(),
             };
             for ip in ips {
@@ -389,6 +462,7 @@ mod tests {
                 port: 1,
                 seat: Seat::of_weight(1),
             }],
+            source: None,
             policy: policy
                 .unwrap_or_else(|problems| panic!("{problems:?}"))
                 .made,

@@ -45,16 +45,20 @@ pub(crate) fn pieces(path: &Path) -> Vec<String> {
     pieces
 }
 
+/// Keys of an upstream that are shown alone.
+const OF_AN_UPSTREAM: [&str; 3] = ["discover:", "balance:", "health_check:"];
+
 /// A piece about a part of an upstream is put into one; what a file cannot do without is added.
 pub(crate) fn completed(piece: &str) -> String {
     let begins = |key: &str| piece.lines().any(|line| line.starts_with(key));
     let mut whole = piece.to_owned();
-    if begins("balance:") || begins("health_check:") {
+    if OF_AN_UPSTREAM.iter().any(|key| begins(key)) {
         whole = piece.lines().map(|line| format!("    {line}\n")).collect();
-        whole.insert_str(
-            0,
-            "upstreams:\n  example:\n    servers: [ \"127.0.0.1:1\" ]\n",
-        );
+        let mut head = "upstreams:\n  example:\n".to_owned();
+        if !begins("discover:") {
+            head += "    servers: [ \"127.0.0.1:1\" ]\n";
+        }
+        whole.insert_str(0, &head);
     }
     if begins("filters:")
         && piece

@@ -212,7 +212,7 @@ async fn a_name_that_does_not_resolve_yet_is_503_and_works_once_it_does() {
         asked.elapsed()
     );
     assert_eq!(gateway.log_line("/early").await["failure"], "no_servers");
-    gateway.process.logged("name does not resolve").await;
+    gateway.process.logged("does not resolve").await;
     names.addresses("api.test", ["127.0.0.1"], 600);
     eventually("it works", PATIENCE, async || {
         gateway.get("/").await.status() == 200

@@ -11,9 +11,7 @@ use crate::config::{Duration, Duty, Route, Upstream};
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (name, upstream) in context.file.upstreams.iter() {
-        if upstream.servers.is_empty() && !context.broken_within("upstreams", name, "servers") {
-            found.push(no_servers(context, name));
-        }
+        one_source(context, name, upstream, found);
         twice(name, upstream, found);
         tiers(upstream, found);
         bounds(upstream, found);
@@ -22,18 +20,49 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     unused(context, found);
 }
 
-fn no_servers(context: &Context<'_>, name: &Spanned<String>) -> Diagnostic {
-    let servers = context
+/// Its servers are named, or somebody knows them.
+fn one_source(
+    context: &Context<'_>,
+    name: &Spanned<String>,
+    upstream: &Upstream,
+    found: &mut Vec<Diagnostic>,
+) {
+    let list = context
         .root
         .get("upstreams")
         .and_then(|upstreams| upstreams.get(name))
         .and_then(|it| it.get("servers"));
+    match (list, &upstream.discover) {
+        (Some(list), Some(source)) => found.push(
+            Diagnostic::error(
+                code::ONE_OF_TWO,
+                format!("upstream `{name}` has both `servers` and `discover`"),
+            )
+            .at(source.name.span.max(list.span))
+            .label("one of them is enough")
+            .related(source.name.span.min(list.span), "the other one"),
+        ),
+        (_, None)
+            if upstream.servers.is_empty()
+                && list.is_none_or(|_| !context.broken_within("upstreams", name, "servers"))
+                && (list.is_some() || !context.is_wrong_within("upstreams", name)) =>
+        {
+            found.push(no_servers(name, list.map(|list| list.span)));
+        }
+        _ => {}
+    }
+}
+
+fn no_servers(name: &Spanned<String>, list: Option<Span>) -> Diagnostic {
     Diagnostic::error(
         code::NO_SERVERS,
         format!("upstream `{name}` has no servers: every request to it would be answered with 503"),
     )
-    .at(servers.map_or(name.span, |servers| servers.span))
-    .label("an empty list")
+    .at(list.unwrap_or(name.span))
+    .label(match list {
+        Some(_) => "an empty list",
+        None => "expected `servers` or `discover`",
+    })
     .help("write at least one, such as `servers: [ \"127.0.0.1:5252\" ]`")
 }
 

@@ -77,7 +77,7 @@ macro_rules! places {
     )*};
 }
 
-places!(Policy, HealthCheck, Filter, FilterOrName);
+places!(Source, Policy, HealthCheck, Filter, FilterOrName);
 
 /// A definition with its own words.
 macro_rules! forms {

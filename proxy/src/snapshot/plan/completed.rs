@@ -18,6 +18,7 @@ use crate::upstream::{Spec, Timeouts};
 
 /// The components of an upstream, as they are in effect.
 pub(super) struct Chosen {
+    pub(super) discover: Option<Component>,
     pub(super) balance: Component,
     pub(super) health_check: Option<Component>,
 }
@@ -136,6 +137,7 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
     });
     Upstream {
         servers: servers.collect(),
+        discover: chosen.discover.clone(),
         balance: Some(chosen.balance.clone()),
         health_check: chosen.health_check.clone(),
         panic_below: spec.panic_below.map(Spanned::from),

@@ -157,7 +157,8 @@ fn unchecked(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
         .collect();
     let upstreams = loaded.file.upstreams.iter().zip(&loaded.made.upstreams);
     for ((name, upstream), spec) in upstreams {
-        let is_sound = upstream.health_check.is_some() || upstream.servers.len() < 2;
+        let is_one = upstream.servers.len() < 2 && upstream.discover.is_none();
+        let is_sound = upstream.health_check.is_some() || is_one;
         if is_sound || !used.contains(name.value.as_str()) {
             continue;
         }

@@ -7,7 +7,7 @@ use super::completed::Chosen;
 use crate::component::{self, Surroundings};
 use crate::config::{self, Component, Diagnostic, File, Spanned};
 use crate::upstream::standing::Duty;
-use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts, balance, health};
+use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts, balance, discover, health};
 
 const CONNECT: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(60);
@@ -30,7 +30,15 @@ pub(super) fn spec(
         .health_check
         .as_ref()
         .map(|written| component::build("health check", health::KINDS, written, surroundings));
+    let source = upstream
+        .discover
+        .as_ref()
+        .map(|written| component::build(discover::NOUN, discover::KINDS, written, surroundings));
     let mut wrong = Vec::new();
+    let source = source.transpose().unwrap_or_else(|problems| {
+        wrong.extend(problems);
+        None
+    });
     let policy = policy.map_err(|problems| wrong.extend(problems)).ok();
     let check = check.transpose().unwrap_or_else(|problems| {
         wrong.extend(problems);
@@ -40,7 +48,9 @@ pub(super) fn spec(
         return Err(wrong);
     };
     let (check, health_check) = check.map(|built| (built.made, built.effective)).unzip();
+    let (source, discover) = source.map(|built| (built.made, built.effective)).unzip();
     let chosen = Chosen {
+        discover,
         balance: policy.effective,
         health_check,
     };
@@ -51,6 +61,7 @@ pub(super) fn spec(
             .iter()
             .map(|server| server_spec(server))
             .collect(),
+        source,
         policy: policy.made,
         check,
         panic_below: upstream.panic_below.map(|share| share.value),

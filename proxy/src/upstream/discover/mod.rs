@@ -1,3 +1,38 @@
-//! Who is there: one file per source of addresses.
+//! Who is there: one file per source of servers, all named in [`KINDS`].
+//!
+//! A [`Source`] is what the file asks for; its task says who is there, at once and whenever that changes. Equal sources share
+//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common.
 
-pub mod dns;
+mod dns;
+pub mod followed;
+pub mod name;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use self::followed::{Feed, Followed};
+use self::name::Resolver;
+use super::ServerSpec;
+use crate::component::Kind;
+
+/// Every source there is, in the order in which the documentation shows them.
+pub const KINDS: &[Kind<Arc<dyn Source>>] = &[dns::KIND];
+
+/// What one of them is called in messages.
+pub const NOUN: &str = "source of servers";
+
+/// The servers of a source.
+pub type Servers = Followed<ServerSpec>;
+
+/// Where servers come from.
+pub trait Source: Send + Sync {
+    /// Equal identities mean the same source with the same options.
+    fn identity(&self) -> String;
+
+    /// What the log and the operator's side call it, such as ``file `servers.yaml` ``.
+    fn label(&self) -> String;
+
+    /// The task that tells `feed` who is there, until it is dropped.
+    fn follow(&self, resolver: Arc<Resolver>, feed: Feed<ServerSpec>) -> BoxFuture<'static, ()>;
+}

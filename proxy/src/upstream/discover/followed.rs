@@ -1,0 +1,178 @@
+//! What is found out again and again by a task of its own: the addresses of a name, the servers of a source. What is known
+//! stays known while it cannot be found out.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use tokio::task::AbortHandle;
+use tracing::{info, warn};
+
+use crate::upstream::live::Changes;
+
+/// What is followed. Dropping the last reference ends the task.
+pub struct Followed<T> {
+    known: Arc<Known<T>>,
+    task: AbortHandle,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What the log calls it.
+    pub label: String,
+    /// How much it has found.
+    pub found: usize,
+    /// Why nothing new is known, if that is so.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why nothing can be found out, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// When it was noticed first.
+    pub since: SystemTime,
+    /// What it is, in words that go on from the label.
+    pub what: String,
+}
+
+struct Known<T> {
+    label: String,
+    found: ArcSwap<Vec<T>>,
+    asked: AtomicBool,
+    trouble: Mutex<Option<Trouble>>,
+    changes: Changes,
+}
+
+/// Where the task says what it finds.
+pub struct Feed<T>(Arc<Known<T>>);
+
+impl<T: PartialEq + Display + Send + Sync + 'static> Followed<T> {
+    /// Starts the task that `follow` makes; `label` is what the log calls it. Must be called within a tokio runtime.
+    pub fn start<F>(label: String, follow: impl FnOnce(Feed<T>) -> F) -> Arc<Self>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let known = Arc::new(Known {
+            label,
+            found: ArcSwap::default(),
+            asked: AtomicBool::new(false),
+            trouble: Mutex::default(),
+            changes: Changes::default(),
+        });
+        let following = follow(Feed(Arc::clone(&known)));
+        Arc::new(Self {
+            known,
+            task: tokio::spawn(following).abort_handle(),
+        })
+    }
+}
+
+impl<T> Followed<T> {
+    /// What was found last.
+    pub fn found(&self) -> Arc<Vec<T>> {
+        self.known.found.load_full()
+    }
+
+    /// Whether the first question was answered, one way or the other.
+    pub fn was_asked(&self) -> bool {
+        self.known.asked.load(Ordering::Acquire)
+    }
+
+    /// How it is doing.
+    pub fn report(&self) -> Report {
+        let trouble = self.known.trouble.lock();
+        Report {
+            label: self.known.label.clone(),
+            found: self.known.found.load().len(),
+            trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Who is told when something changes.
+    pub fn changes(&self) -> &Changes {
+        &self.known.changes
+    }
+}
+
+impl<T> Drop for Followed<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<T: PartialEq + Display> Feed<T> {
+    /// These are all that there are.
+    pub fn found(&self, found: Vec<T>) {
+        let known = &self.0;
+        let trouble = known
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let before = known.found.load();
+        let is_first = !known.asked.swap(true, Ordering::AcqRel);
+        if **before != found {
+            let list: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let (now, before) = (found.len(), before.len());
+            info!(found = ?list, "{}: {now} found, {before} before", known.label);
+            known.found.store(Arc::new(found));
+            known.changes.announce();
+        } else {
+            if trouble.is_some() {
+                info!("{} answers again", known.label);
+            }
+            if is_first {
+                known.changes.announce();
+            }
+        }
+    }
+
+    /// It cannot be found out now: what is known stays. `what` goes on from the label: `does not resolve: ...`.
+    pub fn failed(&self, what: String) {
+        let known = &self.0;
+        let mut trouble = known.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.as_ref().is_none_or(|last| last.what != what) {
+            let kept = known.found.load().len();
+            warn!(kept, "{} {what}", known.label);
+            let since = trouble
+                .as_ref()
+                .map_or_else(SystemTime::now, |last| last.since);
+            *trouble = Some(Trouble { since, what });
+        }
+        drop(trouble);
+        if !known.asked.swap(true, Ordering::AcqRel) {
+            known.changes.announce();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_known_stays_known_in_trouble_and_the_trouble_keeps_its_beginning() {
+        let mut feed = None;
+        let followed = Followed::start("the list".to_owned(), |given| {
+            feed = Some(given);
+            std::future::pending()
+        });
+        let feed = feed.unwrap();
+        assert!(!followed.was_asked());
+        feed.found(vec!["a"]);
+        feed.failed("does not answer".to_owned());
+        let first = followed.report().trouble.unwrap();
+        feed.failed("answers nonsense".to_owned());
+        let second = followed.report().trouble.unwrap();
+        assert_eq!(second.since, first.since);
+        assert_eq!(second.what, "answers nonsense");
+        assert_eq!(*followed.found(), ["a"]);
+        feed.found(Vec::new());
+        assert_eq!(followed.report().trouble, None);
+        assert!(followed.found().is_empty());
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `spec` | everything that defines an upstream |
 //! | `endpoint` | one server: its address, its weight, what is in flight to it |
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
@@ -26,138 +27,33 @@ pub mod latency;
 pub mod live;
 mod news;
 mod pool;
+mod spec;
 pub mod standing;
 pub mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
 
-use self::balance::{Outcome, Policy};
+use self::balance::Outcome;
+use self::discover::Servers;
 use self::discover::followed::Report;
 use self::discover::name::Name;
-use self::discover::{Servers, Source};
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
-use self::health::{Check, Watch};
+use self::health::Watch;
 pub use self::live::Live;
-use self::pool::Rules;
 pub use self::pool::{Pool, Unavailable};
+pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
 use self::standing::Order;
 use self::tally::Tally;
-use crate::config::Share;
-
-/// Waiting for a server, with every default filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the connection to stand.
-    pub connect: Duration,
-    /// The longest silence, before the answer and within it.
-    pub read: Duration,
-    /// For a piece of the request to be taken.
-    pub write: Duration,
-    /// How long an unused connection is kept.
-    pub idle: Duration,
-    /// The longest silence on an upgraded connection.
-    pub tunnel: Duration,
-}
-
-/// A server as the file writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerSpec {
-    /// Where it is.
-    pub host: Host,
-    /// Its port.
-    pub port: u16,
-    /// What else the file says of it.
-    pub seat: Seat,
-}
-
-impl ServerSpec {
-    /// At this address, and nothing else is said of it.
-    pub fn at(address: SocketAddr) -> Self {
-        Self {
-            host: Host::Ip(address.ip()),
-            port: address.port(),
-            seat: Seat::of_weight(1),
-        }
-    }
-}
-
-impl fmt::Display for ServerSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
-            Host::Name(name) => write!(f, "{name}:{}", self.port),
-        }
-    }
-}
-
-/// An address, or a name that stands for all the addresses it resolves to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Host {
-    /// Fixed.
-    Ip(IpAddr),
-    /// Resolved, again and again.
-    Name(String),
-}
-
-/// Everything that defines an upstream. Equal specs mean the same running upstream, kept over a reload.
-#[derive(Clone)]
-pub struct Spec {
-    /// The name in the file.
-    pub name: String,
-    /// Its servers, if the file names them.
-    pub servers: Vec<ServerSpec>,
-    /// Who knows them, if the file does not.
-    pub source: Option<Arc<dyn Source>>,
-    /// How one is picked.
-    pub policy: Arc<dyn Policy>,
-    /// How to find out whether one is well.
-    pub check: Option<Arc<Check>>,
-    /// The share of its servers that has to be up; with fewer, all are asked.
-    pub panic_below: Option<Share>,
-    /// How long a server that has just come up warms up.
-    pub slow_start: Duration,
-    /// How long to wait.
-    pub timeouts: Timeouts,
-    /// How often a request may be sent in all.
-    pub attempts: u8,
-    /// The longest time a name's addresses are believed.
-    pub dns_refresh: Duration,
-}
-
-impl Spec {
-    /// Whether both describe the same upstream.
-    pub fn same(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.servers == other.servers
-            && self.source.as_ref().map(|source| source.identity())
-                == other.source.as_ref().map(|source| source.identity())
-            && self.policy.identity() == other.policy.identity()
-            && self.check.as_ref().map(|check| check.identity())
-                == other.check.as_ref().map(|check| check.identity())
-            && self.panic_below == other.panic_below
-            && self.slow_start == other.slow_start
-            && self.timeouts == other.timeouts
-            && self.attempts == other.attempts
-            && self.dns_refresh == other.dns_refresh
-    }
-
-    fn rules(&self) -> Rules<'_> {
-        Rules {
-            policy: self.policy.as_ref(),
-            panic_below: self.panic_below,
-            slow_start: self.slow_start,
-        }
-    }
-}
 
 /// A running upstream: its servers are watched and its names followed for as long as it exists.
 pub struct Upstream {
@@ -433,65 +329,5 @@ impl Upstream {
         });
         let standing = self.live.standing(self.name(), address);
         Endpoint::seated(address, seat, standing, self.live.load(address), watch)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::component;
-
-    fn spec(check: &str) -> Spec {
-        let text = format!(
-            "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], health_check: {check} }} }}"
-        );
-        let surroundings = component::Surroundings::default();
-        let loaded = crate::config::parse("x", &text, &|_| None, None, |file, _| {
-            let written = file.upstreams.get("a").unwrap();
-            let written = written.health_check.as_ref().unwrap();
-            component::build("", health::KINDS, written, &surroundings)
-        })
-        .unwrap();
-        let usual = crate::config::Component::bare(balance::DEFAULT);
-        let policy = component::build("", balance::KINDS, &usual, &surroundings);
-        let second = Duration::from_secs(1);
-        Spec {
-            name: "a".to_owned(),
-            servers: vec![ServerSpec {
-                host: Host::Ip([127, 0, 0, 1].into()),
-                port: 1,
-                seat: Seat::of_weight(1),
-            }],
-            source: None,
-            policy: policy
-                .unwrap_or_else(|problems| panic!("{problems:?}"))
-                .made,
-            check: Some(loaded.made.made),
-            panic_below: None,
-            slow_start: Duration::ZERO,
-            timeouts: Timeouts {
-                connect: second,
-                read: second,
-                write: second,
-                idle: second,
-                tunnel: second,
-            },
-            attempts: 1,
-            dns_refresh: second,
-        }
-    }
-
-    #[tokio::test]
-    async fn who_still_uses_an_upstream_that_left_keeps_none_of_its_probes_alive() {
-        let live = Arc::new(Live::default());
-        let left = Upstream::start(spec("tcp"), &live);
-        let server = Arc::clone(left.pool().all().first().unwrap());
-        let probes = || live.is_watched(server.address());
-        assert!(probes());
-        left.retire();
-        assert!(!probes());
-        left.refresh();
-        assert!(!probes(), "it asks nobody again");
-        assert!(Arc::ptr_eq(left.pool().all().first().unwrap(), &server));
     }
 }

@@ -1,0 +1,119 @@
+//! What the file asks for: everything that defines an upstream.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::balance::Policy;
+use super::discover::Source;
+use super::endpoint::Seat;
+use super::health::Check;
+use super::pool::Rules;
+use crate::config::Share;
+
+/// Waiting for a server, with every default filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the connection to stand.
+    pub connect: Duration,
+    /// The longest silence, before the answer and within it.
+    pub read: Duration,
+    /// For a piece of the request to be taken.
+    pub write: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// The longest silence on an upgraded connection.
+    pub tunnel: Duration,
+}
+
+/// A server as the file writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Where it is.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// What else the file says of it.
+    pub seat: Seat,
+}
+
+impl ServerSpec {
+    /// At this address, and nothing else is said of it.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            host: Host::Ip(address.ip()),
+            port: address.port(),
+            seat: Seat::of_weight(1),
+        }
+    }
+}
+
+impl fmt::Display for ServerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
+/// An address, or a name that stands for all the addresses it resolves to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// Fixed.
+    Ip(IpAddr),
+    /// Resolved, again and again.
+    Name(String),
+}
+
+/// Everything that defines an upstream. Equal specs mean the same running upstream, kept over a reload.
+#[derive(Clone)]
+pub struct Spec {
+    /// The name in the file.
+    pub name: String,
+    /// Its servers, if the file names them.
+    pub servers: Vec<ServerSpec>,
+    /// Who knows them, if the file does not.
+    pub source: Option<Arc<dyn Source>>,
+    /// How one is picked.
+    pub policy: Arc<dyn Policy>,
+    /// How to find out whether one is well.
+    pub check: Option<Arc<Check>>,
+    /// The share of its servers that has to be up; with fewer, all are asked.
+    pub panic_below: Option<Share>,
+    /// How long a server that has just come up warms up.
+    pub slow_start: Duration,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// How often a request may be sent in all.
+    pub attempts: u8,
+    /// The longest time a name's addresses are believed.
+    pub dns_refresh: Duration,
+}
+
+impl Spec {
+    /// Whether both describe the same upstream.
+    pub fn same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.servers == other.servers
+            && self.source.as_ref().map(|source| source.identity())
+                == other.source.as_ref().map(|source| source.identity())
+            && self.policy.identity() == other.policy.identity()
+            && self.check.as_ref().map(|check| check.identity())
+                == other.check.as_ref().map(|check| check.identity())
+            && self.panic_below == other.panic_below
+            && self.slow_start == other.slow_start
+            && self.timeouts == other.timeouts
+            && self.attempts == other.attempts
+            && self.dns_refresh == other.dns_refresh
+    }
+
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules {
+            policy: self.policy.as_ref(),
+            panic_below: self.panic_below,
+            slow_start: self.slow_start,
+        }
+    }
+}

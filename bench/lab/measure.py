@@ -118,8 +118,8 @@ def measure(scenario: Scenario, wanted: list[str], pace: Pace, tell: Callable[[s
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-lab-")))
         directory.chmod(0o755)
-        backend = Backend(directory / "backend")
-        stack.callback(lambda: (backend.first.end(), backend.second.end()))
+        backend = Backend(directory / "backend", scenario.ten)
+        stack.callback(backend.end)
         running = []
         for number, contender in enumerate(scenario.contenders(wanted)):
             tell(f"starting {contender.label}")
@@ -144,7 +144,8 @@ def _start(scenario: Scenario, contender: Contender, directory: Path, number: in
            stack: ExitStack) -> _Running:
     peer = peers.BY_NAME[contender.peer]
     port = places.FIRST_PEER_PORT + number
-    setup = peers.Setup(directory / f"{port}-{contender.peer}", port, contender.access_log, bool(scenario.streams))
+    setup = peers.Setup(directory / f"{port}-{contender.peer}", port, contender.access_log, bool(scenario.streams),
+                        contender.policy)
     setup.directory.mkdir()
     outcome.version = peer.version_text()
     peer.configure(setup, contender.routes)
@@ -155,7 +156,7 @@ def _start(scenario: Scenario, contender: Contender, directory: Path, number: in
 
 
 def _turn(scenario: Scenario, one: _Running, pace: Pace, backend: Backend, directory: Path) -> None:
-    eventually("both servers have their turn again", lambda: peers.does_the_work(one.setup.port), RECOVERS_WITHIN,
+    eventually("both servers have their turn again", lambda: peers.does_the_work(one.setup), RECOVERS_WITHIN,
                one.process)
     work, port = scenario.work(one.contender), one.setup.port
     load.run(work, port, WARM_UP if one.outcome.rounds else WARM_UP_FIRST, directory, pace.client)

@@ -13,6 +13,7 @@ from . import places, wire
 from .process import Broken, Process, eventually
 from .template import fill
 
+MOST_OF_TEN = 6
 READY_WITHIN = 20.0  # seconds; ten thousand routes take some of them a while
 
 
@@ -24,6 +25,7 @@ class Setup:
     port: int
     access_log: bool = False
     http2: bool = False
+    policy: str = ""  # of ten servers, as the lab calls it; none: two servers and a front-end
 
     @property
     def listen(self) -> str:
@@ -43,6 +45,8 @@ class Peer:
     reload: Callable[[Process, Setup], None] | None = None
     routes_file: str | None = None  # a file of its own for the routes
     http2: bool = False  # without TLS, by prior knowledge
+    policies: dict[str, str] = field(default_factory=dict)  # in its own words
+    server: str = ""  # one of ten, in its own words
 
     def path(self) -> str | None:
         return places.program(self.program)
@@ -60,6 +64,12 @@ class Peer:
         """Writes its files, with some routes beside the two that everybody has."""
         folder = places.BENCH / "peers" / self.name
         values = _values(setup)
+        if setup.policy:
+            servers = (self.server.format(f"{places.HOST}:{port}", port) for port in places.TEN_PORTS)
+            values |= {"policy": self.policies[setup.policy], "servers": "".join(servers)}
+            for file in self.files:
+                _replace(setup.directory / file, fill(folder / "ten" / file, values))
+            return
         lines = [_route(folder, values, number) for number in range(routes) if self.files]
         with_routes = folder / "with-routes"
         values |= {"routes": "\n".join(lines),
@@ -76,15 +86,19 @@ class Peer:
         command = places.pinned(places.proxy_cpus(), self.command(places.needed(self.program), setup))
         process = Process(self.name, command, setup.directory / "log", self.env, setup.directory / "access.log")
         try:
-            eventually(f"{self.name} does the work", lambda: does_the_work(setup.port), READY_WITHIN, process)
+            eventually(f"{self.name} does the work", lambda: does_the_work(setup), READY_WITHIN, process)
         except Broken:
             process.end()
             raise
         return process
 
 
-def does_the_work(port: int) -> bool:
-    """Both routes lead where they should, and both API servers have their turn."""
+def does_the_work(setup: Setup) -> bool:
+    """Both routes lead where they should, and both API servers have their turn; or most of ten."""
+    port = setup.port
+    if setup.policy:
+        asked = [wire.answered_by(port, f"/port?user={user}") for user in range(4 * MOST_OF_TEN)]
+        return set(asked) <= set(map(str, places.TEN_PORTS)) and len(set(asked)) >= MOST_OF_TEN
     return (wire.ask(port, "/api/hello") == (200, b"hello, world\n")
             and wire.answered_by(port, "/port") == str(places.FRONTEND_PORT)
             and {wire.answered_by(port, "/api/port") for _ in range(4)} == set(map(str, places.API_PORTS)))
@@ -159,7 +173,9 @@ PEERS: tuple[Peer, ...] = (
     Peer("tidegate", "tidegate", ("tidegate.yaml",),
          lambda path, setup: [path, "run", "-c", str(setup.directory / "tidegate.yaml"), "--threads", "1",
                               "--access-log", "on" if setup.access_log else "off"],
-         reload=_watches, http2=True),
+         reload=_watches, http2=True, server='"{0}", ',
+         policies={name: name for name in ("round_robin", "random", "least_request", "peak_ewma")}
+         | {name: f"{{ {name}: {{ key: {{ query: user }} }} }}" for name in ("ring_hash", "maglev")}),
     Peer("bare", "tidegate-bare", (), lambda path, setup: [path, setup.listen, *_servers()], version=()),
     Peer("pingap", "pingap", ("pingap.toml",),
          lambda path, setup: [path, "-c", str(setup.directory / "pingap.toml"), "--autoreload"],
@@ -167,10 +183,15 @@ PEERS: tuple[Peer, ...] = (
     Peer("nginx", "nginx", ("nginx.conf",),
          lambda path, setup: [path, "-p", str(setup.directory), "-e", "stderr",
                               "-c", str(setup.directory / "nginx.conf")],
-         version=("-v",), reload=_by_signal(signal.SIGHUP)),
+         version=("-v",), reload=_by_signal(signal.SIGHUP), server="server {0}; ",
+         policies={"round_robin": "", "least_conn": "least_conn;", "random two": "random two least_conn;",
+                   "hash": "hash $arg_user consistent;"}),
     Peer("haproxy", "haproxy", ("haproxy.cfg",),
          lambda path, setup: [path, "-W", "-f", str(setup.directory / "haproxy.cfg")],
-         version=("-v",), reload=_by_signal(signal.SIGUSR2), routes_file="routes.map", http2=True),
+         version=("-v",), reload=_by_signal(signal.SIGUSR2), routes_file="routes.map", http2=True,
+         server="    server server-{1} {0} check\n",
+         policies={"roundrobin": "roundrobin", "leastconn": "leastconn", "random(2)": "random(2)",
+                   "hash": "url_param user"}),
     Peer("envoy", "envoy", ("envoy.yaml",),
          lambda path, setup: [path, "-c", str(setup.directory / "envoy.yaml"), "--concurrency", "1",
                               "--log-level", "error", "--disable-hot-restart"], http2=True),

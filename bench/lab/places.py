@@ -14,6 +14,7 @@ BUILT = TARGET / "release"
 HOST = "127.0.0.1"
 API_PORTS = (18101, 18102)
 FRONTEND_PORT = 18103
+TEN_PORTS = tuple(range(18111, 18121))
 FIRST_PEER_PORT = 18200
 FILES = 40_000  # open at once; far more would make some programs reserve memory for all of them
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from . import peers, places
 from .load import Work
 
+USERS = 1_000  # in front of ten servers
+
 
 class Unknown(Exception):
     """A name or a key that means nothing here."""
@@ -20,12 +22,15 @@ class Contender:
     peer: str
     routes: int = 0
     access_log: bool = False
+    policy: str = ""
 
     @property
     def label(self) -> str:
         label = self.peer
         if self.routes:
             label += f", {self.routes:,} routes"
+        if self.policy:
+            label += f", {self.policy}"
         return label + (", access log" if self.access_log else "")
 
 
@@ -51,6 +56,7 @@ class Scenario:
     peers: tuple[str, ...] = ()  # none: all
     routes: tuple[int, ...] = (0,)  # each number is a contender of its own
     access_log: tuple[bool, ...] = (False,)
+    ten: str = ""  # `equal` or `one slow`: ten servers, and each policy that a peer has is a contender of its own
     compare: str = "cpu"  # what the chart shows: `cpu`, `memory` or `p99`
 
     def contenders(self, wanted: list[str]) -> list[Contender]:
@@ -58,11 +64,14 @@ class Scenario:
         able = [peer for peer in peers.PEERS
                 if (peer.reload or self.event != "reload") and (peer.http2 or not self.streams)]
         names = [peer.name for peer in able if peer.name in wanted and peer.name in (self.peers or wanted)]
-        return [Contender(name, routes, log) for name in names for routes in self.routes for log in self.access_log]
+        return [Contender(name, routes, log, policy) for name in names for routes in self.routes
+                for log in self.access_log for policy in (peers.BY_NAME[name].policies if self.ten else [""])]
 
     def work(self, contender: Contender) -> Work:
         """With routes of its own, every route is asked in turn."""
         paths: tuple[str, ...] = (self.path,)
+        if self.ten:
+            paths = tuple(f"/?user={user}" for user in range(USERS))
         if contender.routes:
             # Not in their order: the next one must not be in the same cache line.
             spread = sorted(range(contender.routes), key=lambda number: number * 7919 % contender.routes)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tidegate_tests::{Connection, Origin};
+use tidegate_tests::{Connection, Origin, PATIENCE, eventually};
 use tokio::sync::Notify;
 
 use crate::scene::{LOAD, Scene};
@@ -54,6 +54,13 @@ async fn resetting_within_the_answer() {
         for ends in [&line.get, &line.post] {
             ends.all_but(&[(CUT_OFF, LOAD / 3 - 2..=LOAD / 3 + 2)]);
         }
+        let cut = line.get.of(CUT_OFF) + line.post.of(CUT_OFF);
+        eventually("the log has it", PATIENCE, async || {
+            let lines = scene.gateway.log_lines();
+            let told = lines.iter().filter(|it| it["failure"] == "upstream_closed");
+            told.count() == cut
+        })
+        .await;
         failing.heal();
         scene.in_service(&["a", "b", "c"]).await;
         line

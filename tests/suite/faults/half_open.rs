@@ -16,7 +16,7 @@ async fn half_open() {
         let (address, others) = (free_address(), two_well().await);
         let servers = [address, others[0].address(), others[1].address()];
         let mut a = Some(well_at(address, "a").await);
-        let options = [CHECK, "timeouts: { read: 500ms }"];
+        let options = [CHECK, "timeouts: { read: 1s }"];
         let scene = Scene::start(&servers, &options, edits).await;
         scene.ready(3).await;
         let mut run = async |method| {
@@ -48,7 +48,7 @@ async fn half_open_and_checked_by_tcp() {
         let nobody = bound(address).await;
         let options = [
             "health_check: { tcp: { interval: 50ms } }",
-            "timeouts: { read: 300ms }",
+            "timeouts: { read: 1s }",
         ];
         let scene = Scene::start(&servers, &options, edits).await;
         scene.ready(3).await;

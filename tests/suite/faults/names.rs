@@ -61,8 +61,7 @@ impl Named {
         };
         judge(&line.get);
         judge(&line.post);
-        let edits = ["", ", and edits"][usize::from(self.edits == Edits::Under)];
-        print(&format!("{fault}{edits}"), &line);
+        print(fault, self.edits, &line);
     }
 
     /// The name server is in trouble, and has been asked.
@@ -79,16 +78,18 @@ impl Named {
     /// The name server says this, and the proxy has heard it.
     async fn says<const N: usize>(&self, ips: [&str; N], healths: [&str; N]) {
         self.names.addresses(NAME, ips, 0);
-        let expected: Vec<_> = (ips.iter().zip(healths))
+        let mut expected: Vec<_> = (ips.iter().zip(healths))
             .map(|(ip, health)| (format!("{ip}:{}", self.port), health.to_owned()))
             .collect();
+        expected.sort_unstable();
         eventually("it is heard and probed", PATIENCE, async || {
             let ready = self.scene.gateway.ready().await.body;
             let servers = ready["upstreams"][0]["servers"].as_array().cloned();
             let text = |it: &serde_json::Value| it.as_str().unwrap_or_default().to_owned();
-            let found: Vec<_> = (servers.iter().flatten())
+            let mut found: Vec<_> = (servers.iter().flatten())
                 .map(|it| (text(&it["address"]), text(&it["health"])))
                 .collect();
+            found.sort_unstable();
             (found == expected).then_some(()).ok_or(found)
         })
         .await;

@@ -2,7 +2,7 @@
 
 use tidegate_tests::Api;
 
-use crate::scene::{AT_ONCE, CHECK, LOAD, Scene};
+use crate::scene::{CHECK, FEW, LOAD, Scene};
 use crate::seen::Method;
 use crate::{Line, twice};
 
@@ -26,7 +26,8 @@ async fn killed() {
     twice("killed", async |edits| {
         let mut apis = apis().await;
         let servers = apis.each_ref().map(Api::address);
-        let scene = Scene::start(&servers, &[CHECK], edits).await.asking(SLOW);
+        let scene = Scene::start(&servers, &[CHECK], edits).await;
+        let scene = scene.asking(SLOW).with_at_once(FEW);
         scene.ready(3).await;
         let mut run = async |method| {
             let kill = async || apis[0].kill();
@@ -39,7 +40,7 @@ async fn killed() {
         };
         let (get, post) = (run(Method::Get).await, run(Method::Post).await);
         get.all_ok();
-        post.all_but(&[("502 upstream_closed", 0..=AT_ONCE)]);
+        post.all_but(&[("502 upstream_closed", 0..=FEW)]);
         Line { get, post }
     })
     .await;
@@ -51,7 +52,7 @@ async fn stopped() {
     twice("SIGSTOPped", async |edits| {
         let apis = apis().await;
         let servers = apis.each_ref().map(Api::address);
-        let options = [CHECK, "timeouts: { read: 500ms }"];
+        let options = [CHECK, "timeouts: { read: 1s }"];
         let scene = Scene::start(&servers, &options, edits).await;
         scene.ready(3).await;
         let run = async |method| {

@@ -16,8 +16,17 @@ pub(crate) const LOAD: usize = 60;
 /// So many of them at a time.
 pub(crate) const AT_ONCE: usize = 12;
 
+/// So few at a time that all of them could be sent again at the same time.
+pub(crate) const FEW: usize = 3;
+
+/// Says who answers.
+const WHOAMI: &str = "/api/whoami";
+
+/// Takes POSTs.
+const SINK: &str = "/api/sink";
+
 /// A check that finds out soon, for servers that stand still as for those that are gone.
-pub(crate) const CHECK: &str = "health_check: { http: { path: /api/health, interval: 100ms, timeout: 500ms, \
+pub(crate) const CHECK: &str = "health_check: { http: { path: /api/health, interval: 100ms, timeout: 1s, \
                                 healthy_after: 1, unhealthy_after: 2 } }";
 
 /// A proxy with one upstream, its servers and its clients.
@@ -58,7 +67,7 @@ impl Scene {
             options,
             edits,
             weight: AtomicU16::new(1),
-            get: "/api/whoami",
+            get: WHOAMI,
             at_once: AT_ONCE,
         }
     }
@@ -69,11 +78,16 @@ impl Scene {
         self
     }
 
+    /// With so many requests at a time.
+    pub(crate) fn with_at_once(mut self, count: usize) -> Self {
+        self.at_once = count;
+        self
+    }
+
     /// With one request at a time, and `told` when the first piece of an answer has come that will break off.
     pub(crate) fn in_single_file(mut self, told: Arc<Notify>) -> Self {
-        self.at_once = 1;
         self.clients.first_piece = told;
-        self
+        self.with_at_once(1)
     }
 
     /// An edit that makes the upstream anew and changes nobody's share: all weigh one more.
@@ -96,19 +110,33 @@ impl Scene {
         count: usize,
         during: impl AsyncFnOnce(),
     ) -> Ends {
-        let (quarter, changed) = (Notify::new(), Semaphore::new(0));
-        let change = async {
-            quarter.notified().await;
+        let path = match method {
+            Method::Get => self.get,
+            Method::Post => SINK,
+        };
+        let change = async || {
             during().await;
             if self.edits == Edits::Under {
                 self.edit().await;
             }
+        };
+        self.send(method, path, count, change).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        count: usize,
+        change: impl AsyncFnOnce(),
+    ) -> Ends {
+        let (quarter, changed) = (Notify::new(), Semaphore::new(0));
+        let change = async {
+            quarter.notified().await;
+            change().await;
             changed.close();
         };
-        let url = self.gateway.url(match method {
-            Method::Get => self.get,
-            Method::Post => "/api/sink",
-        });
+        let url = self.gateway.url(path);
         let ask = async |number: usize| {
             if number >= count - count / 4 {
                 // Closed, that is: all has happened.
@@ -116,7 +144,7 @@ impl Scene {
             }
             self.clients.ask(method, &url, number).await
         };
-        let send = async {
+        let load = async {
             let mut ends = Ends::default();
             let mut answers = stream::iter(0..count)
                 .map(ask)
@@ -129,7 +157,7 @@ impl Scene {
             }
             ends
         };
-        tokio::join!(send, change).0
+        tokio::join!(load, change).0
     }
 
     /// Waits until so many servers may be picked.
@@ -145,16 +173,12 @@ impl Scene {
     /// Everything is as before, and nobody had to see to it: all of them answer, and no request fails.
     pub(crate) async fn in_service(&self, instances: &[&str]) {
         self.ready(instances.len()).await;
-        let url = self.gateway.url("/api/whoami");
-        let mut ends = Ends::default();
-        for number in 0..LOAD / 2 {
-            let (kind, instance) = self.clients.ask(Method::Get, &url, number).await;
-            ends.count(kind, instance);
-        }
-        ends.all_ok();
-        assert!(ends.instances.iter().eq(instances), "{:?}", ends.instances);
-        let ends = self.load_while(Method::Post, LOAD / 2, async || ()).await;
-        ends.all_ok();
+        let nothing = async || ();
+        let get = self.send(Method::Get, WHOAMI, LOAD / 2, nothing).await;
+        get.all_ok();
+        assert!(get.instances.iter().eq(instances), "{:?}", get.instances);
+        let post = self.send(Method::Post, SINK, LOAD / 2, nothing).await;
+        post.all_ok();
     }
 }
 

@@ -122,15 +122,6 @@ impl Ends {
         let excepted: usize = exceptions.iter().map(|(kind, _)| self.of(kind)).sum();
         assert_eq!(self.of(OK) + excepted, self.total(), "{self}");
     }
-
-    /// Both together.
-    pub(crate) fn and(mut self, other: Self) -> Self {
-        for (kind, count) in other.kinds {
-            *self.kinds.entry(kind).or_default() += count;
-        }
-        self.instances.extend(other.instances);
-        self
-    }
 }
 
 impl fmt::Display for Ends {

@@ -63,10 +63,6 @@ impl Failing {
         Self { origin, fails }
     }
 
-    pub(crate) fn fail(&self) {
-        self.fails.store(true, Ordering::SeqCst);
-    }
-
     pub(crate) fn heal(&self) {
         self.fails.store(false, Ordering::SeqCst);
     }

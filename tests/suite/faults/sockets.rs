@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_tests::{Connection, Origin, refusing_address};
 use tokio::time::sleep;
 
-use crate::scene::{LOAD, Scene};
+use crate::scene::{AT_ONCE, FEW, LOAD, Scene};
 use crate::seen::Method;
 use crate::servers::{Failing, body, two_well, well_at};
 use crate::{Line, twice};
@@ -37,6 +37,7 @@ async fn refusing() {
 async fn beside_two(
     fault: &str,
     options: &[&str],
+    at_once: usize,
     failing: impl AsyncFn() -> Failing,
     judge: impl Fn(&Line),
 ) {
@@ -44,6 +45,7 @@ async fn beside_two(
         let (failing, others) = (failing().await, two_well().await);
         let all = [&failing.origin, &others[0], &others[1]];
         let scene = Scene::start(&all.map(Origin::address), options, edits).await;
+        let scene = scene.with_at_once(at_once);
         let line = Line {
             get: scene.load(Method::Get).await,
             post: scene.load(Method::Post).await,
@@ -64,7 +66,7 @@ async fn resetting_before_the_answer() {
         None
     };
     let failing = async || Failing::start(reset).await;
-    beside_two("resetting before the answer", &[], failing, |seen| {
+    beside_two("resetting before the answer", &[], FEW, failing, |seen| {
         seen.get.all_ok();
         seen.post.all_but(&[("502 upstream_closed", SHARE)]);
     })
@@ -79,7 +81,7 @@ async fn answering_500() {
         connection.write(answer).await.then_some(connection)
     };
     let failing = async || Failing::start(err).await;
-    beside_two("answering 500", &[], failing, |seen| {
+    beside_two("answering 500", &[], AT_ONCE, failing, |seen| {
         for ends in [&seen.get, &seen.post] {
             ends.all_but(&[("500 of the server's", SHARE)]);
         }
@@ -103,7 +105,7 @@ async fn slow() {
     };
     let failing = async || Failing::start(trickle).await;
     let options = ["timeouts: { read: 2s }"];
-    beside_two("slow", &options, failing, |seen| {
+    beside_two("slow", &options, AT_ONCE, failing, |seen| {
         seen.get.all_ok();
         seen.post.all_ok();
     })
@@ -118,11 +120,17 @@ async fn too_slow() {
         None
     };
     let failing = async || Failing::start(never).await;
-    let options = ["timeouts: { read: 300ms }"];
-    beside_two("slower than timeouts.read", &options, failing, |seen| {
-        for ends in [&seen.get, &seen.post] {
-            ends.all_but(&[("504 upstream_timeout", SHARE)]);
-        }
-    })
+    let options = ["timeouts: { read: 1s }"];
+    beside_two(
+        "slower than timeouts.read",
+        &options,
+        AT_ONCE,
+        failing,
+        |seen| {
+            for ends in [&seen.get, &seen.post] {
+                ends.all_but(&[("504 upstream_timeout", SHARE)]);
+            }
+        },
+    )
     .await;
 }

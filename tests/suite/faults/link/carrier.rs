@@ -15,7 +15,7 @@ use tokio_tun::Tun;
 use super::{FAR, NEAR, Namespace, runtime};
 
 /// What happens to a packet, in each direction.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Quality {
     /// How long it takes.
     pub(super) delay: Duration,
@@ -32,7 +32,6 @@ pub(super) struct Carrier {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
     quality: Quality,
     /// Nothing from or to these gets through.
@@ -54,7 +53,9 @@ impl Carrier {
     pub(super) fn start(near: &Arc<Namespace>, far: &Arc<Namespace>, quality: Quality) -> Self {
         let shared = Arc::new(Shared {
             quality,
-            ..Shared::default()
+            cut: Mutex::default(),
+            carried: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         });
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();

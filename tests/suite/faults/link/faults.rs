@@ -11,6 +11,13 @@ use crate::seen::Method;
 const CHECK: &str =
     "health_check: { http: { path: /api/health, interval: 100ms, timeout: 2s, healthy_after: 1 } }";
 
+/// A link as good as any.
+const QUICK: Quality = Quality {
+    delay: Duration::from_millis(1),
+    jitter: Duration::ZERO,
+    loss: 0.0,
+};
+
 async fn both(scene: &Scene) -> Line {
     Line {
         get: scene.load(Method::Get).await,
@@ -44,9 +51,8 @@ fn delay() {
 #[test]
 fn loss() {
     let quality = Quality {
-        delay: Duration::from_millis(1),
-        jitter: Duration::ZERO,
         loss: 0.05,
+        ..QUICK
     };
     twice(
         "5 % of packets lost",
@@ -62,21 +68,36 @@ fn loss() {
     );
 }
 
+/// No connection ever stands. Nothing was sent, so everything goes elsewhere, whatever it is; `timeouts.connect` is what it costs.
+#[test]
+fn unreachable() {
+    let options = &["timeouts: { connect: 500ms }"];
+    twice(
+        "one server unreachable",
+        QUICK,
+        options,
+        async |scene, link| {
+            link.cut(FAR[0]);
+            let line = both(scene).await;
+            line.get.all_ok();
+            line.post.all_ok();
+            link.heal();
+            line
+        },
+    );
+}
+
 /// Neither side is told. New connections do not stand in time, and their requests go elsewhere, whatever they are; over those that
 /// stood nothing comes until `timeouts.read`. Then its check has found it.
 #[test]
 fn partition() {
-    let quality = Quality {
-        delay: Duration::from_millis(1),
-        ..Quality::default()
-    };
     let options = &[
-        "health_check: { http: { path: /api/health, interval: 100ms, timeout: 500ms, healthy_after: 1, unhealthy_after: 2 } }",
-        "timeouts: { connect: 300ms, read: 500ms }",
+        "health_check: { http: { path: /api/health, interval: 100ms, timeout: 1s, healthy_after: 1, unhealthy_after: 2 } }",
+        "timeouts: { connect: 500ms, read: 1s }",
     ];
     twice(
         "one server cut off by the network",
-        quality,
+        QUICK,
         options,
         async |scene, link| {
             let run = async |method| {

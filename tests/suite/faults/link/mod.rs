@@ -2,8 +2,8 @@
 //! on the far one.
 //!
 //! Both are network namespaces of Linux, and TCP on them is the kernel's. What joins them are two TUN devices, whose packets a thread
-//! carries across: `tc netem` does the same where the kernel has it, and many do not. Nothing of it outlives the test,
-//! however that ends: a namespace goes with the last process in it.
+//! carries across: `tc netem` does the same where the kernel has it, and many do not. Nothing of it has a name, so nothing is left that
+//! a later run could stumble over.
 
 mod carrier;
 mod faults;
@@ -42,13 +42,7 @@ where
     let start = |edits| {
         std::thread::spawn(move || {
             let line = across(quality, options, edits, run);
-            print(
-                &format!(
-                    "{fault}{}",
-                    ["", ", and edits"][usize::from(edits == Edits::Under)]
-                ),
-                &line,
-            );
+            print(fault, edits, &line);
         })
     };
     let both = [start(Edits::None), start(Edits::Under)];

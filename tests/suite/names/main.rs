@@ -1,33 +1,14 @@
 //! Servers that are names: a name stands for all its addresses, now and later. Each proxy runs with a name server of
 //! the test's own.
 
-mod name_server;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidegate_tests::{Gateway, Load, Origin, PATIENCE, eventually, free_port, skip};
-
-use crate::name_server::{NameServer, Record};
-
-/// Whether this machine lets a test have a mount namespace and port 53; says so if not.
-fn can_serve_names(test: &str) -> bool {
-    let mounts = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c"])
-        .arg("mount --bind /dev/null /etc/resolv.conf")
-        .process_group(0)
-        .output()
-        .is_ok_and(|output| output.status.success());
-    let binds = std::net::UdpSocket::bind("127.53.0.1:53").is_ok();
-    if !(mounts && binds) {
-        skip(test, "a name server of its own takes root");
-    }
-    mounts && binds
-}
+use tidegate_tests::{
+    Gateway, Load, NameServer, Origin, PATIENCE, Record, eventually, free_port, skip,
+};
 
 /// A server on `ip` that answers as `whoami` does, with its address as the instance.
 async fn server(ip: &str, port: u16) -> Origin {
@@ -82,7 +63,7 @@ async fn answered_by<const N: usize>(gateway: &Gateway, expected: [&str; N]) {
 
 #[tokio::test]
 async fn a_name_stands_for_all_its_addresses() {
-    if !can_serve_names("a_name_stands_for_all_its_addresses") {
+    if !NameServer::is_possible("a_name_stands_for_all_its_addresses") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -98,7 +79,7 @@ async fn a_name_stands_for_all_its_addresses() {
 
 #[tokio::test]
 async fn a_name_stands_for_its_addresses_of_both_families() {
-    if !can_serve_names("a_name_stands_for_its_addresses_of_both_families") {
+    if !NameServer::is_possible("a_name_stands_for_its_addresses_of_both_families") {
         return;
     }
     if std::net::TcpListener::bind("[::1]:0").is_err() {
@@ -125,7 +106,7 @@ async fn a_name_stands_for_its_addresses_of_both_families() {
 
 #[tokio::test]
 async fn a_name_is_resolved_again_and_addresses_come_and_go_without_a_failed_request() {
-    if !can_serve_names("a_name_is_resolved_again") {
+    if !NameServer::is_possible("a_name_is_resolved_again") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -151,7 +132,7 @@ async fn a_name_is_resolved_again_and_addresses_come_and_go_without_a_failed_req
 /// Docker's name server says ten minutes for containers that change by the second.
 #[tokio::test]
 async fn a_long_ttl_is_bounded_by_dns_refresh() {
-    if !can_serve_names("a_long_ttl_is_bounded_by_dns_refresh") {
+    if !NameServer::is_possible("a_long_ttl_is_bounded_by_dns_refresh") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -169,7 +150,7 @@ async fn a_long_ttl_is_bounded_by_dns_refresh() {
 
 #[tokio::test]
 async fn a_short_ttl_is_honoured_below_dns_refresh_but_not_below_a_second() {
-    if !can_serve_names("a_short_ttl_is_honoured") {
+    if !NameServer::is_possible("a_short_ttl_is_honoured") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -192,7 +173,7 @@ async fn a_short_ttl_is_honoured_below_dns_refresh_but_not_below_a_second() {
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_yet_is_503_and_works_once_it_does() {
-    if !can_serve_names("a_name_that_does_not_resolve_yet") {
+    if !NameServer::is_possible("a_name_that_does_not_resolve_yet") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -223,7 +204,7 @@ async fn a_name_that_does_not_resolve_yet_is_503_and_works_once_it_does() {
 /// The start waits for the first answer, but not for ever.
 #[tokio::test]
 async fn a_name_server_that_is_silent_does_not_hold_up_the_start_nor_other_upstreams() {
-    if !can_serve_names("a_name_server_that_is_silent") {
+    if !NameServer::is_possible("a_name_server_that_is_silent") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -248,7 +229,7 @@ async fn a_name_server_that_is_silent_does_not_hold_up_the_start_nor_other_upstr
 
 #[tokio::test]
 async fn a_look_up_that_fails_keeps_the_last_addresses_and_is_told_once() {
-    if !can_serve_names("a_look_up_that_fails_keeps_the_last_addresses") {
+    if !NameServer::is_possible("a_look_up_that_fails_keeps_the_last_addresses") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());
@@ -289,7 +270,7 @@ async fn a_look_up_that_fails_keeps_the_last_addresses_and_is_told_once() {
 /// Health belongs to the address: what is known of one stays when others come and go.
 #[tokio::test]
 async fn the_addresses_of_a_name_are_probed_one_by_one() {
-    if !can_serve_names("the_addresses_of_a_name_are_probed_one_by_one") {
+    if !NameServer::is_possible("the_addresses_of_a_name_are_probed_one_by_one") {
         return;
     }
     let (names, port) = (NameServer::start().await, free_port());

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
-use tidegate_tests::Gateway;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
+
+use crate::{Gateway, skip};
 
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
@@ -18,7 +20,7 @@ const NO_SUCH_NAME: u8 = 3;
 
 /// What the name server says about a name.
 #[derive(Debug, Clone)]
-pub(crate) enum Record {
+pub enum Record {
     /// These addresses, for so many seconds.
     Addresses(Vec<IpAddr>, u32),
     /// SERVFAIL.
@@ -28,7 +30,8 @@ pub(crate) enum Record {
 }
 
 /// A name server (RFC 1035) with a few names, none of which it believes in for long.
-pub(crate) struct NameServer {
+#[derive(Debug)]
+pub struct NameServer {
     zone: Arc<Mutex<HashMap<String, Record>>>,
     questions: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
@@ -42,8 +45,27 @@ impl Drop for NameServer {
 }
 
 impl NameServer {
+    /// Whether this machine lets `test` have a mount namespace and port 53; says so if not.
+    pub fn is_possible(test: &str) -> bool {
+        let mounts = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            .arg("mount --bind /dev/null /etc/resolv.conf")
+            .process_group(0)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        // Another test that asks the same at this moment has it: then it can be had.
+        let binds = match std::net::UdpSocket::bind("127.53.0.1:53") {
+            Ok(_) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::AddrInUse,
+        };
+        if !(mounts && binds) {
+            skip(test, "a name server of its own takes root");
+        }
+        mounts && binds
+    }
+
     /// On port 53 of a loopback address of its own, since resolver settings cannot name a port.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let zone = Arc::<Mutex<HashMap<String, Record>>>::default();
         let questions = Arc::<Mutex<Vec<String>>>::default();
@@ -72,22 +94,24 @@ impl NameServer {
         }
     }
 
-    pub(crate) fn set(&self, name: &str, record: Record) {
+    /// What it says about this name from now on.
+    pub fn set(&self, name: &str, record: Record) {
         self.zone.lock().unwrap().insert(name.into(), record);
     }
 
-    pub(crate) fn addresses<const N: usize>(&self, name: &str, addresses: [&str; N], ttl: u32) {
+    /// The name stands for these addresses, for so many seconds.
+    pub fn addresses<const N: usize>(&self, name: &str, addresses: [&str; N], ttl: u32) {
         let addresses = addresses.map(|it| it.parse().unwrap()).to_vec();
         self.set(name, Record::Addresses(addresses, ttl));
     }
 
     /// The name is not known any more: NXDOMAIN.
-    pub(crate) fn forget(&self, name: &str) {
+    pub fn forget(&self, name: &str) {
         self.zone.lock().unwrap().remove(name);
     }
 
     /// How often it was asked for the IPv4 addresses of this name.
-    pub(crate) fn asked(&self, name: &str) -> usize {
+    pub fn asked(&self, name: &str) -> usize {
         let questions = self.questions.lock().unwrap();
         questions.iter().filter(|it| *it == name).count()
     }
@@ -104,7 +128,8 @@ impl NameServer {
         *command = wrapped;
     }
 
-    pub(crate) async fn gateway(&self, routing: &str) -> Gateway {
+    /// A proxy that asks it.
+    pub async fn gateway(&self, routing: &str) -> Gateway {
         Gateway::start_with(routing, |command| self.serve(command)).await
     }
 }

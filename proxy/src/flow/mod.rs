@@ -41,7 +41,7 @@ use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
 use crate::turns::Purpose;
 use crate::upstream::balance::Tried;
-use crate::upstream::tally::UnderWay;
+use crate::upstream::tally::{Retrying, UnderWay};
 use crate::upstream::{Endpoint, InFlight};
 
 /// One request and what became of it so far.
@@ -70,6 +70,14 @@ pub struct Exchange {
     pub attempts: u8,
     /// Counts it at its upstream while it lasts.
     under_way: Option<UnderWay>,
+    /// When it has to be answered to the end, if it has to.
+    pub deadline: Option<Instant>,
+    /// It was sent again on the budget of its upstream.
+    retrying: Option<Retrying>,
+    /// How long the next attempt waits.
+    pause: Option<Duration>,
+    /// If nobody else is ready, those that failed it may be asked again.
+    may_come_back: bool,
     /// The servers that failed it.
     pub tried: Tried,
     /// What of it decided on its server, if anything did.
@@ -88,6 +96,8 @@ pub struct Exchange {
     pub copy: Option<Box<mirror::Copy>>,
     /// Says whether what was held back may go, if anything was.
     pub held: Option<Arc<AtomicBool>>,
+    /// Says whether all of it is on its way to the server, if anybody wants to know.
+    pub whole: Option<Arc<AtomicBool>>,
     /// Bytes of its body so far.
     pub body_received: u64,
     /// Why no server's answer reached the client.
@@ -149,6 +159,10 @@ impl Exchange {
             cookie: None,
             attempts: 0,
             under_way: None,
+            deadline: None,
+            retrying: None,
+            pause: None,
+            may_come_back: false,
             tried: Tried::default(),
             key: None,
             attempt: None,
@@ -158,6 +172,7 @@ impl Exchange {
             body_ended: false,
             copy: None,
             held: None,
+            whole: None,
             body_received: 0,
             failure: None,
         }

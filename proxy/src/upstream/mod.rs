@@ -6,6 +6,7 @@
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `tally` | what was asked and how it ended, counted, over reloads |
+//! | `retry` | when a request is sent again, as the file says |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
@@ -26,6 +27,7 @@ pub mod latency;
 pub mod live;
 mod news;
 mod pool;
+pub mod retry;
 pub mod standing;
 pub mod tally;
 
@@ -46,6 +48,7 @@ use self::health::{Check, Watch};
 pub use self::live::Live;
 use self::pool::Rules;
 pub use self::pool::{Pool, Unavailable};
+use self::retry::Retry;
 use self::standing::Order;
 use self::tally::Tally;
 use crate::config::Share;
@@ -55,7 +58,9 @@ use crate::config::Share;
 pub struct Timeouts {
     /// For the connection to stand.
     pub connect: Duration,
-    /// The longest silence, before the answer and within it.
+    /// The longest silence until the answer begins, if that is not the same as within it.
+    pub first_byte: Option<Duration>,
+    /// The longest silence within the answer.
     pub read: Duration,
     /// For a piece of the request to be taken.
     pub write: Duration,
@@ -63,6 +68,15 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The longest silence on an upgraded connection.
     pub tunnel: Duration,
+    /// For the whole request with all its attempts.
+    pub request: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The longest silence until the answer begins.
+    pub fn first_byte(&self) -> Duration {
+        self.first_byte.unwrap_or(self.read)
+    }
 }
 
 /// A server as the file writes it.
@@ -102,8 +116,8 @@ pub struct Spec {
     pub slow_start: Duration,
     /// How long to wait.
     pub timeouts: Timeouts,
-    /// How often a request may be sent in all.
-    pub attempts: u8,
+    /// When a request is sent again.
+    pub retry: Retry,
     /// The longest time a name's addresses are believed.
     pub dns_refresh: Duration,
 }
@@ -119,7 +133,7 @@ impl Spec {
             && self.panic_below == other.panic_below
             && self.slow_start == other.slow_start
             && self.timeouts == other.timeouts
-            && self.attempts == other.attempts
+            && self.retry == other.retry
             && self.dns_refresh == other.dns_refresh
     }
 
@@ -397,12 +411,27 @@ mod tests {
             slow_start: Duration::ZERO,
             timeouts: Timeouts {
                 connect: second,
+                first_byte: None,
                 read: second,
                 write: second,
                 idle: second,
                 tunnel: second,
+                request: None,
             },
-            attempts: 1,
+            retry: Retry {
+                attempts: 1,
+                when: Vec::new(),
+                statuses: Vec::new(),
+                idempotency_key: true,
+                backoff: retry::Backoff {
+                    first: second,
+                    max: second,
+                },
+                budget: retry::Budget {
+                    share: Share::ALL,
+                    min: 0,
+                },
+            },
             dns_refresh: second,
         }
     }

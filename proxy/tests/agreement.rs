@@ -61,6 +61,11 @@ const HOLES: &[Hole] = &[
         &["[]", "[ not_sent, refused, perhaps_processed, timeout ]"],
         &["timeout", "[ never ]"],
     ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], hedge: { after: @ } } }",
+        &["50ms", "1s", "p50", "p95", "p99.9", "' p90.5 '"],
+        &["0s", "p49", "p100", "p9", "p99.99", "95%", "95", "p"],
+    ),
     ("timeouts: { tunnel: @ }", &["0s", "1h"], &["1", "-1s"]),
     (
         "routes: { r: { upstream: a, timeouts: { read: @ } } }",

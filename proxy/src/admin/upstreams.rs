@@ -58,6 +58,9 @@ struct RequestsState {
     retries_denied: u64,
     /// Attempts that ended because a server was waited for too long.
     timeouts: u64,
+    /// Requests that were sent to a second server beside the first, and those that it answered.
+    hedges: u64,
+    hedges_won: u64,
     /// Times that so few servers were up that all were asked.
     panics: u64,
 }
@@ -153,6 +156,8 @@ impl RequestsState {
             retries_succeeded: tally.retries_succeeded.get(),
             retries_denied: tally.retries_denied.get(),
             timeouts: tally.timeouts.get(),
+            hedges: tally.hedges.get(),
+            hedges_won: tally.hedges_won.get(),
             panics: tally.panics.get(),
         }
     }

@@ -12,12 +12,13 @@
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
 //!
-//! `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast servers are beside all this; `fields` is how the stages change the fields of a request.
+//! `hedge` sends a request to a second server, `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast servers are beside all this; `fields` is how the stages change the fields of a request.
 
 pub mod answer;
 pub mod fields;
 pub mod finish;
 pub mod forward;
+pub mod hedge;
 pub mod learn;
 pub mod mirror;
 pub mod onward;
@@ -78,6 +79,8 @@ pub struct Exchange {
     pause: Option<Duration>,
     /// If nobody else is ready, those that failed it may be asked again.
     may_come_back: bool,
+    /// What a second server may be asked beside the first, if one may.
+    pub hedge: Option<Arc<hedge::Hedge>>,
     /// The servers that failed it.
     pub tried: Tried,
     /// What of it decided on its server, if anything did.
@@ -163,6 +166,7 @@ impl Exchange {
             retrying: None,
             pause: None,
             may_come_back: false,
+            hedge: None,
             tried: Tried::default(),
             key: None,
             attempt: None,

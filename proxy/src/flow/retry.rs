@@ -26,7 +26,7 @@ use http::header::{HeaderMap, HeaderName};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::respond::classify;
-use super::{Exchange, learn};
+use super::{Exchange, hedge, learn};
 use crate::config::RetryWhen;
 use crate::error::{Failure, Fault};
 use crate::upstream::Upstream;
@@ -101,6 +101,7 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
     if *error.etype() == DROPPED {
         return;
     }
+    hedge::settle(exchange);
     let failure = classify(error, exchange);
     if *error.esource() != ErrorSource::Upstream {
         if failure == Failure::ClientGone {

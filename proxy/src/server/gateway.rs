@@ -22,8 +22,8 @@ use crate::flow::answer::Asked;
 use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
 use crate::flow::{
-    Exchange, answer, finish, forward, learn, mirror, onward, receive, remember, reply, respond,
-    retry, select,
+    Exchange, answer, finish, forward, hedge, learn, mirror, onward, receive, remember, reply,
+    respond, retry, select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
@@ -213,7 +213,14 @@ impl ProxyHttp for Gateway {
                     deadline: exchange.deadline,
                     whole,
                 };
-                Ok(link::way(&attempt.server, wire, bounds, carries))
+                let server = Arc::clone(&attempt.server);
+                let hedge = match carries {
+                    Carries::Request if session.is_body_empty() => {
+                        hedge::hedge(session.req_header(), exchange)
+                    }
+                    _ => None,
+                };
+                Ok(link::way(&server, wire, bounds, carries, hedge))
             }
             _ => Err(Error::new(ErrorType::InternalError)),
         }
@@ -295,6 +302,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
+        hedge::settle(exchange);
         if response.status.as_u16() >= 400 && retry::drops(response.status, sent(session), exchange)
         {
             return Err(retry::dropped());

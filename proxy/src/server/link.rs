@@ -33,6 +33,8 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::race::Race;
+use crate::flow::hedge::Hedge;
 use crate::upstream::kept::Wire;
 use crate::upstream::{Endpoint, Timeouts};
 
@@ -49,6 +51,7 @@ pub(super) fn way(
     wire: Option<Box<Wire>>,
     bounds: Bounds,
     carries: Carries,
+    hedge: Option<Arc<Hedge>>,
 ) -> Box<HttpPeer> {
     let mut peer = Box::new(server.peer().clone());
     peer.options.write_timeout = Some(bounds.timeouts.write);
@@ -57,6 +60,7 @@ pub(super) fn way(
         wire: AtomicCell::new(wire),
         bounds,
         carries,
+        hedge,
     }));
     peer.options.idle_timeout = Some(Duration::ZERO);
     peer.group_key = NEXT_GROUP.fetch_add(1, Ordering::Relaxed);
@@ -91,6 +95,8 @@ struct Way {
     wire: AtomicCell<Option<Box<Wire>>>,
     bounds: Bounds,
     carries: Carries,
+    /// What a second server may be asked.
+    hedge: Option<Arc<Hedge>>,
 }
 
 impl std::fmt::Debug for Way {
@@ -107,7 +113,7 @@ impl L4Connect for Way {
     async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
         let wire = match self.wire.take() {
             Some(wire) => wire,
-            None => Box::new(Wire::new(self.dial(self.server.address()).await?)),
+            None => Box::new(Wire::new(self.dial().await?)),
         };
         let link = Link {
             wire: Some(wire),
@@ -118,6 +124,10 @@ impl L4Connect for Way {
                 Carries::Held(go) => Some(Held::new(go)),
                 Carries::Request | Carries::Handshake => None,
             },
+            race: self
+                .hedge
+                .as_ref()
+                .map(|hedge| Race::new(Arc::clone(hedge), self.bounds.timeouts.connect)),
             stage: Stage::Asked,
             may_be_kept: false,
         };
@@ -126,27 +136,32 @@ impl L4Connect for Way {
 }
 
 impl Way {
-    async fn dial(&self, address: InetAddress) -> Result<TcpStream> {
+    async fn dial(&self) -> Result<TcpStream> {
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
         let left = self.bounds.deadline.map_or(Duration::MAX, left);
         let patience = self.bounds.timeouts.connect.min(left);
-        let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
-        let socket = match dialled {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                return Error::e_because(ErrorType::ConnectTimedout, "connecting", error);
-            }
-            Ok(Err(error)) => {
-                return Error::e_because(ErrorType::ConnectError, "connecting", error);
-            }
-            Err(late) => return Error::e_because(ErrorType::ConnectTimedout, "connecting", late),
-        };
-        // The pieces of a request must not wait for the server's acknowledgement of earlier ones.
-        socket
-            .set_nodelay(true)
-            .or_err(ErrorType::SocketError, "connecting")?;
-        Ok(socket)
+        dial(self.server.address(), patience).await
     }
+}
+
+/// A new connection.
+pub(super) async fn dial(address: InetAddress, patience: Duration) -> Result<TcpStream> {
+    let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
+    let socket = match dialled {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+            return Error::e_because(ErrorType::ConnectTimedout, "connecting", error);
+        }
+        Ok(Err(error)) => {
+            return Error::e_because(ErrorType::ConnectError, "connecting", error);
+        }
+        Err(late) => return Error::e_because(ErrorType::ConnectTimedout, "connecting", late),
+    };
+    // The pieces of a request must not wait for the server's acknowledgement of earlier ones.
+    socket
+        .set_nodelay(true)
+        .or_err(ErrorType::SocketError, "connecting")?;
+    Ok(socket)
 }
 
 /// Keeps the answer back until the request has been sent to its end.
@@ -216,6 +231,7 @@ struct Link {
     bounds: Bounds,
     gate: Option<Gate>,
     held: Option<Held>,
+    race: Option<Race>,
     stage: Stage,
     /// Pingora is done with it, and the server is silent.
     may_be_kept: bool,
@@ -283,6 +299,36 @@ impl Link {
         }
     }
 
+    /// What the server says; or another one, if the request may be sent to a second one.
+    fn poll_answer(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(mut race) = self.race.take() else {
+            return Pin::new(&mut self.wire()?.socket).poll_read(cx, buf);
+        };
+        if race.has_first() {
+            let before = buf.filled().len();
+            match Pin::new(&mut self.wire()?.socket).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                Poll::Ready(end) => {
+                    if let Some(end) = race.first_ended(end) {
+                        return Poll::Ready(end);
+                    }
+                }
+                Poll::Pending => {}
+            }
+        }
+        match race.poll(cx, buf) {
+            Poll::Pending => {
+                self.race = Some(race);
+                Poll::Pending
+            }
+            Poll::Ready(Ok((server, wire))) => {
+                (self.server, self.wire) = (server, Some(wire));
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(end)) => Poll::Ready(end),
+        }
+    }
+
     fn silence(&self) -> Duration {
         let Bounds {
             timeouts, whole, ..
@@ -335,7 +381,7 @@ impl AsyncRead for Link {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        match Pin::new(&mut me.wire()?.socket).poll_read(cx, buf) {
+        match me.poll_answer(cx, buf) {
             Poll::Ready(read) => {
                 me.wire()?.patience.renew();
                 if me.stage == Stage::Asked {
@@ -366,7 +412,12 @@ impl AsyncWrite for Link {
         wire.patience.renew();
         match Pin::new(&mut wire.socket).poll_write(cx, buf) {
             Poll::Pending => self.check_deadline(cx),
-            written => written,
+            Poll::Ready(written) => {
+                if let (Some(race), Ok(written)) = (&mut self.race, &written) {
+                    race.note(buf.get(..*written).unwrap_or_default());
+                }
+                Poll::Ready(written)
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `tally` | what was asked and how it ended, counted, over reloads |
 //! | `retry` | when a request is sent again, as the file says |
+//! | `hedge` | how long a request waits before a second server is asked |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
@@ -22,6 +23,7 @@ pub mod discover;
 pub mod endpoint;
 pub mod events;
 pub mod health;
+pub mod hedge;
 pub mod kept;
 pub mod latency;
 pub mod live;
@@ -51,7 +53,7 @@ pub use self::pool::{Pool, Unavailable};
 use self::retry::Retry;
 use self::standing::Order;
 use self::tally::Tally;
-use crate::config::Share;
+use crate::config::{HedgeAfter, Share};
 
 /// Waiting for a server, with every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,8 @@ pub struct Spec {
     pub timeouts: Timeouts,
     /// When a request is sent again.
     pub retry: Retry,
+    /// When it is sent to a second server beside the first.
+    pub hedge: Option<HedgeAfter>,
     /// The longest time a name's addresses are believed.
     pub dns_refresh: Duration,
 }
@@ -134,6 +138,7 @@ impl Spec {
             && self.slow_start == other.slow_start
             && self.timeouts == other.timeouts
             && self.retry == other.retry
+            && self.hedge == other.hedge
             && self.dns_refresh == other.dns_refresh
     }
 
@@ -236,18 +241,27 @@ impl Upstream {
         self.pool.load()
     }
 
-    /// Whether its policy wants to know what became of attempts.
+    /// Whether anybody wants to know what became of attempts.
     pub fn learns(&self) -> bool {
-        self.spec.policy.learner().is_some()
+        self.spec.policy.learner().is_some() || self.spec.hedge.is_some()
     }
 
     /// Tells its policy what became of an attempt with a server of its own, if that wants to know: nothing is found out for
     /// one that does not.
     pub fn note(&self, server: &Endpoint, outcome: impl FnOnce() -> Option<Outcome>) {
-        if let Some(learner) = self.spec.policy.learner()
-            && let Some(outcome) = outcome()
-        {
+        if !self.learns() {
+            return;
+        }
+        let Some(outcome) = outcome() else { return };
+        if let Some(learner) = self.spec.policy.learner() {
             learner.note(server, self.pool.load().ready(), &outcome);
+        }
+        if let Some(after) = self
+            .spec
+            .hedge
+            .filter(|_| outcome.end != balance::End::Failed)
+        {
+            self.tally.latencies.note(outcome.took, after);
         }
     }
 
@@ -432,6 +446,7 @@ mod tests {
                     min: 0,
                 },
             },
+            hedge: None,
             dns_refresh: second,
         }
     }

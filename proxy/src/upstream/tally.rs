@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::hedge::Latencies;
 use super::retry::Budget;
 
 /// One thing that happens again and again.
@@ -37,6 +38,12 @@ pub struct Tally {
     pub retries_denied: Count,
     /// Attempts that ended because a server was waited for too long.
     pub timeouts: Count,
+    /// Requests that were sent to a second server beside the first.
+    pub hedges: Count,
+    /// Those that the second server answered.
+    pub hedges_won: Count,
+    /// How long answers take, if anybody wants to know.
+    pub latencies: Latencies,
     /// Times that so few servers were up that all were asked.
     pub panics: Count,
 }

@@ -137,6 +137,9 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
         slow_start: span(spec.slow_start),
         timeouts: written_timeouts(&spec.timeouts),
         retry: written_retry(&spec.retry),
+        hedge: spec.hedge.map(|after| config::Hedge {
+            after: after.into(),
+        }),
         dns_refresh: span(spec.dns_refresh),
     }
 }

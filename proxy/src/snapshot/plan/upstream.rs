@@ -72,6 +72,7 @@ pub(super) fn spec(
             .map_or(Duration::ZERO, |span| span.get()),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         retry: retry(&upstream.retry, &file.retry),
+        hedge: upstream.hedge.as_ref().map(|hedge| hedge.after.value),
         dns_refresh: upstream
             .dns_refresh
             .map_or(DNS_REFRESH, |refresh| refresh.get()),

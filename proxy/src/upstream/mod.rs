@@ -55,8 +55,8 @@ use self::standing::Order;
 use self::tally::Tally;
 use crate::config::{HedgeAfter, Share};
 
-/// Waiting for a server, with every default filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Waiting for a server, with every default filled in. Equal ones wait equally long, however they were written.
+#[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// For the connection to stand.
     pub connect: Duration,
@@ -79,7 +79,22 @@ impl Timeouts {
     pub fn first_byte(&self) -> Duration {
         self.first_byte.unwrap_or(self.read)
     }
+
+    fn in_full(&self) -> [Option<Duration>; 7] {
+        let first_byte = Some(self.first_byte());
+        let [connect, read] = [self.connect, self.read].map(Some);
+        let [write, idle, tunnel] = [self.write, self.idle, self.tunnel].map(Some);
+        [connect, first_byte, read, write, idle, tunnel, self.request]
+    }
 }
+
+impl PartialEq for Timeouts {
+    fn eq(&self, other: &Self) -> bool {
+        self.in_full() == other.in_full()
+    }
+}
+
+impl Eq for Timeouts {}
 
 /// A server as the file writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

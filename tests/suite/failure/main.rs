@@ -1,7 +1,10 @@
 //! What happens when a server fails: the request goes elsewhere if that is safe, and the client learns the truth.
 
+mod again;
 mod breaks_off;
+mod budget;
 mod client_leaves;
+mod deadline;
 mod dies;
 mod nonsense;
 mod slow;
@@ -51,6 +54,7 @@ enum End {
     Answer,
     Reset,
     Close,
+    Say(&'static [u8]),
 }
 
 impl Counting {
@@ -71,6 +75,7 @@ impl Counting {
                         End::Answer => drop(connection.write(OK).await),
                         End::Reset => return connection.reset(),
                         End::Close => return,
+                        End::Say(answer) => drop(connection.write(answer).await),
                     }
                 }
             }

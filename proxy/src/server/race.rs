@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pingora::Result;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -34,7 +33,10 @@ pub(super) struct Race {
 }
 
 /// A connection that is being made.
-type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream>> + Send + Sync>>;
+type Dialling = Pin<Box<dyn Future<Output = pingora::Result<TcpStream>> + Send + Sync>>;
+
+/// The server that answered in place of the first, and the connection to it.
+type Second = (Arc<Endpoint>, Box<Wire>);
 
 enum Stage {
     /// The first server is waited for alone.
@@ -89,7 +91,7 @@ impl Race {
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<Result<(Arc<Endpoint>, Box<Wire>), io::Result<()>>> {
+    ) -> Poll<Result<Second, io::Result<()>>> {
         loop {
             self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Waiting(mut timer) => {

@@ -6,6 +6,7 @@ mod budget;
 mod client_leaves;
 mod deadline;
 mod dies;
+mod hedge;
 mod nonsense;
 mod slow;
 mod told;

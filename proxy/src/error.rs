@@ -55,6 +55,8 @@ pub enum Failure {
     UpstreamClosed,
     /// The server was silent for too long.
     UpstreamTimeout,
+    /// The whole took longer than the request may take.
+    RequestTimeout,
     /// The server broke the protocol.
     BadAnswer,
     /// A mistake of ours.
@@ -198,6 +200,12 @@ impl Failure {
                 504,
                 Upstream,
                 "The service did not answer in time.",
+            ),
+            Self::RequestTimeout => (
+                "request_timeout",
+                504,
+                Upstream,
+                "The service did not complete the answer in the time that it has.",
             ),
             Self::BadAnswer => (
                 "bad_answer",

@@ -30,13 +30,26 @@ impl Patience {
 
     /// Waits. Ready once the silence that began with the first call has lasted for `limit`.
     pub fn poll(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_until(limit, None, cx)
+    }
+
+    /// The same, and ready at `end` in any case.
+    pub fn poll_until(
+        &mut self,
+        limit: Duration,
+        end: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let deadline = match self.deadline {
             Some(deadline) => deadline,
-            None => match Instant::now().checked_add(limit) {
-                Some(deadline) => *self.deadline.insert(deadline),
-                // Longer than there is time.
-                None => return Poll::Pending,
-            },
+            None => {
+                let silent = Instant::now().checked_add(limit);
+                match silent.into_iter().chain(end).min() {
+                    Some(deadline) => *self.deadline.insert(deadline),
+                    // Longer than there is time.
+                    None => return Poll::Pending,
+                }
+            }
         };
         let timer = self
             .timer
@@ -89,6 +102,23 @@ mod tests {
         assert!(tokio::time::timeout(SECOND, wait).await.is_err());
         patience.renew();
         assert_eq!(run_out(&mut patience, SECOND).await, SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_comes_however_often_somebody_was_heard() {
+        let mut patience = Patience::default();
+        let (since, end) = (Instant::now(), Instant::now() + 5 * SECOND);
+        for _ in 0..2 {
+            let silence = poll_fn(|cx| patience.poll_until(3 * SECOND, Some(end), cx));
+            let heard = tokio::time::timeout(2 * SECOND, silence).await;
+            assert!(heard.is_err());
+            patience.renew();
+        }
+        poll_fn(|cx| patience.poll_until(3 * SECOND, Some(end), cx)).await;
+        assert_eq!(since.elapsed(), 5 * SECOND);
+        patience.renew();
+        poll_fn(|cx| patience.poll_until(Duration::MAX, Some(end), cx)).await;
+        assert_eq!(since.elapsed(), 5 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,9 +26,46 @@ const TIMES: (&[&str], &[&str]) = (
 
 const HOLES: &[Hole] = &[
     ("timeouts: { connect: @ }", TIMES.0, TIMES.1),
+    ("timeouts: { first_byte: @ }", TIMES.0, TIMES.1),
     ("timeouts: { read: @ }", TIMES.0, TIMES.1),
     ("timeouts: { write: @ }", TIMES.0, TIMES.1),
     ("timeouts: { idle: @ }", TIMES.0, TIMES.1),
+    ("timeouts: { request: @ }", TIMES.0, TIMES.1),
+    (
+        "retry: { backoff: { first: @ } }",
+        &["0s", "25ms", "10s", "10000ms", "9s1000ms"],
+        &["10001ms", "11s", "1m", "5"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], retry: { backoff: { max: @ } } } }",
+        &["0s", "10s"],
+        &["11s", "1h"],
+    ),
+    (
+        "retry: { budget: { min: @ } }",
+        &["0", "3", "1000"],
+        &["-1", "1001", "'3'"],
+    ),
+    (
+        "retry: { budget: { share: @ } }",
+        &["0%", "20%", "100%"],
+        &["101%", "0.2"],
+    ),
+    (
+        "retry: { statuses: @ }",
+        &["[]", "[ 400, 503, 599 ]"],
+        &["503", "[ 399 ]", "[ 600 ]", "[ '503' ]"],
+    ),
+    (
+        "retry: { when: @ }",
+        &["[]", "[ not_sent, refused, perhaps_processed, timeout ]"],
+        &["timeout", "[ never ]"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], hedge: { after: @ } } }",
+        &["50ms", "1s", "p50", "p95", "p99.9", "' p90.5 '"],
+        &["0s", "p49", "p100", "p9", "p99.99", "95%", "95", "p"],
+    ),
     ("timeouts: { tunnel: @ }", &["0s", "1h"], &["1", "-1s"]),
     (
         "routes: { r: { upstream: a, timeouts: { read: @ } } }",

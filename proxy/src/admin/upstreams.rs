@@ -63,6 +63,17 @@ struct RequestsState {
     all: u64,
     /// Attempts after the first one.
     retries: u64,
+    /// Requests that are sent again, as far as the budget counts them.
+    retries_under_way: usize,
+    /// Requests that were answered, and not with 500 or above, after more than one attempt.
+    retries_succeeded: u64,
+    /// Times that the budget was used up.
+    retries_denied: u64,
+    /// Attempts that ended because a server was waited for too long.
+    timeouts: u64,
+    /// Requests that were sent to a second server beside the first, and those that it answered.
+    hedges: u64,
+    hedges_won: u64,
     /// Times that so few servers were up that all were asked.
     panics: u64,
 }
@@ -171,6 +182,12 @@ impl RequestsState {
             under_way: tally.under_way(),
             all: tally.requests.get(),
             retries: tally.retries.get(),
+            retries_under_way: tally.retrying(),
+            retries_succeeded: tally.retries_succeeded.get(),
+            retries_denied: tally.retries_denied.get(),
+            timeouts: tally.timeouts.get(),
+            hedges: tally.hedges.get(),
+            hedges_won: tally.hedges_won.get(),
             panics: tally.panics.get(),
         }
     }

@@ -52,6 +52,23 @@ where
     Ok(Some(Spanned::new(number.value.0, number.span)))
 }
 
+/// The same for each number of a list.
+pub(crate) fn wholes<'de, D, N, const LEAST: u64, const MOST: u64>(
+    deserializer: D,
+) -> Result<Option<Vec<Spanned<N>>>, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<u64>,
+{
+    let numbers = Vec::<Spanned<Bounded<N, LEAST, MOST>>>::deserialize(deserializer)?;
+    let numbers = numbers.into_iter();
+    Ok(Some(
+        numbers
+            .map(|number| Spanned::new(number.value.0, number.span))
+            .collect(),
+    ))
+}
+
 struct Bounded<N, const LEAST: u64, const MOST: u64>(N);
 
 impl<'de, N: TryFrom<u64>, const LEAST: u64, const MOST: u64> Deserialize<'de>

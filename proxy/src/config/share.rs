@@ -19,6 +19,12 @@ impl Share {
     /// Of whatever there is.
     pub const ALL: Self = Self(WHOLE);
 
+    /// So many in a hundred, which are not more than all.
+    #[must_use]
+    pub const fn percent(percent: u32) -> Self {
+        Self(percent * (WHOLE / 100))
+    }
+
     /// Whether it takes this one: each has the same chance.
     #[must_use]
     pub fn takes_one(self) -> bool {
@@ -35,6 +41,13 @@ impl Share {
     #[must_use]
     pub fn fraction(self) -> f64 {
         f64::from(self.0) / f64::from(WHOLE)
+    }
+
+    /// So many of a whole number, rounded down.
+    #[must_use]
+    pub fn of(self, number: usize) -> usize {
+        let parts = number as u128 * u128::from(self.0) / u128::from(WHOLE);
+        usize::try_from(parts).unwrap_or(number)
     }
 
     /// Whether it is nothing.

@@ -19,7 +19,7 @@ use serde::de::{Deserialize, Deserializer};
 use super::schema::places;
 use super::schema::quantities::{AtLeast, SomeShare, Time};
 use super::text_or_keys::{InFull, TextOrKeys};
-use super::{Component, Duration, Retry, ServerAddress, Share, Spanned, Timeouts};
+use super::{Component, Duration, Hedge, Retry, ServerAddress, Share, Spanned, Timeouts};
 
 /// Asking the resolver more often (in milliseconds) finds nothing new and burdens it.
 pub(super) const DNS_REFRESH_MIN: u64 = 1000;
@@ -59,6 +59,8 @@ pub struct Upstream {
     /// When a request is tried again.
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub retry: Retry,
+    /// When a request is sent to a second server without waiting for the first. Default: never.
+    pub hedge: Option<Hedge>,
     /// The longest time a name's addresses are believed; a shorter TTL wins. Default: `5s`.
     #[schemars(with = "Option<AtLeast<DNS_REFRESH_MIN>>", extend("default" = "5s"))]
     pub dns_refresh: Option<Spanned<Duration>>,

@@ -196,7 +196,9 @@ mod tests {
         assert_eq!(found["help"], json!(["did you mean `attempts`?"]));
         assert_eq!(
             found["notes"],
-            json!(["the only key known here is `attempts`"])
+            json!([
+                "known keys are `attempts`, `when`, `statuses`, `idempotency_key`, `backoff` and `budget`"
+            ])
         );
     }
 

@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 use super::document::{Node, Value, is_number};
 use super::spanned::Span;
 use super::{
-    ClientAddress, Component, Duration, Factor, Moment, Named, Network, OneOrMany, Rate,
-    ServerAddress, Share, Size, Spanned, ValueMatch,
+    ClientAddress, Component, Duration, Factor, HedgeAfter, Moment, Named, Network, OneOrMany,
+    Rate, ServerAddress, Share, Size, Spanned, ValueMatch,
 };
 
 /// Types that are one piece of text.
@@ -29,6 +29,7 @@ as_text!(
     ClientAddress,
     Duration,
     Factor,
+    HedgeAfter,
     Moment,
     Network,
     Rate,

@@ -11,7 +11,7 @@ use pingora::http::ResponseHeader;
 
 use super::forward::VIA_HTTP1;
 use super::receive::REQUEST_ID;
-use super::{Exchange, learn, onward};
+use super::{Exchange, learn, onward, retry};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// The upstream whose servers are asked whatever their probes say.
@@ -53,6 +53,7 @@ pub fn answer(
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(false, exchange);
+        retry::answered(false, exchange);
     } else if response.status.is_informational() {
         return Ok(());
     } else {
@@ -60,6 +61,7 @@ pub fn answer(
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status.is_server_error(), exchange);
+        retry::answered(response.status.is_server_error(), exchange);
         strip_hop_by_hop(response);
         if asked.version <= Version::HTTP_10 {
             // It does not know chunks (RFC 9112, section 6.1): the end of the connection is the end of the body.

@@ -122,12 +122,23 @@ pub fn count_body(piece: Option<&Bytes>, exchange: &mut Exchange) -> Result<(), 
         Some(most) if exchange.body_received > most => return Err(Failure::BodyTooLarge),
         _ => {}
     }
+    if let Some(whole) = exchange.whole.as_ref().filter(|_| exchange.body_ended) {
+        whole.store(true, Ordering::Release);
+    }
     if let Some(go) = exchange.held.as_ref()
         && (exchange.body_ended || exchange.body_received > HELD_MAX)
     {
         go.store(true, Ordering::Release);
     }
     Ok(())
+}
+
+/// Who is told when all of the request is on its way: who waits for the first byte otherwise than for the others, if there is a body.
+pub fn whole(has_body: bool, exchange: &mut Exchange) -> Option<Arc<AtomicBool>> {
+    let timeouts = &exchange.target()?.timeouts;
+    let wants_to_know = has_body && timeouts.first_byte() != timeouts.read;
+    exchange.whole = wants_to_know.then(Arc::default);
+    exchange.whole.clone()
 }
 
 /// If nothing may be sent yet because a filter bounds the body, and the client did not say how long it is: who is told when it

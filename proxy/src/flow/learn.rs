@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Attempt, Exchange};
+use crate::upstream::Upstream;
 use crate::upstream::balance::{End, Outcome};
 
 /// The whole request was read: from here on the server has no excuse.
@@ -51,6 +52,16 @@ pub fn failed(exchange: &Exchange) {
             false => at.saturating_duration_since(begin(attempt)),
         };
         let end = End::Failed;
+        Some(Outcome { end, took, at })
+    });
+}
+
+/// A second server, asked beside the first, failed.
+pub fn second_failed(upstream: &Upstream, attempt: &Attempt) {
+    attempt.server.standing().attempts().failed.note();
+    upstream.note(&attempt.server, || {
+        let (at, end) = (Instant::now(), End::Failed);
+        let took = at.saturating_duration_since(attempt.picked);
         Some(Outcome { end, took, at })
     });
 }

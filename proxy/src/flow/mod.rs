@@ -12,12 +12,13 @@
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
 //!
-//! `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast servers are beside all this; `fields` is how the stages change the fields of a request.
+//! `hedge` sends a request to a second server, `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast servers are beside all this; `fields` is how the stages change the fields of a request.
 
 pub mod answer;
 pub mod fields;
 pub mod finish;
 pub mod forward;
+pub mod hedge;
 pub mod learn;
 pub mod mirror;
 pub mod onward;
@@ -41,7 +42,7 @@ use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
 use crate::turns::Purpose;
 use crate::upstream::balance::Tried;
-use crate::upstream::tally::UnderWay;
+use crate::upstream::tally::{Retrying, UnderWay};
 use crate::upstream::{Endpoint, InFlight};
 
 /// One request and what became of it so far.
@@ -70,6 +71,16 @@ pub struct Exchange {
     pub attempts: u8,
     /// Counts it at its upstream while it lasts.
     under_way: Option<UnderWay>,
+    /// When it has to be answered to the end, if it has to.
+    pub deadline: Option<Instant>,
+    /// It was sent again on the budget of its upstream.
+    retrying: Option<Retrying>,
+    /// How long the next attempt waits.
+    pause: Option<Duration>,
+    /// If nobody else is ready, those that failed it may be asked again.
+    may_come_back: bool,
+    /// What a second server may be asked beside the first, if one may.
+    pub hedge: Option<Arc<hedge::Hedge>>,
     /// The servers that failed it.
     pub tried: Tried,
     /// What of it decided on its server, if anything did.
@@ -88,6 +99,8 @@ pub struct Exchange {
     pub copy: Option<Box<mirror::Copy>>,
     /// Says whether what was held back may go, if anything was.
     pub held: Option<Arc<AtomicBool>>,
+    /// Says whether all of it is on its way to the server, if anybody wants to know.
+    pub whole: Option<Arc<AtomicBool>>,
     /// Bytes of its body so far.
     pub body_received: u64,
     /// Why no server's answer reached the client.
@@ -149,6 +162,11 @@ impl Exchange {
             cookie: None,
             attempts: 0,
             under_way: None,
+            deadline: None,
+            retrying: None,
+            pause: None,
+            may_come_back: false,
+            hedge: None,
             tried: Tried::default(),
             key: None,
             attempt: None,
@@ -158,6 +176,7 @@ impl Exchange {
             body_ended: false,
             copy: None,
             held: None,
+            whole: None,
             body_received: 0,
             failure: None,
         }

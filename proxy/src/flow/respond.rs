@@ -19,13 +19,29 @@ pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
     if let (E::HTTPStatus(_), Some(failure)) = (error.etype(), exchange.failure) {
         return failure;
     }
+    let failure = kind(error, exchange);
+    let takes_too_long = match failure {
+        Failure::ConnectTimeout | Failure::UpstreamTimeout => exchange.is_overdue(),
+        // It takes its answer too slowly.
+        Failure::ClientGone => *error.etype() == E::WriteTimedout && exchange.is_overdue(),
+        _ => false,
+    };
+    match takes_too_long {
+        true => Failure::RequestTimeout,
+        false => failure,
+    }
+}
+
+fn kind(error: &Error, exchange: &Exchange) -> Failure {
+    use ErrorType as E;
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, E::ReadTimedout) => Failure::BodyTimeout,
         (ErrorSource::Downstream, E::InvalidHTTPHeader) => Failure::BadRequest,
         (ErrorSource::Downstream, E::Custom(INVALID_CHUNK)) => Failure::BadRequest,
         (ErrorSource::Downstream, _) => Failure::ClientGone,
         (ErrorSource::Upstream, E::ConnectTimedout) => Failure::ConnectTimeout,
-        (ErrorSource::Upstream, E::WriteTimedout) => Failure::UpstreamTimeout,
+        (ErrorSource::Upstream, E::WriteTimedout | E::ReadTimedout) => Failure::UpstreamTimeout,
+        (ErrorSource::Upstream, E::WriteError) if is_late(error) => Failure::UpstreamTimeout,
         // The server waits for the rest of the request: HTTP/2 clients have no timeout of their own here.
         (ErrorSource::Upstream, E::ReadError) if is_late(error) && !exchange.body_ended => {
             Failure::BodyTimeout

@@ -1,81 +1,303 @@
 //! Fourth stage, when an attempt failed: again, elsewhere, or give up.
 //!
-//! | what happened | is sent again |
+//! | what happened | is |
 //! |---|---|
-//! | no connection | always: nothing was sent |
-//! | the head could not be written | always: no whole request arrived |
-//! | hung up later, before the first byte of its answer | if the method is idempotent (RFC 9110, section 9.2.2): it may have been acted on |
-//! | too slow, or broke the protocol | never |
+//! | no connection, or the head could not be written | not sent: no whole request arrived |
+//! | 421, or 408 on a kept connection | refused: the server says that it did nothing |
+//! | hung up later, before the first byte of its answer | perhaps processed |
+//! | no answer began in time | a timeout |
+//! | an answer with a status that the file names | by status |
+//! | broke the protocol, or anything once an answer has begun | for the client to hear |
 //!
-//! Nothing is sent again once a byte of an answer went to the client, or when more of the body was read than the 64 KiB
-//! that Pingora keeps, or when the upstream's `retry.attempts` are used up.
+//! The first two are sent again whatever the method, the others if the request is idempotent (RFC 9110, section 9.2.2) or
+//! has an `Idempotency-Key`. Nothing is sent again once a byte of an answer went to the client, or when more of the body was read
+//! than the 64 KiB that Pingora keeps, or when the upstream's attempts or its budget are used up, or when the deadline comes before.
+//!
+//! Whoever failed a request is not asked again for it while it lasts, with one exception: if nobody else is ready and it refused
+//! the connection, it may be starting, and after a pause it is asked again.
+//!
+//! What makes no server work twice is free: what was not sent, and what met a kept connection that the server had closed.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::respond::classify;
-use super::{Exchange, learn};
+use super::{Exchange, hedge, learn};
+use crate::config::RetryWhen;
 use crate::error::{Failure, Fault};
+use crate::upstream::Upstream;
+use crate::upstream::balance::Tried;
+
+/// draft-ietf-httpapi-idempotency-key-header.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// An answer that the client does not get.
+const DROPPED: ErrorType = ErrorType::Custom("Dropped");
 
 /// What the client's side knows about a failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
     /// RFC 9110, section 9.2.2.
     pub idempotent: bool,
+    /// The servers know it again, it says.
+    pub has_key: bool,
     /// The part of the body that was read can be sent again.
     pub body_kept: bool,
     /// Nothing of an answer went to the client.
     pub unanswered: bool,
 }
 
+/// Whether the request says that the servers know it again.
+pub fn has_key(headers: &HeaderMap) -> bool {
+    let key = headers.get(&IDEMPOTENCY_KEY);
+    key.is_some_and(|key| !key.as_bytes().trim_ascii().is_empty())
+}
+
+/// Why a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Failure(RetryWhen),
+    Status(u16),
+}
+
+/// How it can go on.
+#[derive(Debug, Clone, Copy)]
+struct Circumstances {
+    /// The attempt was on a kept connection that the server had given up.
+    is_stale: bool,
+    /// If nobody else is ready, whoever failed it may be asked again.
+    may_come_back: bool,
+}
+
 /// No connection: the server counts as tried.
 pub fn after_connect_failure(error: &mut Error, exchange: &mut Exchange) {
     leave(exchange);
     let failure = classify(error, exchange);
-    if failure.fault() == Fault::Upstream {
+    note(failure, exchange);
+    if failure.fault() == Fault::Upstream && failure != Failure::RequestTimeout {
         learn::failed(exchange);
     }
-    exchange.failure = Some(failure);
-    error.set_retry(has_attempts_left(exchange));
+    let nothing = Sent {
+        idempotent: true,
+        has_key: false,
+        body_kept: true,
+        unanswered: true,
+    };
+    let circumstances = Circumstances {
+        is_stale: false,
+        // Who did not take a connection in time was asked several times, by the kernel.
+        may_come_back: failure == Failure::ConnectFailed,
+    };
+    let cause = Cause::Failure(RetryWhen::NotSent);
+    error.set_retry(again(cause, nothing, circumstances, exchange));
 }
 
 /// The connection stood, the exchange over it failed.
 pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exchange) {
+    if *error.etype() == DROPPED {
+        return;
+    }
+    hedge::settle(exchange);
+    let failure = classify(error, exchange);
     if *error.esource() != ErrorSource::Upstream {
-        if classify(error, exchange) == Failure::ClientGone {
+        if failure == Failure::ClientGone {
             learn::left(exchange);
         }
         error.set_retry(false);
         return;
     }
-    let failure = classify(error, exchange);
-    exchange.failure = Some(failure);
-    let again = !matches!(failure, Failure::UpstreamTimeout | Failure::BodyTimeout)
-        && sent.unanswered
-        && sent.body_kept
-        && has_attempts_left(exchange)
-        && (exchange.is_held() || may_repeat(error.etype(), sent.idempotent, exchange.head_sent));
+    note(failure, exchange);
+    let is_stale = failure == Failure::UpstreamClosed && is_reused(exchange);
+    exchange.went_stale |= is_stale;
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
-    let reused = exchange
-        .attempt
-        .as_ref()
-        .is_some_and(|attempt| attempt.reused);
-    exchange.went_stale |= reused;
-    if failure.fault() == Fault::Upstream && !(reused && failure == Failure::UpstreamClosed) {
-        learn::failed(exchange);
-    }
-    if again && !reused {
+    if !is_stale {
+        if is_to_blame(failure, exchange) {
+            learn::failed(exchange);
+        }
         leave(exchange);
     }
+    let circumstances = Circumstances {
+        is_stale,
+        may_come_back: false,
+    };
+    let cause = cause(failure, error.etype(), exchange);
+    let again = cause.is_some_and(|cause| again(cause, sent, circumstances, exchange));
     error.set_retry(again);
 }
 
-/// A write also fails within the body; by then the server has the head and may have acted on it.
-fn may_repeat(failure: &ErrorType, idempotent: bool, head_sent: bool) -> bool {
-    match failure {
-        ErrorType::WriteError => idempotent || !head_sent,
-        ErrorType::ConnectionClosed | ErrorType::ReadError => idempotent,
-        _ => false,
+/// Whether the answer whose head has come is dropped, and the request sent again.
+pub fn drops(status: StatusCode, sent: Sent, exchange: &mut Exchange) -> bool {
+    let is_reused = is_reused(exchange);
+    let cause = match status {
+        StatusCode::MISDIRECTED_REQUEST => Cause::Failure(RetryWhen::Refused),
+        // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9).
+        StatusCode::REQUEST_TIMEOUT if is_reused => Cause::Failure(RetryWhen::Refused),
+        status => Cause::Status(status.as_u16()),
+    };
+    let Some(upstream) = upstream(exchange) else {
+        return false;
+    };
+    if !upstream.spec().retry.takes(cause) {
+        return false;
     }
+    let is_stale = is_reused && status == StatusCode::REQUEST_TIMEOUT;
+    exchange.went_stale |= is_stale;
+    if !is_stale {
+        leave(exchange);
+    }
+    let circumstances = Circumstances {
+        is_stale,
+        may_come_back: false,
+    };
+    let drops = again(cause, sent, circumstances, exchange);
+    if drops {
+        exchange.first_byte = Some(exchange.started.elapsed());
+        learn::answered(status.is_server_error(), exchange);
+        exchange.first_byte = None;
+        // Should nobody be left by then, after all.
+        exchange.may_come_back = true;
+    }
+    drops
+}
+
+/// What tells Pingora to drop the answer: it closes the connection, on which the rest may still be on its way, and begins anew.
+#[must_use]
+pub fn dropped() -> Box<Error> {
+    let mut error = Error::new_up(DROPPED);
+    error.set_retry(true);
+    error
+}
+
+/// The client gets an answer: what was sent again is so no more.
+pub fn answered(is_failure: bool, exchange: &mut Exchange) {
+    if exchange.attempts < 2 {
+        return;
+    }
+    exchange.retrying = None;
+    if let Some(target) = exchange.target().filter(|_| !is_failure) {
+        target.upstream.tally().retries_succeeded.note();
+    }
+}
+
+/// Before the next attempt.
+pub async fn pause(exchange: &mut Exchange) {
+    if let Some(pause) = exchange.pause.take() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl crate::upstream::retry::Retry {
+    fn takes(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Failure(failure) => self.when.contains(&failure),
+            Cause::Status(status) => self.statuses.contains(&status),
+        }
+    }
+}
+
+/// A write also fails within the body; by then the server has the head and may have acted on it.
+fn cause(failure: Failure, error: &ErrorType, exchange: &Exchange) -> Option<Cause> {
+    let failure = match failure {
+        Failure::BodyTimeout | Failure::RequestTimeout => return None,
+        _ if exchange.is_held() => RetryWhen::NotSent,
+        Failure::UpstreamTimeout => RetryWhen::Timeout,
+        Failure::UpstreamClosed if *error == ErrorType::WriteError && !exchange.head_sent => {
+            RetryWhen::NotSent
+        }
+        Failure::UpstreamClosed => RetryWhen::PerhapsProcessed,
+        _ => return None,
+    };
+    Some(Cause::Failure(failure))
+}
+
+/// Whether the request is sent again; if so, all is ready for that.
+fn again(cause: Cause, sent: Sent, circumstances: Circumstances, exchange: &mut Exchange) -> bool {
+    let Some(upstream) = upstream(exchange) else {
+        return false;
+    };
+    let rules = &upstream.spec().retry;
+    let may_repeat = match cause {
+        Cause::Failure(RetryWhen::NotSent | RetryWhen::Refused) => true,
+        _ => sent.idempotent || (rules.idempotency_key && sent.has_key),
+    };
+    let is_possible = sent.unanswered && sent.body_kept && exchange.attempts < rules.attempts;
+    if !(may_repeat && is_possible && rules.takes(cause)) {
+        return false;
+    }
+    let has_other = upstream.pool().has_other(&exchange.tried);
+    if !has_other && !circumstances.may_come_back {
+        return false;
+    }
+    let is_free = circumstances.is_stale || cause == Cause::Failure(RetryWhen::NotSent);
+    let pause = match has_other && is_free {
+        true => None,
+        false => Some(rules.backoff.pause(exchange.attempts)),
+    };
+    if !exchange.has_time_for(pause.unwrap_or_default()) {
+        return false;
+    }
+    if !is_free && exchange.retrying.is_none() {
+        exchange.retrying = upstream.tally().retry(rules.budget);
+        if exchange.retrying.is_none() {
+            return false;
+        }
+    }
+    exchange.may_come_back = circumstances.may_come_back;
+    exchange.pause = pause;
+    if let Some(attempt) = &mut exchange.attempt {
+        attempt.leave();
+    }
+    true
+}
+
+/// Everybody that is ready was tried, and may be asked again.
+pub fn forgive(exchange: &mut Exchange) -> bool {
+    let may = std::mem::take(&mut exchange.may_come_back);
+    if may {
+        exchange.tried = Tried::default();
+    }
+    may
+}
+
+impl Exchange {
+    /// Whether its time is over.
+    pub fn is_overdue(&self) -> bool {
+        !self.has_time_for(Duration::ZERO)
+    }
+
+    /// Whether anything is left of its time after a pause.
+    fn has_time_for(&self, pause: Duration) -> bool {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        self.deadline.is_none_or(|deadline| left(deadline) > pause)
+    }
+}
+
+fn note(failure: Failure, exchange: &mut Exchange) {
+    use Failure::{ConnectTimeout, RequestTimeout, UpstreamTimeout};
+    exchange.failure = Some(failure);
+    if let (ConnectTimeout | RequestTimeout | UpstreamTimeout, Some(target)) =
+        (failure, exchange.target())
+    {
+        target.upstream.tally().timeouts.note();
+    }
+}
+
+/// Who had less than all the time of a request is not to blame that it was too little, nor is anybody for a client that takes
+/// its answer slowly.
+fn is_to_blame(failure: Failure, exchange: &Exchange) -> bool {
+    match failure {
+        Failure::RequestTimeout => exchange.attempts == 1 && exchange.first_byte.is_none(),
+        failure => failure.fault() == Fault::Upstream,
+    }
+}
+
+fn is_reused(exchange: &Exchange) -> bool {
+    let attempt = exchange.attempt.as_ref();
+    attempt.is_some_and(|attempt| attempt.reused)
 }
 
 fn leave(exchange: &mut Exchange) {
@@ -84,8 +306,6 @@ fn leave(exchange: &mut Exchange) {
     }
 }
 
-fn has_attempts_left(exchange: &Exchange) -> bool {
-    exchange
-        .target()
-        .is_some_and(|target| exchange.attempts < target.upstream.spec().attempts)
+fn upstream(exchange: &Exchange) -> Option<Arc<Upstream>> {
+    Some(Arc::clone(&exchange.target()?.upstream))
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pingora::http::RequestHeader;
 
-use super::{Attempt, Exchange};
+use super::{Attempt, Exchange, retry};
 use crate::error::Failure;
 use crate::upstream::balance::{Asked, Request};
 use crate::upstream::kept::Wire;
@@ -23,8 +23,31 @@ pub fn select(
         exchange.under_way = exchange
             .target()
             .map(|target| target.upstream.tally().enter());
+        exchange.deadline = deadline(exchange);
     }
-    let upstream = &exchange.target().ok_or(Failure::Internal)?.upstream;
+    if exchange.is_overdue() {
+        return Err(exchange.failure.unwrap_or(Failure::RequestTimeout));
+    }
+    match attempt(request, exchange, new) {
+        Err(Unavailable::AllTried) if retry::forgive(exchange) => attempt(request, exchange, new),
+        picked => picked,
+    }
+    .map_err(|reason| exchange.failure.unwrap_or(reason.into()))
+}
+
+/// The file's, for the whole request.
+fn deadline(exchange: &Exchange) -> Option<Instant> {
+    let span = exchange.target()?.timeouts.request?;
+    exchange.started.checked_add(span)
+}
+
+fn attempt(
+    request: &RequestHeader,
+    exchange: &mut Exchange,
+    new: bool,
+) -> Result<Option<Box<Wire>>, Unavailable> {
+    let target = exchange.target().ok_or(Unavailable::Empty)?;
+    let upstream = &target.upstream;
     // The first one follows the head at once.
     let now = match exchange.attempts {
         0 => exchange.started,
@@ -33,30 +56,27 @@ pub fn select(
     let asked = asked(upstream, request, exchange, now);
     let key = asked.key;
     let pool = upstream.pool();
-    match pool.pick(&asked).map(|server| Attempt::new(server, now)) {
-        Ok(mut attempt) => {
-            // Where one kept connection went stale the others likely did, and each would cost an attempt.
-            let at_hand = (!new && !exchange.went_stale)
-                .then(|| attempt.server.kept().take(attempt.picked))
-                .flatten();
-            attempt.reused = at_hand.is_some();
-            attempt.in_panic = pool.in_panic();
-            exchange.attempts = exchange.attempts.saturating_add(1);
-            if exchange.attempts > 1
-                && let Some(target) = exchange.target()
-            {
-                target.upstream.tally().retries.note();
-            }
-            exchange.attempt = Some(attempt);
-            exchange.key = key;
-            exchange.head_sent = false;
-            exchange.body_ended = false;
-            exchange.body_received = 0;
-            exchange.failure = None;
-            Ok(at_hand)
-        }
-        Err(reason) => Err(exchange.failure.unwrap_or(reason.into())),
+    let server = pool.pick(&asked)?;
+    let mut attempt = Attempt::new(server, now);
+    // Where one kept connection went stale the others likely did, and each would cost an attempt.
+    let at_hand = (!new && !exchange.went_stale)
+        .then(|| attempt.server.kept().take(attempt.picked))
+        .flatten();
+    attempt.reused = at_hand.is_some();
+    attempt.in_panic = pool.in_panic();
+    exchange.attempts = exchange.attempts.saturating_add(1);
+    if exchange.attempts > 1
+        && let Some(target) = exchange.target()
+    {
+        target.upstream.tally().retries.note();
     }
+    exchange.attempt = Some(attempt);
+    exchange.key = key;
+    exchange.head_sent = false;
+    exchange.body_ended = false;
+    exchange.body_received = 0;
+    exchange.failure = None;
+    Ok(at_hand)
 }
 
 /// What a server of this upstream is picked by.

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,14 +16,14 @@ use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::front::{client, expect_no_other, head_is_complete};
-use super::link::{self, Carries};
+use super::link::{self, Bounds, Carries};
 use crate::error::Failure;
 use crate::flow::answer::Asked;
 use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
 use crate::flow::{
-    Exchange, answer, finish, forward, learn, mirror, onward, receive, remember, reply, respond,
-    retry, select,
+    Exchange, answer, finish, forward, hedge, learn, mirror, onward, receive, remember, reply,
+    respond, retry, select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
@@ -77,6 +77,30 @@ fn is_websocket(request: &RequestHeader) -> bool {
         && request.headers.contains_key(SEC_WEBSOCKET_KEY)
         && is(UPGRADE, "websocket")
         && is(CONNECTION, "upgrade")
+}
+
+fn sent(session: &Session) -> Sent {
+    let request = session.req_header();
+    Sent {
+        idempotent: request.method.is_idempotent(),
+        has_key: retry::has_key(&request.headers),
+        body_kept: !session.as_ref().retry_buffer_truncated(),
+        unanswered: session.response_written().is_none(),
+    }
+}
+
+/// Sees to it that a client that takes its answer slowly does not outlast the request's deadline.
+fn hurry(session: &mut Session, exchange: &Exchange) -> Result<()> {
+    let Some(deadline) = exchange.deadline.filter(|_| !session.was_upgraded()) else {
+        return Ok(());
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Error::new_up(ErrorType::ReadTimedout));
+    }
+    let usual = session.get_write_timeout();
+    session.set_write_timeout(Some(usual.map_or(left, |usual| usual.min(left))));
+    Ok(())
 }
 
 /// Sends the answer to a failure; whether the connection can take another request after it.
@@ -164,6 +188,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Box<Exchange>,
     ) -> Result<Box<HttpPeer>> {
+        retry::pause(exchange).await;
         // One with a body is none, and would spoil the order that `link` goes by.
         let carries = if session.is_body_empty() {
             match is_websocket(session.req_header()) {
@@ -180,9 +205,22 @@ impl ProxyHttp for Gateway {
         let new = !matches!(carries, Carries::Request);
         let wire = select::select(session.req_header(), exchange, new)
             .map_err(|failure| give_up(failure, exchange))?;
+        let whole = forward::whole(!session.is_body_empty(), exchange);
         match (&exchange.attempt, exchange.target()) {
             (Some(attempt), Some(target)) => {
-                Ok(link::way(&attempt.server, wire, target.timeouts, carries))
+                let bounds = Bounds {
+                    timeouts: target.timeouts,
+                    deadline: exchange.deadline,
+                    whole,
+                };
+                let server = Arc::clone(&attempt.server);
+                let hedge = match carries {
+                    Carries::Request if session.is_body_empty() => {
+                        hedge::hedge(session.req_header(), exchange)
+                    }
+                    _ => None,
+                };
+                Ok(link::way(&server, wire, bounds, carries, hedge))
             }
             _ => Err(Error::new(ErrorType::InternalError)),
         }
@@ -254,12 +292,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Box<Exchange>,
         _reused: bool,
     ) -> Box<Error> {
-        let sent = Sent {
-            idempotent: session.req_header().method.is_idempotent(),
-            body_kept: !session.retry_buffer_truncated(),
-            unanswered: session.response_written().is_none(),
-        };
-        retry::after_exchange_failure(&mut error, sent, exchange);
+        retry::after_exchange_failure(&mut error, sent(session), exchange);
         error
     }
 
@@ -269,12 +302,20 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
+        hedge::settle(exchange);
+        if response.status.as_u16() >= 400 && retry::drops(response.status, sent(session), exchange)
+        {
+            return Err(retry::dropped());
+        }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // A tunnel may be silent for longer than a body.
             session.set_read_timeout(exchange.tunnel_timeout());
         } else if self.running.phase() == Phase::Draining {
             // A client that is promised another request on this connection would find it closed.
             session.set_keepalive(None);
+        }
+        if response.status != StatusCode::SWITCHING_PROTOCOLS {
+            hurry(session, exchange)?;
         }
         let request = session.req_header();
         let asked = Asked {
@@ -286,11 +327,12 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         piece: &mut Option<Bytes>,
         end: bool,
         exchange: &mut Box<Exchange>,
     ) -> Result<Option<Duration>> {
+        hurry(session, exchange)?;
         answer::change_body(piece, end, exchange);
         Ok(None)
     }

@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use crossbeam_utils::atomic::AtomicCell;
@@ -33,6 +33,8 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::race::Race;
+use crate::flow::hedge::Hedge;
 use crate::upstream::kept::Wire;
 use crate::upstream::{Endpoint, Timeouts};
 
@@ -47,20 +49,33 @@ static NEXT_GROUP: AtomicU64 = AtomicU64::new(1);
 pub(super) fn way(
     server: &Arc<Endpoint>,
     wire: Option<Box<Wire>>,
-    timeouts: Timeouts,
+    bounds: Bounds,
     carries: Carries,
+    hedge: Option<Arc<Hedge>>,
 ) -> Box<HttpPeer> {
     let mut peer = Box::new(server.peer().clone());
+    peer.options.write_timeout = Some(bounds.timeouts.write);
     peer.options.custom_l4 = Some(Arc::new(Way {
         server: Arc::clone(server),
         wire: AtomicCell::new(wire),
-        timeouts,
+        bounds,
         carries,
+        hedge,
     }));
-    peer.options.write_timeout = Some(timeouts.write);
     peer.options.idle_timeout = Some(Duration::ZERO);
     peer.group_key = NEXT_GROUP.fetch_add(1, Ordering::Relaxed);
     peer
+}
+
+/// How long the server is waited for.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    /// The parts of the exchange with it.
+    pub(super) timeouts: Timeouts,
+    /// All of it, unless it becomes a tunnel.
+    pub(super) deadline: Option<Instant>,
+    /// Says whether all of the request is on its way, if that is not so from the beginning.
+    pub(super) whole: Option<Arc<AtomicBool>>,
 }
 
 /// What a connection is wanted for.
@@ -78,8 +93,10 @@ pub(super) enum Carries {
 struct Way {
     server: Arc<Endpoint>,
     wire: AtomicCell<Option<Box<Wire>>>,
-    timeouts: Timeouts,
+    bounds: Bounds,
     carries: Carries,
+    /// What a second server may be asked.
+    hedge: Option<Arc<Hedge>>,
 }
 
 impl std::fmt::Debug for Way {
@@ -96,18 +113,22 @@ impl L4Connect for Way {
     async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
         let wire = match self.wire.take() {
             Some(wire) => wire,
-            None => Box::new(Wire::new(self.dial(self.server.address()).await?)),
+            None => Box::new(Wire::new(self.dial().await?)),
         };
         let link = Link {
             wire: Some(wire),
             server: Arc::clone(&self.server),
-            timeouts: self.timeouts,
+            bounds: self.bounds.clone(),
             gate: matches!(self.carries, Carries::Handshake).then(Gate::default),
             held: match &self.carries {
                 Carries::Held(go) => Some(Held::new(go)),
                 Carries::Request | Carries::Handshake => None,
             },
-            is_tunnel: false,
+            race: self
+                .hedge
+                .as_ref()
+                .map(|hedge| Race::new(Arc::clone(hedge), self.bounds.timeouts.connect)),
+            stage: Stage::Asked,
             may_be_kept: false,
         };
         Ok(Stream::from(VirtualSocketStream::new(Box::new(link))))
@@ -115,25 +136,32 @@ impl L4Connect for Way {
 }
 
 impl Way {
-    async fn dial(&self, address: InetAddress) -> Result<TcpStream> {
-        let patience = self.timeouts.connect;
-        let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
-        let socket = match dialled {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                return Error::e_because(ErrorType::ConnectTimedout, "connecting", error);
-            }
-            Ok(Err(error)) => {
-                return Error::e_because(ErrorType::ConnectError, "connecting", error);
-            }
-            Err(late) => return Error::e_because(ErrorType::ConnectTimedout, "connecting", late),
-        };
-        // The pieces of a request must not wait for the server's acknowledgement of earlier ones.
-        socket
-            .set_nodelay(true)
-            .or_err(ErrorType::SocketError, "connecting")?;
-        Ok(socket)
+    async fn dial(&self) -> Result<TcpStream> {
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
+        let left = self.bounds.deadline.map_or(Duration::MAX, left);
+        let patience = self.bounds.timeouts.connect.min(left);
+        dial(self.server.address(), patience).await
     }
+}
+
+/// A new connection.
+pub(super) async fn dial(address: InetAddress, patience: Duration) -> Result<TcpStream> {
+    let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
+    let socket = match dialled {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+            return Error::e_because(ErrorType::ConnectTimedout, "connecting", error);
+        }
+        Ok(Err(error)) => {
+            return Error::e_because(ErrorType::ConnectError, "connecting", error);
+        }
+        Err(late) => return Error::e_because(ErrorType::ConnectTimedout, "connecting", late),
+    };
+    // The pieces of a request must not wait for the server's acknowledgement of earlier ones.
+    socket
+        .set_nodelay(true)
+        .or_err(ErrorType::SocketError, "connecting")?;
+    Ok(socket)
 }
 
 /// Keeps the answer back until the request has been sent to its end.
@@ -200,19 +228,42 @@ struct Link {
     /// Until it is given back, at the very end.
     wire: Option<Box<Wire>>,
     server: Arc<Endpoint>,
-    timeouts: Timeouts,
+    bounds: Bounds,
     gate: Option<Gate>,
     held: Option<Held>,
-    /// The answer to a handshake has come: from here on it may be silent for longer.
-    is_tunnel: bool,
+    race: Option<Race>,
+    stage: Stage,
     /// Pingora is done with it, and the server is silent.
     may_be_kept: bool,
+}
+
+/// How far the server has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No answer has begun.
+    Asked,
+    /// The answer is on its way.
+    Answering,
+    /// It has taken up a handshake: from here on both may be silent for longer.
+    Tunnel,
+}
+
+impl Stage {
+    /// After the first bytes of an answer. Interim ones (RFC 9110, section 15.2) are none, but what follows them in the same
+    /// piece is not looked for.
+    fn after(bytes: &[u8], is_handshake: bool) -> Self {
+        match (bytes.get(9), is_handshake) {
+            (Some(b'1') | None, true) => Self::Tunnel,
+            (Some(b'1'), false) => Self::Asked,
+            _ => Self::Answering,
+        }
+    }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         if let Some(wire) = self.wire.take().filter(|_| self.may_be_kept) {
-            self.server.kept().put(wire, self.timeouts.idle);
+            self.server.kept().put(wire, self.bounds.timeouts.idle);
         }
     }
 }
@@ -248,18 +299,68 @@ impl Link {
         }
     }
 
-    fn silence(&self) -> Duration {
-        if self.is_tunnel {
-            self.timeouts.tunnel
-        } else {
-            self.timeouts.read
+    /// What the server says; or another one, if the request may be sent to a second one.
+    fn poll_answer(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(mut race) = self.race.take() else {
+            return Pin::new(&mut self.wire()?.socket).poll_read(cx, buf);
+        };
+        if race.has_first() {
+            let before = buf.filled().len();
+            match Pin::new(&mut self.wire()?.socket).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                Poll::Ready(end) => {
+                    if let Some(end) = race.first_ended(end) {
+                        return Poll::Ready(end);
+                    }
+                }
+                Poll::Pending => {}
+            }
         }
+        match race.poll(cx, buf) {
+            Poll::Pending => {
+                self.race = Some(race);
+                Poll::Pending
+            }
+            Poll::Ready(Ok((server, wire))) => {
+                (self.server, self.wire) = (server, Some(wire));
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(end)) => Poll::Ready(end),
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        let Bounds {
+            timeouts, whole, ..
+        } = &self.bounds;
+        let is_whole = || whole.as_ref().is_none_or(|it| it.load(Ordering::Acquire));
+        match self.stage {
+            Stage::Tunnel => timeouts.tunnel,
+            Stage::Asked if is_whole() => timeouts.first_byte(),
+            Stage::Asked | Stage::Answering => timeouts.read,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let deadline = self.bounds.deadline;
+        deadline.filter(|_| self.stage != Stage::Tunnel)
     }
 
     /// Nothing has come: ends the read once the server has been silent for too long.
     fn check_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.silence();
-        ready!(self.wire()?.patience.poll(limit, cx));
+        let end = self.deadline().map(Into::into);
+        ready!(self.wire()?.patience.poll_until(limit, end, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Nothing was taken, for which Pingora keeps the time: ends the write if the whole has taken too long.
+    fn check_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(end) = self.deadline() else {
+            return Poll::Pending;
+        };
+        let patience = &mut self.wire()?.patience;
+        ready!(patience.poll_until(Duration::MAX, Some(end.into()), cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -279,10 +380,14 @@ impl AsyncRead for Link {
             me.may_be_kept = me.gate.is_none() && me.wire()?.is_silent();
             return Poll::Ready(Ok(()));
         }
-        match Pin::new(&mut me.wire()?.socket).poll_read(cx, buf) {
+        let before = buf.filled().len();
+        match me.poll_answer(cx, buf) {
             Poll::Ready(read) => {
                 me.wire()?.patience.renew();
-                me.is_tunnel = me.gate.is_some();
+                if me.stage == Stage::Asked {
+                    let bytes = buf.filled().get(before..).unwrap_or_default();
+                    me.stage = Stage::after(bytes, me.gate.is_some());
+                }
                 Poll::Ready(read)
             }
             Poll::Pending => me.check_silence(cx),
@@ -305,7 +410,15 @@ impl AsyncWrite for Link {
         }
         let wire = self.wire()?;
         wire.patience.renew();
-        Pin::new(&mut wire.socket).poll_write(cx, buf)
+        match Pin::new(&mut wire.socket).poll_write(cx, buf) {
+            Poll::Pending => self.check_deadline(cx),
+            Poll::Ready(written) => {
+                if let (Some(race), Ok(written)) = (&mut self.race, &written) {
+                    race.note(buf.get(..*written).unwrap_or_default());
+                }
+                Poll::Ready(written)
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -23,6 +23,7 @@ mod link;
 mod listener;
 mod outgoing;
 mod preface;
+mod race;
 mod reload;
 mod signals;
 mod socket;

@@ -7,6 +7,8 @@
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `tally` | what was asked and how it ended, counted, over reloads |
+//! | `retry` | when a request is sent again, as the file says |
+//! | `hedge` | how long a request waits before a second server is asked |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
@@ -22,11 +24,13 @@ pub mod discover;
 pub mod endpoint;
 pub mod events;
 pub mod health;
+pub mod hedge;
 pub mod kept;
 pub mod latency;
 pub mod live;
 mod news;
 mod pool;
+pub mod retry;
 mod spec;
 pub mod standing;
 pub mod tally;
@@ -151,18 +155,27 @@ impl Upstream {
         self.pool.load()
     }
 
-    /// Whether its policy wants to know what became of attempts.
+    /// Whether anybody wants to know what became of attempts.
     pub fn learns(&self) -> bool {
-        self.spec.policy.learner().is_some()
+        self.spec.policy.learner().is_some() || self.spec.hedge.is_some()
     }
 
     /// Tells its policy what became of an attempt with a server of its own, if that wants to know: nothing is found out for
     /// one that does not.
     pub fn note(&self, server: &Endpoint, outcome: impl FnOnce() -> Option<Outcome>) {
-        if let Some(learner) = self.spec.policy.learner()
-            && let Some(outcome) = outcome()
-        {
+        if !self.learns() {
+            return;
+        }
+        let Some(outcome) = outcome() else { return };
+        if let Some(learner) = self.spec.policy.learner() {
             learner.note(server, self.pool.load().ready(), &outcome);
+        }
+        if let Some(after) = self
+            .spec
+            .hedge
+            .filter(|_| outcome.end != balance::End::Failed)
+        {
+            self.tally.latencies.note(outcome.took, after);
         }
     }
 

@@ -113,6 +113,12 @@ impl Pool {
         self.in_panic
     }
 
+    /// Whether there is one that may be picked and was not tried yet.
+    pub fn has_other(&self, tried: &Tried) -> bool {
+        let mut ready = self.tiers.iter().flat_map(|tier| &tier.ready);
+        ready.any(|server| !tried.contains(server.address()))
+    }
+
     /// The server for a request.
     ///
     /// # Errors

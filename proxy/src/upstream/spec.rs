@@ -10,14 +10,17 @@ use super::discover::Source;
 use super::endpoint::Seat;
 use super::health::Check;
 use super::pool::Rules;
-use crate::config::Share;
+use super::retry::Retry;
+use crate::config::{HedgeAfter, Share};
 
-/// Waiting for a server, with every default filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Waiting for a server, with every default filled in. Equal ones wait equally long, however they were written.
+#[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// For the connection to stand.
     pub connect: Duration,
-    /// The longest silence, before the answer and within it.
+    /// The longest silence until the answer begins, if that is not the same as within it.
+    pub first_byte: Option<Duration>,
+    /// The longest silence within the answer.
     pub read: Duration,
     /// For a piece of the request to be taken.
     pub write: Duration,
@@ -25,7 +28,31 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The longest silence on an upgraded connection.
     pub tunnel: Duration,
+    /// For the whole request with all its attempts.
+    pub request: Option<Duration>,
 }
+
+impl Timeouts {
+    /// The longest silence until the answer begins.
+    pub fn first_byte(&self) -> Duration {
+        self.first_byte.unwrap_or(self.read)
+    }
+
+    fn in_full(&self) -> [Option<Duration>; 7] {
+        let first_byte = Some(self.first_byte());
+        let [connect, read] = [self.connect, self.read].map(Some);
+        let [write, idle, tunnel] = [self.write, self.idle, self.tunnel].map(Some);
+        [connect, first_byte, read, write, idle, tunnel, self.request]
+    }
+}
+
+impl PartialEq for Timeouts {
+    fn eq(&self, other: &Self) -> bool {
+        self.in_full() == other.in_full()
+    }
+}
+
+impl Eq for Timeouts {}
 
 /// A server as the file writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,8 +113,10 @@ pub struct Spec {
     pub slow_start: Duration,
     /// How long to wait.
     pub timeouts: Timeouts,
-    /// How often a request may be sent in all.
-    pub attempts: u8,
+    /// When a request is sent again.
+    pub retry: Retry,
+    /// When it is sent to a second server beside the first.
+    pub hedge: Option<HedgeAfter>,
     /// The longest time a name's addresses are believed.
     pub dns_refresh: Duration,
 }
@@ -105,7 +134,8 @@ impl Spec {
             && self.panic_below == other.panic_below
             && self.slow_start == other.slow_start
             && self.timeouts == other.timeouts
-            && self.attempts == other.attempts
+            && self.retry == other.retry
+            && self.hedge == other.hedge
             && self.dns_refresh == other.dns_refresh
     }
 

@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::hedge::Latencies;
+use super::retry::Budget;
+
 /// One thing that happens again and again.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -24,10 +27,23 @@ impl Count {
 #[derive(Debug, Default)]
 pub struct Tally {
     under_way: AtomicUsize,
+    retrying: AtomicUsize,
     /// Requests that asked for a server.
     pub requests: Count,
     /// Attempts after the first one.
     pub retries: Count,
+    /// Requests that were answered in the end, and not with 500 or above, after more than one attempt.
+    pub retries_succeeded: Count,
+    /// Times that the budget was used up.
+    pub retries_denied: Count,
+    /// Attempts that ended because a server was waited for too long.
+    pub timeouts: Count,
+    /// Requests that were sent to a second server beside the first.
+    pub hedges: Count,
+    /// Those that the second server answered.
+    pub hedges_won: Count,
+    /// How long answers take, if anybody wants to know.
+    pub latencies: Latencies,
     /// Times that so few servers were up that all were asked.
     pub panics: Count,
 }
@@ -36,6 +52,27 @@ impl Tally {
     /// Requests that have asked for a server and are not answered to the end.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Requests under way that were sent again on the budget.
+    pub fn retrying(&self) -> usize {
+        self.retrying.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place in the budget until the returned value is dropped; none if it is used up.
+    pub fn retry(self: &Arc<Self>, budget: Budget) -> Option<Retrying> {
+        let one_more = |retrying: usize| {
+            let first = self.under_way().saturating_sub(retrying);
+            (retrying < budget.allows(first)).then_some(retrying + 1)
+        };
+        let order = Ordering::Relaxed;
+        match self.retrying.fetch_update(order, order, one_more) {
+            Ok(_) => Some(Retrying(Arc::clone(self))),
+            Err(_) => {
+                self.retries_denied.note();
+                None
+            }
+        }
     }
 
     /// Counts a request until the returned value is dropped.
@@ -53,6 +90,16 @@ pub struct UnderWay(Arc<Tally>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request that was sent again, in the budget of its upstream.
+#[derive(Debug)]
+pub struct Retrying(Arc<Tally>);
+
+impl Drop for Retrying {
+    fn drop(&mut self) {
+        self.0.retrying.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -77,5 +124,47 @@ mod tests {
         drop(one);
         drop(other);
         assert_eq!((tally.under_way(), tally.requests.get()), (0, 2));
+    }
+    fn budget(share: &str, min: u16) -> Budget {
+        let share = share.parse().unwrap();
+        Budget { share, min }
+    }
+
+    #[test]
+    fn the_budget_is_a_share_of_those_under_way_for_the_first_time() {
+        let tally = Arc::new(Tally::default());
+        let requests: Vec<UnderWay> = (0..24).map(|_| tally.enter()).collect();
+        let mut retries = Vec::new();
+        while let Some(retry) = tally.retry(budget("20%", 3)) {
+            retries.push(retry);
+        }
+        // 20 % of the other 20.
+        assert_eq!((retries.len(), tally.retrying()), (4, 4));
+        assert_eq!(tally.retries_denied.get(), 1);
+        retries.pop();
+        assert!(tally.retry(budget("20%", 3)).is_some(), "it was released");
+        drop((retries, requests));
+        assert_eq!(tally.retrying(), 0);
+        assert!(tally.retry(budget("20%", 0)).is_none());
+        assert!(tally.retry(budget("0%", 1)).is_some());
+    }
+
+    #[test]
+    fn the_budget_holds_however_many_ask_at_once() {
+        let tally = Arc::new(Tally::default());
+        let _requests: Vec<UnderWay> = (0..120).map(|_| tally.enter()).collect();
+        let most = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..5000 {
+                        let _retry = tally.retry(budget("20%", 3));
+                        most.fetch_max(tally.retrying(), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= 20);
+        assert_eq!(tally.retrying(), 0);
     }
 }

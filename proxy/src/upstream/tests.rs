@@ -35,12 +35,28 @@ fn spec(check: &str) -> Spec {
         slow_start: Duration::ZERO,
         timeouts: Timeouts {
             connect: second,
+            first_byte: None,
             read: second,
             write: second,
             idle: second,
             tunnel: second,
+            request: None,
         },
-        attempts: 1,
+        retry: retry::Retry {
+            attempts: 1,
+            when: Vec::new(),
+            statuses: Vec::new(),
+            idempotency_key: true,
+            backoff: retry::Backoff {
+                first: second,
+                max: second,
+            },
+            budget: retry::Budget {
+                share: crate::config::Share::ALL,
+                min: 0,
+            },
+        },
+        hedge: None,
         dns_refresh: second,
     }
 }

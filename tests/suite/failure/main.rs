@@ -1,8 +1,12 @@
 //! What happens when a server fails: the request goes elsewhere if that is safe, and the client learns the truth.
 
+mod again;
 mod breaks_off;
+mod budget;
 mod client_leaves;
+mod deadline;
 mod dies;
+mod hedge;
 mod nonsense;
 mod slow;
 mod told;
@@ -51,6 +55,7 @@ enum End {
     Answer,
     Reset,
     Close,
+    Say(&'static [u8]),
 }
 
 impl Counting {
@@ -71,6 +76,7 @@ impl Counting {
                         End::Answer => drop(connection.write(OK).await),
                         End::Reset => return connection.reset(),
                         End::Close => return,
+                        End::Say(answer) => drop(connection.write(answer).await),
                     }
                 }
             }

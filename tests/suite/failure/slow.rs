@@ -110,14 +110,14 @@ async fn a_server_that_goes_on_in_time_is_not_given_up() {
 }
 
 /// A listener whose queue is full: the kernel drops every further SYN, as a host that is gone does.
-struct Blackhole {
-    address: SocketAddr,
+pub(crate) struct Blackhole {
+    pub(crate) address: SocketAddr,
     _socket: tokio::net::TcpListener,
     _queue: Vec<TcpStream>,
 }
 
 impl Blackhole {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         let address = free_address();
         socket.bind(address).unwrap();

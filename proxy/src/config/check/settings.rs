@@ -4,19 +4,24 @@ use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::limits::{HEADER_SIZE_MAX, HEADER_SIZE_MIN};
 use crate::config::reload::{OVER_MAX, OVER_MIN};
+use crate::config::retry::PAUSE_MAX;
 use crate::config::spanned::Spanned;
 use crate::config::upstream::DNS_REFRESH_MIN;
-use crate::config::{ClientTimeouts, Duration, File, Limits, Reload, Size, Timeouts};
+use crate::config::{
+    Backoff, ClientTimeouts, Duration, File, Limits, Reload, Retry, Size, Timeouts,
+};
 
 pub(super) fn check(file: &File, found: &mut Vec<Diagnostic>) {
     limits(&file.limits, found);
     timeouts(&file.timeouts, found);
+    retry(&file.retry, found);
     reload(&file.reload, found);
     for (_, listener) in file.listeners.iter() {
         client_timeouts(&listener.timeouts, found);
     }
     for (_, upstream) in file.upstreams.iter() {
         timeouts(&upstream.timeouts, found);
+        retry(&upstream.retry, found);
         dns_refresh(upstream.dns_refresh, found);
     }
     for (_, route) in file.routes.iter() {
@@ -76,9 +81,35 @@ fn reload(reload: &Reload, found: &mut Vec<Diagnostic>) {
 
 fn timeouts(timeouts: &Timeouts, found: &mut Vec<Diagnostic>) {
     not_zero("connect", timeouts.connect, found);
+    not_zero("first_byte", timeouts.first_byte, found);
     not_zero("read", timeouts.read, found);
     not_zero("write", timeouts.write, found);
     not_zero("idle", timeouts.idle, found);
+    not_zero("request", timeouts.request, found);
+}
+
+fn retry(retry: &Retry, found: &mut Vec<Diagnostic>) {
+    let most = Duration::from_millis(PAUSE_MAX);
+    let Backoff { first, max } = retry.backoff;
+    for (key, pause) in [("first", first), ("max", max)] {
+        if let Some(pause) = pause.filter(|pause| pause.value > most) {
+            found.push(
+                Diagnostic::error(code::OUT_OF_BOUNDS, format!("`{key}` is `{}`", pause.value))
+                    .at(pause.span)
+                    .label(format!("expected at most `{most}`")),
+            );
+        }
+    }
+    if let (Some(first), Some(max)) = (first, max)
+        && first.value > max.value
+    {
+        found.push(
+            Diagnostic::error(code::OUT_OF_BOUNDS, "`first` is longer than `max`")
+                .at(first.span)
+                .label(format!("expected at most `{}`", max.value))
+                .related(max.span, "the longest pause"),
+        );
+    }
 }
 
 fn client_timeouts(timeouts: &ClientTimeouts, found: &mut Vec<Diagnostic>) {

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::numbers::{at_least, between};
 use crate::config::rate::{MOST as RATE_MAX, SPANS};
 use crate::config::units::{DURATIONS, LONGEST, SIZES};
-use crate::config::{Duration, Rate, Share, Size};
+use crate::config::{Duration, HedgeAfter, Rate, Share, Size};
 
 /// The longest duration, in milliseconds.
 const YEAR: u64 = LONGEST / 1_000_000;
@@ -185,6 +185,11 @@ macro_rules! quantities {
 quantities! {
     Duration, "Duration": Time::<0, YEAR>::json_schema;
     Size, "Size": Bytes::<0, { u64::MAX }>::json_schema;
+    HedgeAfter, "HedgeAfter": |_| {
+        let about = "A span of time with its unit, or a percentile from p50 to p99.9.";
+        let span = time(1, YEAR.into());
+        text(about, format!(r"{span}|^\s*p[5-9][0-9](\.[0-9])?\s*$"), &["50ms", "p95"])
+    };
     Rate, "Rate": |_| text("So many in a span of time: s, m or h.", rate(), &["100/s", "30/m"]);
     Share, "Share":
         |_| text("A share of the requests, with at most four decimals.", share(""), &["10%", "0.5%"]);

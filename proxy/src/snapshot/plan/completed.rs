@@ -6,7 +6,7 @@ use std::time;
 
 use http::header::CONTENT_TYPE;
 
-use super::upstream::{ATTEMPTS, timeouts};
+use super::upstream::{retry, timeouts};
 use super::{ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, Reload, RouteSpec, TargetSpec};
 use crate::config::{
     self, Admin, Component, Duration, File, Listener, Named, Protocol, Question, Respond, Retry,
@@ -14,7 +14,7 @@ use crate::config::{
 };
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
-use crate::upstream::{Spec, Timeouts};
+use crate::upstream::{self, Spec, Timeouts};
 
 /// The components of an upstream, as they are in effect.
 pub(super) struct Chosen {
@@ -51,12 +51,7 @@ pub(super) fn file(
             .collect(),
         timeouts: written_timeouts(&timeouts(&config::Timeouts::default(), &written.timeouts)),
         limits: limits(&plan.limits),
-        retry: attempts(
-            written
-                .retry
-                .attempts
-                .map_or(ATTEMPTS, |attempts| attempts.value),
-        ),
+        retry: written_retry(&retry(&config::Retry::default(), &written.retry)),
         admin: plan.admin.map(|address| Admin {
             address: address.into(),
         }),
@@ -143,24 +138,41 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
         panic_below: spec.panic_below.map(Spanned::from),
         slow_start: span(spec.slow_start),
         timeouts: written_timeouts(&spec.timeouts),
-        retry: attempts(spec.attempts),
+        retry: written_retry(&spec.retry),
+        hedge: spec.hedge.map(|after| config::Hedge {
+            after: after.into(),
+        }),
         dns_refresh: span(spec.dns_refresh),
     }
 }
 
-fn attempts(attempts: u8) -> Retry {
+fn written_retry(spec: &upstream::retry::Retry) -> Retry {
+    let statuses = spec.statuses.iter();
     Retry {
-        attempts: set(attempts),
+        attempts: set(spec.attempts),
+        when: Some(spec.when.clone()),
+        statuses: Some(statuses.map(|status| (*status).into()).collect()),
+        idempotency_key: set(spec.idempotency_key),
+        backoff: config::Backoff {
+            first: span(spec.backoff.first),
+            max: span(spec.backoff.max),
+        },
+        budget: config::RetryBudget {
+            share: set(spec.budget.share),
+            min: set(spec.budget.min),
+        },
     }
 }
 
 fn written_timeouts(spec: &Timeouts) -> config::Timeouts {
     config::Timeouts {
         connect: span(spec.connect),
+        first_byte: span(spec.first_byte()),
         read: span(spec.read),
         write: span(spec.write),
         idle: span(spec.idle),
         tunnel: span(spec.tunnel),
+        request: spec.request.and_then(span),
     }
 }
 
@@ -209,10 +221,12 @@ fn common<'t>(mut targets: impl Iterator<Item = &'t TargetSpec>) -> config::Time
         let other = written_timeouts(&target.timeouts);
         let keys = [
             (&mut common.connect, other.connect),
+            (&mut common.first_byte, other.first_byte),
             (&mut common.read, other.read),
             (&mut common.write, other.write),
             (&mut common.idle, other.idle),
             (&mut common.tunnel, other.tunnel),
+            (&mut common.request, other.request),
         ];
         for (one, other) in keys {
             *one = one.filter(|_| *one == other);

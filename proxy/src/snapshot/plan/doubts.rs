@@ -162,7 +162,7 @@ fn unchecked(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
         if is_sound || !used.contains(name.value.as_str()) {
             continue;
         }
-        let price = match spec.attempts {
+        let price = match spec.retry.attempts {
             1 => "each request to it fails: `retry` allows one attempt",
             _ => "each request to it costs a retry",
         };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::SILENCE;
 use super::completed::Chosen;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Component, Diagnostic, File, Spanned};
+use crate::config::{self, Component, Diagnostic, File, RetryWhen, Share, Spanned};
+use crate::upstream::retry::{Backoff, Budget, Retry};
 use crate::upstream::standing::Duty;
 use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts, balance, discover, health};
 
@@ -13,7 +14,19 @@ const CONNECT: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(60);
 /// HAProxy's documentation of `timeout tunnel` suggests it.
 const TUNNEL: Duration = Duration::from_secs(3600);
-pub(super) const ATTEMPTS: u8 = 3;
+const ATTEMPTS: u8 = 3;
+/// A server that is slow mostly has too much to do: to ask for the same once more gives it more.
+const RETRIED: [RetryWhen; 3] = [
+    RetryWhen::NotSent,
+    RetryWhen::Refused,
+    RetryWhen::PerhapsProcessed,
+];
+/// Envoy's, and ten times that for the longest pause.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const PAUSES: u32 = 10;
+/// Envoy's.
+const BUDGET: Share = Share::percent(20);
+const BUDGET_MIN: u16 = 3;
 const DNS_REFRESH: Duration = Duration::from_secs(5);
 
 /// What an upstream asks for.
@@ -69,11 +82,8 @@ pub(super) fn spec(
             .slow_start
             .map_or(Duration::ZERO, |span| span.get()),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
-        attempts: upstream
-            .retry
-            .attempts
-            .or(file.retry.attempts)
-            .map_or(ATTEMPTS, |attempts| attempts.value),
+        retry: retry(&upstream.retry, &file.retry),
+        hedge: upstream.hedge.as_ref().map(|hedge| hedge.after.value),
         dns_refresh: upstream
             .dns_refresh
             .map_or(DNS_REFRESH, |refresh| refresh.get()),
@@ -108,10 +118,12 @@ fn server_spec(server: &config::Server) -> ServerSpec {
 pub(super) fn timeouts(upstream: &config::Timeouts, file: &config::Timeouts) -> Timeouts {
     let ours = Timeouts {
         connect: CONNECT,
+        first_byte: None,
         read: SILENCE,
         write: SILENCE,
         idle: IDLE,
         tunnel: TUNNEL,
+        request: None,
     };
     override_timeouts(upstream, override_timeouts(file, ours))
 }
@@ -122,9 +134,51 @@ pub(super) fn override_timeouts(written: &config::Timeouts, otherwise: Timeouts)
     };
     Timeouts {
         connect: or(written.connect, otherwise.connect),
+        first_byte: written
+            .first_byte
+            .map(|written| written.get())
+            .or(otherwise.first_byte),
         read: or(written.read, otherwise.read),
         write: or(written.write, otherwise.write),
         idle: or(written.idle, otherwise.idle),
         tunnel: or(written.tunnel, otherwise.tunnel),
+        request: written
+            .request
+            .map(|written| written.get())
+            .or(otherwise.request),
+    }
+}
+
+/// What the upstream says, or else the file, or else we.
+pub(super) fn retry(upstream: &config::Retry, file: &config::Retry) -> Retry {
+    let statuses = upstream.statuses.as_ref().or(file.statuses.as_ref());
+    let statuses = statuses.into_iter().flatten();
+    let when = upstream.when.as_ref().or(file.when.as_ref());
+    let attempts = upstream.attempts.or(file.attempts);
+    let key = upstream.idempotency_key.or(file.idempotency_key);
+    let share = upstream.budget.share.or(file.budget.share);
+    let min = upstream.budget.min.or(file.budget.min);
+    Retry {
+        attempts: attempts.map_or(ATTEMPTS, |attempts| attempts.value),
+        when: when.cloned().unwrap_or_else(|| RETRIED.to_vec()),
+        statuses: statuses.map(|status| status.value).collect(),
+        idempotency_key: key.is_none_or(|key| key.value),
+        backoff: backoff(&upstream.backoff, &file.backoff),
+        budget: Budget {
+            share: share.map_or(BUDGET, |share| share.value),
+            min: min.map_or(BUDGET_MIN, |min| min.value),
+        },
+    }
+}
+
+fn backoff(upstream: &config::Backoff, file: &config::Backoff) -> Backoff {
+    let first = upstream.first.or(file.first);
+    let first = first.map_or(FIRST_PAUSE, |first| first.get());
+    let max = upstream.max.or(file.max).map(|max| max.get());
+    let longest = Duration::from_millis(config::PAUSE_MAX);
+    let usual = || first.saturating_mul(PAUSES).min(longest);
+    Backoff {
+        first,
+        max: max.unwrap_or_else(usual),
     }
 }

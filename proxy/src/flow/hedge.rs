@@ -1,0 +1,146 @@
+//! Beside the third stage: a request that waits for its answer is sent to a second server, and the first answer is taken.
+//!
+//! Only what is idempotent and has no body, once, and on the budget of retries; the connection to the first server does it
+//! (`server::race`), for the request itself waits in Pingora. A second server that answers 500 or above does not win over one
+//! that may still do better, and one that fails leaves the request with the first.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pingora::http::RequestHeader;
+
+use super::{Attempt, Exchange, learn, retry, select};
+use crate::turns::Purpose;
+use crate::upstream::balance::{Asked, Tried};
+use crate::upstream::kept::Wire;
+use crate::upstream::tally::Retrying;
+use crate::upstream::{Endpoint, Upstream};
+
+/// What a second server may be asked, and what became of that.
+pub struct Hedge {
+    upstream: Arc<Upstream>,
+    tried: Tried,
+    key: Option<u64>,
+    /// How long the first server is waited for.
+    pub after: Duration,
+    second: Mutex<Second>,
+}
+
+#[derive(Default)]
+struct Second {
+    attempt: Option<Attempt>,
+    budget: Option<Retrying>,
+    was_sent: bool,
+    has_won: bool,
+    first_has_failed: bool,
+}
+
+/// If the upstream wants it, and this request can be sent twice: what is needed for that.
+pub fn hedge(request: &RequestHeader, exchange: &mut Exchange) -> Option<Arc<Hedge>> {
+    exchange.hedge = None;
+    let target = exchange.target()?;
+    let upstream = &target.upstream;
+    let spec = upstream.spec();
+    let after = upstream.tally().latencies.delay(spec.hedge?)?;
+    let has_key = || spec.retry.idempotency_key && retry::has_key(&request.headers);
+    if !request.method.is_idempotent() && !has_key() {
+        return None;
+    }
+    let mut tried = exchange.tried.clone();
+    tried.add(exchange.server()?);
+    if !upstream.pool().has_other(&tried) {
+        return None;
+    }
+    let hedge = Arc::new(Hedge {
+        upstream: Arc::clone(upstream),
+        tried,
+        key: select::key(upstream, request, exchange),
+        after,
+        second: Mutex::default(),
+    });
+    exchange.hedge = Some(Arc::clone(&hedge));
+    Some(hedge)
+}
+
+/// The answer has begun, or the attempt has failed: takes in which server that was.
+pub fn settle(exchange: &mut Exchange) {
+    let Some(hedge) = exchange.hedge.take() else {
+        return;
+    };
+    let mut second = hedge.lock();
+    second.budget = None;
+    if !second.was_sent {
+        return;
+    }
+    exchange.attempts = exchange.attempts.saturating_add(1);
+    let Some(attempt) = second.attempt.take() else {
+        return;
+    };
+    if !second.has_won {
+        return;
+    }
+    hedge.upstream.tally().hedges_won.note();
+    match second.first_has_failed {
+        true => learn::failed(exchange),
+        // It said nothing for so long.
+        false => learn::left(exchange),
+    }
+    exchange.attempt = Some(attempt);
+}
+
+impl Hedge {
+    /// Picks the second server, if there is one and the budget allows it; with a connection to it if one is at hand.
+    pub fn begin(&self) -> Option<(Arc<Endpoint>, Option<Box<Wire>>)> {
+        let now = Instant::now();
+        let upstream = &self.upstream;
+        let pool = upstream.pool();
+        let asked = Asked {
+            tried: &self.tried,
+            purpose: Purpose::Serve,
+            key: self.key,
+            now,
+        };
+        let server = pool.pick(&asked).ok()?;
+        let budget = upstream.tally().retry(upstream.spec().retry.budget)?;
+        upstream.tally().hedges.note();
+        let mut attempt = Attempt::new(server, now);
+        attempt.in_panic = pool.in_panic();
+        let wire = server.kept().take(now);
+        attempt.reused = wire.is_some();
+        let mut second = self.lock();
+        second.attempt = Some(attempt);
+        second.budget = Some(budget);
+        second.was_sent = true;
+        Some((Arc::clone(server), wire))
+    }
+
+    /// The connection to the second server stands.
+    pub fn connected(&self) {
+        if let Some(attempt) = &mut self.lock().attempt {
+            attempt.connect = Some(attempt.picked.elapsed());
+        }
+    }
+
+    /// The first server hung up.
+    pub fn first_failed(&self) {
+        self.lock().first_has_failed = true;
+    }
+
+    /// The second server answers first.
+    pub fn won(&self) {
+        self.lock().has_won = true;
+    }
+
+    /// The second server is out of it: the first one is waited for alone.
+    pub fn lost(&self, is_its_fault: bool) {
+        let mut second = self.lock();
+        second.budget = None;
+        if let Some(attempt) = second.attempt.take().filter(|_| is_its_fault) {
+            learn::second_failed(&self.upstream, &attempt);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Second> {
+        self.second.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,118 @@
+//! Servers fail all at once: what is sent again is bounded, and what is counted outlives an edit.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tidegate_tests::{Gateway, Load, Origin, PATIENCE, client, eventually};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::{Counting, End, OK, routing};
+
+async fn requests(gateway: &Gateway) -> Value {
+    gateway.operator("/upstreams").await[0]["requests"].clone()
+}
+
+/// A brown-out is not multiplied: for every ten requests there are two more at the most, and the few that are always allowed.
+#[tokio::test]
+async fn a_brown_out_is_not_multiplied() {
+    const CLIENTS: usize = 32;
+    const REQUESTS: u64 = 2000;
+    let busy = End::Say(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy");
+    for (end, status) in [(busy, 503), (End::Close, 502)] {
+        let servers = [
+            Counting::start(end).await,
+            Counting::start(end).await,
+            Counting::start(end).await,
+        ];
+        let addresses = servers.each_ref().map(Counting::address);
+        let option = "retry: { statuses: [ 503 ] }";
+        let gateway = Gateway::start(&routing(&addresses, &[option])).await;
+        let report = Load::run(&gateway.url("/"), CLIENTS, REQUESTS).await;
+        assert_eq!(report.statuses[&status], REQUESTS, "{report:?}");
+        let attempts: usize = servers.iter().map(Counting::requests).sum();
+        let most = REQUESTS + REQUESTS / 5 + CLIENTS as u64;
+        assert!(attempts as u64 <= most, "{attempts} {end:?}");
+        let requests = requests(&gateway).await;
+        let retries = requests["retries"].as_u64().unwrap();
+        assert_eq!(attempts as u64, REQUESTS + retries, "{requests}");
+        assert!(retries > 0, "{requests}");
+        assert!(requests["retries_denied"].as_u64().unwrap() > REQUESTS / 2);
+        assert_eq!(requests["retries_succeeded"], 0, "{requests}");
+        let free = async || self::requests(&gateway).await["retries_under_way"] == 0;
+        eventually("all places are free", PATIENCE, free).await;
+    }
+}
+
+/// Answers 503 when it is asked for a path for the first time, and the next time not before it is told to.
+async fn second_time_slowly(seen: &Arc<Mutex<HashSet<String>>>, go: &Arc<Semaphore>) -> Origin {
+    let (seen, go) = (Arc::clone(seen), Arc::clone(go));
+    Origin::start(move |mut connection| {
+        let (seen, go) = (Arc::clone(&seen), Arc::clone(&go));
+        async move {
+            while let Some(head) = connection.read_head().await {
+                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                let is_new = seen.lock().unwrap().insert(path);
+                let answer = if is_new {
+                    b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+                } else {
+                    let _ = go.acquire().await.unwrap();
+                    OK
+                };
+                connection.write(answer).await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn as_many_are_sent_again_as_the_budget_says_and_an_edit_forgets_none() {
+    let (seen, go) = (Arc::default(), Arc::new(Semaphore::new(0)));
+    let servers = [
+        second_time_slowly(&seen, &go).await,
+        second_time_slowly(&seen, &go).await,
+    ];
+    let servers = servers.each_ref().map(Origin::address);
+    let rules = |attempts: u8| {
+        let budget = "budget: { share: 0%, min: 2 }";
+        let option = format!("retry: {{ statuses: [ 503 ], attempts: {attempts}, {budget} }}");
+        routing(&servers, &[&option])
+    };
+    let gateway = Gateway::start(&rules(3)).await;
+    let mut asked = JoinSet::new();
+    for number in 0..5 {
+        let request = client().get(gateway.url(&format!("/{number}")));
+        asked.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    }
+    for _ in 0..3 {
+        assert_eq!(asked.join_next().await.unwrap().unwrap(), 503);
+    }
+    let counted = async |under_way: u64, succeeded: u64| {
+        let now = requests(&gateway).await;
+        let is_so = now["retries_under_way"] == under_way
+            && now["retries_succeeded"] == succeeded
+            && now["retries_denied"] == 3
+            && now["retries"] == 2
+            && now["all"] == 5;
+        if is_so { Ok(()) } else { Err(now) }
+    };
+    eventually("two are sent again", PATIENCE, async || counted(2, 0).await).await;
+    gateway.reload(&rules(4)).await;
+    counted(2, 0).await.unwrap();
+    // The places are taken, whatever the file says now.
+    let next = client().get(gateway.url("/next")).send().await.unwrap();
+    assert_eq!(next.status(), 503);
+    assert_eq!(requests(&gateway).await["retries_denied"], 4);
+    go.add_permits(100);
+    for _ in 0..2 {
+        assert_eq!(asked.join_next().await.unwrap().unwrap(), 200);
+    }
+    let free = async || {
+        let now = requests(&gateway).await;
+        now["retries_under_way"] == 0 && now["retries_succeeded"] == 2
+    };
+    eventually("the places are free", PATIENCE, free).await;
+    assert_eq!(gateway.get("/last").await.status(), 200);
+}

@@ -1,4 +1,5 @@
-//! Second stage: picks a server and counts the request in flight to it. Comes again for every attempt.
+//! Second stage: picks a server and counts the request in flight to it. Where there are limits, the request may have to wait for
+//! that. Comes again for every attempt.
 
 use std::time::Instant;
 
@@ -8,9 +9,18 @@ use super::{Attempt, Exchange};
 use crate::error::Failure;
 use crate::upstream::balance::{Asked, Request};
 use crate::upstream::kept::Wire;
+use crate::upstream::limits::{Answer, Grant, Refused, Waiting};
 use crate::upstream::{Unavailable, Upstream};
 
-/// Picks the server for this attempt. Returns a connection to it if one is at hand, unless `new` says to make one.
+/// Where an attempt stands.
+pub enum Step {
+    /// It has its server; and a connection to it, if one is at hand.
+    Picked(Option<Box<Wire>>),
+    /// All servers have as much to do as they may: its turn will come.
+    Waits(Box<Waiting>),
+}
+
+/// Picks the server for this attempt. Gives a connection to it if one is at hand, unless `new` says to make one.
 ///
 /// # Errors
 /// Why there is no server. After an attempt that failed, it is that attempt's failure: it says more than "nobody is left".
@@ -18,11 +28,15 @@ pub fn select(
     request: &RequestHeader,
     exchange: &mut Exchange,
     new: bool,
-) -> Result<Option<Box<Wire>>, Failure> {
+) -> Result<Step, Failure> {
     if exchange.under_way.is_none() {
         exchange.under_way = exchange
             .target()
             .map(|target| target.upstream.tally().enter());
+    }
+    if let Some(attempt) = &mut exchange.attempt {
+        // It may be the only place there is.
+        attempt.spot = None;
     }
     let upstream = &exchange.target().ok_or(Failure::Internal)?.upstream;
     // The first one follows the head at once.
@@ -32,31 +46,92 @@ pub fn select(
     };
     let asked = asked(upstream, request, exchange, now);
     let key = asked.key;
+    if let Some(gate) = upstream.gate() {
+        let answer = gate.ask(upstream, &asked, exchange.place.is_none());
+        exchange.key = key;
+        return admit(answer, exchange, now, new);
+    }
     let pool = upstream.pool();
     match pool.pick(&asked).map(|server| Attempt::new(server, now)) {
         Ok(mut attempt) => {
-            // Where one kept connection went stale the others likely did, and each would cost an attempt.
-            let at_hand = (!new && !exchange.went_stale)
-                .then(|| attempt.server.kept().take(attempt.picked))
-                .flatten();
-            attempt.reused = at_hand.is_some();
             attempt.in_panic = pool.in_panic();
-            exchange.attempts = exchange.attempts.saturating_add(1);
-            if exchange.attempts > 1
-                && let Some(target) = exchange.target()
-            {
-                target.upstream.tally().retries.note();
-            }
-            exchange.attempt = Some(attempt);
             exchange.key = key;
-            exchange.head_sent = false;
-            exchange.body_ended = false;
-            exchange.body_received = 0;
-            exchange.failure = None;
-            Ok(at_hand)
+            Ok(Step::Picked(begin(attempt, exchange, new)))
         }
         Err(reason) => Err(exchange.failure.unwrap_or(reason.into())),
     }
+}
+
+/// Waits until it is this request's turn, until then at the longest.
+///
+/// # Errors
+/// As `select`.
+pub async fn wait(
+    mut waiting: Box<Waiting>,
+    exchange: &mut Exchange,
+    new: bool,
+    until: Option<Instant>,
+) -> Result<Option<Box<Wire>>, Failure> {
+    match waiting.turn(until).await {
+        Ok(grant) => Ok(take_up(grant, exchange, Instant::now(), new)),
+        Err(reason) => {
+            if reason == Refused::Late
+                && let Some(target) = exchange.target()
+            {
+                target.upstream.tally().queue_timeouts.note();
+            }
+            Err(exchange.failure.unwrap_or(reason.into()))
+        }
+    }
+}
+
+fn admit(
+    answer: Answer,
+    exchange: &mut Exchange,
+    now: Instant,
+    new: bool,
+) -> Result<Step, Failure> {
+    let failure = match answer {
+        Answer::Granted(grant) => return Ok(Step::Picked(take_up(grant, exchange, now, new))),
+        Answer::Waits(waiting) => return Ok(Step::Waits(waiting)),
+        Answer::Unavailable(reason) => reason.into(),
+        Answer::Shed => {
+            if let Some(target) = exchange.target() {
+                target.upstream.tally().shed.note();
+            }
+            Failure::Overloaded
+        }
+    };
+    Err(exchange.failure.unwrap_or(failure))
+}
+
+fn take_up(grant: Grant, exchange: &mut Exchange, now: Instant, new: bool) -> Option<Box<Wire>> {
+    let mut attempt = Attempt::new(&grant.server, now);
+    attempt.in_panic = grant.in_panic;
+    attempt.spot = Some(grant.spot);
+    attempt.pass = grant.pass;
+    exchange.place = exchange.place.take().or(grant.place);
+    begin(attempt, exchange, new)
+}
+
+fn begin(mut attempt: Attempt, exchange: &mut Exchange, new: bool) -> Option<Box<Wire>> {
+    // Where one kept connection went stale the others likely did, and each would cost an attempt.
+    let at_hand = (!new && !exchange.went_stale)
+        .then(|| attempt.server.kept().take(attempt.picked))
+        .flatten();
+    attempt.reused = at_hand.is_some();
+    exchange.attempts = exchange.attempts.saturating_add(1);
+    if exchange.attempts > 1
+        && let Some(target) = exchange.target()
+    {
+        target.upstream.tally().retries.note();
+    }
+    exchange.attempt = Some(attempt);
+    exchange.head_sent = false;
+    exchange.body_ended = false;
+    exchange.body_received = 0;
+    exchange.failure = None;
+    at_hand
 }
 
 /// What a server of this upstream is picked by.
@@ -91,6 +166,15 @@ impl From<Unavailable> for Failure {
             Unavailable::Empty => Self::NoServers,
             Unavailable::AllDown => Self::AllDown,
             Unavailable::AllTried => Self::ConnectFailed,
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(reason: Refused) -> Self {
+        match reason {
+            Refused::Late => Self::QueueTimeout,
+            Refused::Unavailable(reason) => reason.into(),
         }
     }
 }

@@ -34,6 +34,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::upstream::kept::Wire;
+use crate::upstream::limits::Pass;
 use crate::upstream::{Endpoint, Timeouts};
 
 /// After the head, and after the end of the body.
@@ -47,6 +48,7 @@ static NEXT_GROUP: AtomicU64 = AtomicU64::new(1);
 pub(super) fn way(
     server: &Arc<Endpoint>,
     wire: Option<Box<Wire>>,
+    pass: Option<Box<Pass>>,
     timeouts: Timeouts,
     carries: Carries,
 ) -> Box<HttpPeer> {
@@ -54,6 +56,7 @@ pub(super) fn way(
     peer.options.custom_l4 = Some(Arc::new(Way {
         server: Arc::clone(server),
         wire: AtomicCell::new(wire),
+        pass: AtomicCell::new(pass),
         timeouts,
         carries,
     }));
@@ -78,6 +81,7 @@ pub(super) enum Carries {
 struct Way {
     server: Arc<Endpoint>,
     wire: AtomicCell<Option<Box<Wire>>>,
+    pass: AtomicCell<Option<Box<Pass>>>,
     timeouts: Timeouts,
     carries: Carries,
 }
@@ -94,12 +98,19 @@ impl std::fmt::Debug for Way {
 #[async_trait]
 impl L4Connect for Way {
     async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
+        let pass = self.pass.take();
         let wire = match self.wire.take() {
             Some(wire) => wire,
-            None => Box::new(Wire::new(self.dial(self.server.address()).await?)),
+            None => {
+                let open = pass.as_ref().map(|pass| pass.open());
+                let mut wire = Box::new(Wire::new(self.dial(self.server.address()).await?));
+                wire.open = open;
+                wire
+            }
         };
         let link = Link {
             wire: Some(wire),
+            _pass: pass,
             server: Arc::clone(&self.server),
             timeouts: self.timeouts,
             gate: matches!(self.carries, Carries::Handshake).then(Gate::default),
@@ -199,6 +210,8 @@ impl Held {
 struct Link {
     /// Until it is given back, at the very end.
     wire: Option<Box<Wire>>,
+    /// Leave to use it, given back when it is closed or waits.
+    _pass: Option<Box<Pass>>,
     server: Arc<Endpoint>,
     timeouts: Timeouts,
     gate: Option<Gate>,

@@ -6,6 +6,7 @@
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `tally` | what was asked and how it ended, counted, over reloads |
+//! | `limits/` | how much is let through at a time, and who waits |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
@@ -23,6 +24,7 @@ pub mod events;
 pub mod health;
 pub mod kept;
 pub mod latency;
+pub mod limits;
 pub mod live;
 mod news;
 mod pool;
@@ -43,6 +45,7 @@ use self::discover::dns::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
 use self::health::{Check, Watch};
+use self::limits::{Gate, Limits};
 pub use self::live::Live;
 use self::pool::Rules;
 pub use self::pool::{Pool, Unavailable};
@@ -100,6 +103,8 @@ pub struct Spec {
     pub panic_below: Option<Share>,
     /// How long a server that has just come up warms up.
     pub slow_start: Duration,
+    /// What it takes at a time.
+    pub limits: Option<Limits>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How often a request may be sent in all.
@@ -118,6 +123,7 @@ impl Spec {
                 == other.check.as_ref().map(|check| check.identity())
             && self.panic_below == other.panic_below
             && self.slow_start == other.slow_start
+            && self.limits == other.limits
             && self.timeouts == other.timeouts
             && self.attempts == other.attempts
             && self.dns_refresh == other.dns_refresh
@@ -137,6 +143,7 @@ pub struct Upstream {
     spec: Spec,
     live: Arc<Live>,
     tally: Arc<Tally>,
+    gate: Arc<Gate>,
     names: Mutex<HashMap<String, Arc<Name>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
@@ -164,6 +171,7 @@ impl Upstream {
             let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
             Self {
                 tally: live.tally(&spec.name),
+                gate: live.gate(&spec.name),
                 spec,
                 live: Arc::clone(live),
                 names: Mutex::new(names),
@@ -182,6 +190,7 @@ impl Upstream {
         let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
         Arc::new(Self {
             tally: live.tally(&spec.name),
+            gate: live.gate(&spec.name),
             spec,
             live: Arc::clone(live),
             names: Mutex::default(),
@@ -212,6 +221,33 @@ impl Upstream {
         &self.tally
     }
 
+    /// What is let through to it, if it has limits.
+    pub fn gate(&self) -> Option<&Arc<Gate>> {
+        self.spec.limits.as_ref().map(|_| &self.gate)
+    }
+
+    /// Whether its connections are counted.
+    pub fn counts_connections(&self) -> bool {
+        let limits = self.spec.limits.as_ref();
+        limits.is_some_and(Limits::has_connections)
+    }
+
+    /// Whether it finds a limit out from what becomes of attempts.
+    pub fn adapts(&self) -> bool {
+        let limits = self.spec.limits.as_ref();
+        limits.is_some_and(|limits| limits.adaptive.is_some())
+    }
+
+    /// It is what the file says now: its limits hold from here on, for all who wait.
+    pub fn take_effect(&self) {
+        self.gate.rule(self.spec.limits, self);
+    }
+
+    /// What is known of all servers that it ever had, as far as that is not forgotten.
+    fn standings(&self) -> Vec<Arc<standing::Standing>> {
+        self.live.standings_of(|name| name == self.name())
+    }
+
     /// What happened to its servers lately.
     pub fn events(&self) -> Vec<Event> {
         self.live.events().of(self.name())
@@ -222,9 +258,9 @@ impl Upstream {
         self.pool.load()
     }
 
-    /// Whether its policy wants to know what became of attempts.
+    /// Whether its policy or its limit goes by what became of attempts.
     pub fn learns(&self) -> bool {
-        self.spec.policy.learner().is_some()
+        self.spec.policy.learner().is_some() || self.adapts()
     }
 
     /// Tells its policy what became of an attempt with a server of its own, if that wants to know: nothing is found out for
@@ -284,6 +320,9 @@ impl Upstream {
         self.tell_panic(&before, &pool);
         self.pool.store(Arc::new(pool));
         self.wait_for_the_next_order(&members, now);
+        drop(members);
+        // Who waits may go to one that came.
+        self.gate.serve();
     }
 
     /// What an operator wants of a server. Whether there is such a server.
@@ -360,6 +399,7 @@ impl Upstream {
         });
         let standing = self.live.standing(self.name(), address);
         Endpoint::seated(address, seat, standing, self.live.load(address), watch)
+            .with_own_connections(self.counts_connections())
     }
 }
 
@@ -395,6 +435,7 @@ mod tests {
             check: Some(loaded.made.made),
             panic_below: None,
             slow_start: Duration::ZERO,
+            limits: None,
             timeouts: Timeouts {
                 connect: second,
                 read: second,

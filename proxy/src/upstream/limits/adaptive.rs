@@ -27,11 +27,18 @@ const STEEPEST: f64 = 0.5;
 /// How far the limit goes towards what an average says, and latency with few towards the latest.
 const WEIGHT: f64 = 0.5;
 
+/// What is below this part of what was before is no chance.
+const CLEARLY_LESS: f64 = 0.75;
+
 /// So many answers make an average: it is within an eighth of what others would say, if latency is as random as can be.
 const ENOUGH: u32 = 64;
 
 /// It is of at least so long: many answers at one moment are one piece of news.
 const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Where answers are rare, after so long so many have to do.
+const LONG: Duration = Duration::from_secs(1);
+const ENOUGH_IN_LONG: u32 = 16;
 
 /// How long after one measurement with few comes another; a fifth of it is chance, so that many proxies do not go down at once.
 const FEW_EVERY: Duration = Duration::from_secs(15);
@@ -60,7 +67,9 @@ pub(super) struct Adaptive {
     limit: f64,
     /// Seconds to an answer with few requests.
     few: Option<f64>,
-    /// When to measure that again, at the latest.
+    /// What the limit was when that was measured.
+    few_of: f64,
+    /// When to measure it again, at the latest.
     few_due: Option<Instant>,
     measuring: Measuring,
     window: Window,
@@ -93,6 +102,7 @@ impl Adaptive {
             bounds,
             limit: count(START),
             few: None,
+            few_of: 0.0,
             few_due: None,
             measuring: Measuring::No,
             window: Window::default(),
@@ -134,15 +144,16 @@ impl Adaptive {
         }
         self.window.note(took, under_way);
         let age = at.saturating_duration_since(since);
-        if self.window.count >= ENOUGH && age >= SHORTEST {
+        if self.window.is_enough(age) {
             let window = std::mem::replace(&mut self.window, Window::begin(at));
             self.learn(&window, at);
         }
     }
 
-    /// A request failed, or its client left, after so long. What failed quickly says nothing.
+    /// A request failed, or its client left, after so long. What failed quickly says nothing, and none says how long an answer takes.
     pub(super) fn failed(&mut self, took: Duration, at: Instant, under_way: usize) {
-        if self.few.is_some_and(|few| took.as_secs_f64() > few) {
+        let is_news = self.few.is_some_and(|few| took.as_secs_f64() > few);
+        if is_news && !matches!(self.measuring, Measuring::Now(_)) {
             self.answered(took, at, under_way);
         }
     }
@@ -169,7 +180,12 @@ impl Adaptive {
 
     fn note_few(&mut self, average: f64, at: Instant) {
         let before = self.few.unwrap_or(average);
-        self.few = Some(before + (average - before) * WEIGHT);
+        let weight = match average < before * CLEARLY_LESS {
+            true => 1.0,
+            false => WEIGHT,
+        };
+        self.few = Some(before + (average - before) * weight);
+        self.few_of = self.limit;
         self.measure_later(at);
     }
 
@@ -184,8 +200,9 @@ impl Adaptive {
         let wanted = self.limit * gradient + self.limit.sqrt() * GROWTH;
         self.limit += (wanted - self.limit) * WEIGHT;
         self.stay_within(self.bounds);
-        // At first nothing is known of few.
-        if self.few_due.is_none_or(|due| due <= at)
+        // At first nothing is known of few; and what were few are many, once the limit has fallen.
+        let has_fallen = self.limit < self.few_of * CLEARLY_LESS;
+        if (has_fallen || self.few_due.is_none_or(|due| due <= at))
             && let Some(end) = at.checked_add(FEW_FOR)
         {
             self.measuring = Measuring::Soon(end);
@@ -203,6 +220,11 @@ impl Window {
 
     fn average(&self) -> f64 {
         self.seconds / f64::from(self.count.max(1))
+    }
+
+    fn is_enough(&self, age: Duration) -> bool {
+        let enough = if age >= LONG { ENOUGH_IN_LONG } else { ENOUGH };
+        self.count >= enough && age >= SHORTEST
     }
 
     fn note(&mut self, took: Duration, under_way: usize) {

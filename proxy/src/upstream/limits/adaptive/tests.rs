@@ -168,7 +168,7 @@ fn who_asks_for_little_changes_nothing() {
 fn it_stays_within_its_bounds_and_goes_on_within_others() {
     let mut world = World::new(1, 50 * MS);
     world.limit = Adaptive::new(Bounds { min: 8, max: 30 });
-    assert_eq!(world.run(120 * SECOND).limit, 8);
+    assert_eq!(world.run(60 * SECOND).limit, 8);
     world.workers = 1000;
     assert_eq!(world.run(300 * SECOND).limit, 30);
     world.limit.stay_within(Bounds { min: 1, max: 12 });

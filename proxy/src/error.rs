@@ -39,6 +39,8 @@ pub enum Failure {
     RateLimited,
     /// There is more to do than can be done.
     Overloaded,
+    /// It waited for a place at its servers, and there was none in time.
+    QueueTimeout,
     /// The operator took the service down for a while.
     Maintenance,
     /// The client left before the answer was complete.
@@ -149,6 +151,12 @@ impl Failure {
             ),
             Self::Overloaded => (
                 "overloaded",
+                503,
+                Proxy,
+                "Too many ask at the same time. Please try again soon.",
+            ),
+            Self::QueueTimeout => (
+                "queue_timeout",
                 503,
                 Proxy,
                 "Too many ask at the same time. Please try again soon.",

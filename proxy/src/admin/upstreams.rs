@@ -41,6 +41,8 @@ struct UpstreamState {
     requests: RequestsState,
     /// Who knows its servers, if the file does not name their addresses.
     sources: Vec<SourceState>,
+    /// What it takes at a time, if that is limited.
+    limits: Option<LimitsState>,
     servers: Vec<ServerState>,
     /// The latest last.
     events: Vec<EventState>,
@@ -79,6 +81,33 @@ struct RequestsState {
 }
 
 #[derive(Debug, Serialize)]
+struct LimitsState {
+    /// Requests that have a place.
+    requests: usize,
+    /// So many may; where it is found out from latency, what it is now.
+    requests_max: Option<usize>,
+    /// Connections that are open, with those that wait for their next request; 0 if they are not limited.
+    connections: usize,
+    connections_max: Option<usize>,
+    /// Requests that wait for a place.
+    waiting: usize,
+    /// The most that ever did at once.
+    longest: usize,
+    /// Requests that were turned away at once, and those that waited in vain.
+    shed: u64,
+    queue_timeouts: u64,
+}
+
+/// What a server has of its upstream, if that is limited.
+#[derive(Debug, Serialize)]
+struct ServerLimitsState {
+    requests: usize,
+    requests_max: Option<usize>,
+    connections: usize,
+    connections_max: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
 struct ServerState {
     address: String,
     weight: u16,
@@ -94,6 +123,7 @@ struct ServerState {
     /// What its probes found, if it is probed.
     probes: Option<ProbesState>,
     in_flight: usize,
+    limits: Option<ServerLimitsState>,
     attempts: AttemptsState,
     /// Where the policy goes by latency: the average, in milliseconds.
     latency_ms: Option<f64>,
@@ -156,8 +186,9 @@ impl UpstreamState {
                 .into_iter()
                 .map(SourceState::of)
                 .collect(),
+            limits: LimitsState::of(upstream),
             servers: servers
-                .map(|server| ServerState::of(server, is_ready(server), now))
+                .map(|server| ServerState::of(server, upstream, is_ready(server), now))
                 .collect(),
             events: upstream.events().into_iter().map(EventState::of).collect(),
         }
@@ -193,8 +224,38 @@ impl RequestsState {
     }
 }
 
+impl LimitsState {
+    fn of(upstream: &Upstream) -> Option<Self> {
+        let limits = upstream.spec().limits?;
+        let stand = upstream.gate()?.stand();
+        Some(Self {
+            requests: stand.requests,
+            requests_max: stand.most,
+            connections: stand.connections,
+            connections_max: limits.all.connections,
+            waiting: stand.waiting,
+            longest: stand.longest,
+            shed: upstream.tally().shed.get(),
+            queue_timeouts: upstream.tally().queue_timeouts.get(),
+        })
+    }
+}
+
+impl ServerLimitsState {
+    fn of(server: &Endpoint, upstream: &Upstream) -> Option<Self> {
+        let limits = upstream.spec().limits?;
+        let taken = server.standing().taken();
+        Some(Self {
+            requests: taken.requests(),
+            requests_max: limits.server.requests,
+            connections: taken.open(),
+            connections_max: limits.server.connections,
+        })
+    }
+}
+
 impl ServerState {
-    fn of(server: &Endpoint, ready: bool, now: Instant) -> Self {
+    fn of(server: &Endpoint, upstream: &Upstream, ready: bool, now: Instant) -> Self {
         let priority = server.priority();
         let order = server.standing().order(now);
         Self {
@@ -208,6 +269,7 @@ impl ServerState {
             reason: server.reason(),
             probes: server.findings().map(ProbesState::of),
             in_flight: server.in_flight(),
+            limits: ServerLimitsState::of(server, upstream),
             attempts: AttemptsState::of(server.standing().attempts()),
             latency_ms: server
                 .latency()

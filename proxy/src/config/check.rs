@@ -4,6 +4,7 @@ mod listeners;
 mod routes;
 mod settings;
 mod tests;
+mod upstream_limits;
 mod upstreams;
 
 use super::diagnostic::{Diagnostic, Severity};
@@ -35,6 +36,7 @@ pub(super) fn check(
     let mut found = Vec::new();
     listeners::check(&context, &mut found);
     upstreams::check(&context, &mut found);
+    upstream_limits::check(&context, &mut found);
     routes::check(&context, &mut found);
     settings::check(file, &mut found);
     tests::check(&context, &mut found);

@@ -54,6 +54,7 @@ mod text_or_keys;
 mod timeouts;
 mod units;
 mod upstream;
+mod upstream_limits;
 mod value_match;
 mod verdict;
 pub(crate) mod written;
@@ -104,6 +105,7 @@ pub use test::{Answer, Expect, Question, Test};
 pub use timeouts::Timeouts;
 pub use units::{Duration, Size};
 pub use upstream::{Duty, Server, Upstream};
+pub use upstream_limits::{Adaptive, Queue, ServerLimits, UpstreamLimits};
 pub use value_match::ValueMatch;
 pub use verdict::{Finding, Related, Summary, Verdict};
 

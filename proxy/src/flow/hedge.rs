@@ -13,6 +13,7 @@ use super::{Attempt, Exchange, learn, retry, select};
 use crate::turns::Purpose;
 use crate::upstream::balance::{Asked, Tried};
 use crate::upstream::kept::Wire;
+use crate::upstream::limits::{Answer, Pass};
 use crate::upstream::tally::Retrying;
 use crate::upstream::{Endpoint, Upstream};
 
@@ -88,30 +89,53 @@ pub fn settle(exchange: &mut Exchange) {
     exchange.attempt = Some(attempt);
 }
 
+/// A second server.
+pub struct Chosen {
+    /// It.
+    pub server: Arc<Endpoint>,
+    /// A connection to it, if one is at hand.
+    pub wire: Option<Box<Wire>>,
+    /// Leave for a connection, if they are counted.
+    pub pass: Option<Box<Pass>>,
+}
+
 impl Hedge {
-    /// Picks the second server, if there is one and the budget allows it; with a connection to it if one is at hand.
-    pub fn begin(&self) -> Option<(Arc<Endpoint>, Option<Box<Wire>>)> {
+    /// Picks the second server, if there is one with room and the budget allows it.
+    pub fn begin(&self) -> Option<Chosen> {
         let now = Instant::now();
         let upstream = &self.upstream;
-        let pool = upstream.pool();
         let asked = Asked {
             tried: &self.tried,
             purpose: Purpose::Serve,
             key: self.key,
             now,
         };
-        let server = pool.pick(&asked).ok()?;
         let budget = upstream.tally().retry(upstream.spec().retry.budget)?;
+        let mut attempt = self.pick(&asked)?;
         upstream.tally().hedges.note();
-        let mut attempt = Attempt::new(server, now);
-        attempt.in_panic = pool.in_panic();
+        let server = Arc::clone(&attempt.server);
         let wire = server.kept().take(now);
         attempt.reused = wire.is_some();
+        let pass = attempt.pass.take();
         let mut second = self.lock();
         second.attempt = Some(attempt);
         second.budget = Some(budget);
         second.was_sent = true;
-        Some((Arc::clone(server), wire))
+        Some(Chosen { server, wire, pass })
+    }
+
+    fn pick(&self, asked: &Asked<'_>) -> Option<Attempt> {
+        let Some(gate) = self.upstream.gate() else {
+            let pool = self.upstream.pool();
+            let mut attempt = Attempt::new(pool.pick(asked).ok()?, asked.now);
+            attempt.in_panic = pool.in_panic();
+            return Some(attempt);
+        };
+        match gate.ask(&self.upstream, asked, false) {
+            Answer::Granted(grant) => Some(Attempt::granted(grant, asked.now)),
+            // It has a server that it can wait for.
+            Answer::Waits(_) | Answer::Shed | Answer::Unavailable(_) => None,
+        }
     }
 
     /// The connection to the second server stands.

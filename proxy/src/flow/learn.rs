@@ -1,4 +1,4 @@
-//! What became of an attempt, told to the upstream's policy if that picks by it; of others nothing is found out, and no clock
+//! What became of an attempt, told to the upstream's policy if that picks by it, and to its limit if that goes by it; of others nothing is found out, and no clock
 //! is read.
 //!
 //! What a client takes is not its server's: the time counts from the end of the request's body, if it has one, and an answer that
@@ -88,8 +88,19 @@ fn begin(attempt: &Attempt) -> Instant {
 }
 
 fn note(exchange: &Exchange, outcome: impl FnOnce(&Attempt) -> Option<Outcome>) {
-    if let (Some(target), Some(attempt)) = (exchange.target(), &exchange.attempt) {
-        let outcome = || outcome(attempt);
-        target.upstream.note(&attempt.server, outcome);
+    let (Some(target), Some(attempt)) = (exchange.target(), &exchange.attempt) else {
+        return;
+    };
+    let upstream = &target.upstream;
+    let gate = upstream.gate().filter(|_| upstream.adapts());
+    match gate {
+        None => upstream.note(&attempt.server, || outcome(attempt)),
+        Some(gate) => {
+            let outcome = outcome(attempt);
+            if let Some(outcome) = &outcome {
+                gate.learn(outcome);
+            }
+            upstream.note(&attempt.server, || outcome);
+        }
     }
 }

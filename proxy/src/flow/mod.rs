@@ -5,7 +5,7 @@
 //! | `receive` | names the request, checks its bounds, finds its route | a failure of the client's |
 //! | `onward` | adds who asked, runs the route's filters | an answer of a filter's |
 //! | `reply` | answers a request whose route ends here | a redirect, an answer of the file's |
-//! | `select` | picks a server and counts the request in flight to it | nobody is ready |
+//! | `select` | picks a server, waits for a place if there are limits, counts the request in flight to it | nobody is ready, or has time |
 //! | `forward` | what the server is sent: forwarded headers, id, `Via` | a body above the limit |
 //! | `retry` | again, elsewhere, or give up | |
 //! | `answer` | what the client is sent: hop-by-hop headers, id, `Via` | |
@@ -42,6 +42,7 @@ use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
 use crate::turns::Purpose;
 use crate::upstream::balance::Tried;
+use crate::upstream::limits::{Grant, Pass, Place, Spot};
 use crate::upstream::tally::{Retrying, UnderWay};
 use crate::upstream::{Endpoint, InFlight};
 
@@ -81,6 +82,8 @@ pub struct Exchange {
     may_come_back: bool,
     /// What a second server may be asked beside the first, if one may.
     pub hedge: Option<Arc<hedge::Hedge>>,
+    /// Its place with its upstream, if that has limits.
+    place: Option<Place>,
     /// The servers that failed it.
     pub tried: Tried,
     /// What of it decided on its server, if anything did.
@@ -144,6 +147,10 @@ pub struct Attempt {
     pub connect: Option<Duration>,
     /// Counts the request at the server while it lasts.
     in_flight: Option<InFlight>,
+    /// Its place with the server, if there are limits.
+    spot: Option<Spot>,
+    /// Leave for its connection, until that has it.
+    pub pass: Option<Box<Pass>>,
 }
 
 impl Exchange {
@@ -167,6 +174,7 @@ impl Exchange {
             pause: None,
             may_come_back: false,
             hedge: None,
+            place: None,
             tried: Tried::default(),
             key: None,
             attempt: None,
@@ -240,6 +248,17 @@ impl Attempt {
     /// The server has nothing more to do with it, whatever the client still gets.
     pub fn leave(&mut self) {
         self.in_flight = None;
+        self.spot = None;
+    }
+
+    /// With a place at its server.
+    fn granted(grant: Grant, picked: Instant) -> Self {
+        Self {
+            in_panic: grant.in_panic,
+            spot: Some(grant.spot),
+            pass: grant.pass,
+            ..Self::new(&grant.server, picked)
+        }
     }
 
     fn new(server: &Arc<Endpoint>, picked: Instant) -> Self {
@@ -252,6 +271,8 @@ impl Attempt {
             in_panic: false,
             connect: None,
             in_flight: Some(server.enter()),
+            spot: None,
+            pass: None,
         }
     }
 }

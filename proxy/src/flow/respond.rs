@@ -1,7 +1,7 @@
 //! Sixth stage, when nobody answered: turns a failure into an answer, as JSON or as a page, whichever the client reads.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
@@ -12,6 +12,9 @@ use crate::error::Failure;
 
 /// Pingora's name for a chunk whose size cannot be read (`protocols/http/v1/body.rs`); the constant itself is not public.
 const INVALID_CHUNK: &str = "InvalidChunk";
+
+/// When a request that came at a busy moment may come again, in seconds: in less there may be a place.
+const SOON: &str = "1";
 
 /// What kind of failure an error of Pingora's is. One that a stage noted already stands.
 pub fn classify(error: &Error, exchange: &Exchange) -> Failure {
@@ -88,6 +91,9 @@ pub fn page(
     head.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
     if let Some(id) = &exchange.id {
         head.insert_header(REQUEST_ID, id.clone())?;
+    }
+    if matches!(failure, Failure::Overloaded | Failure::QueueTimeout) {
+        head.insert_header(RETRY_AFTER, HeaderValue::from_static(SOON))?;
     }
     for (name, value) in &fields {
         head.insert_header(name.clone(), value.clone())?;

@@ -1,4 +1,5 @@
-//! Second stage: picks a server and counts the request in flight to it. Comes again for every attempt.
+//! Second stage: picks a server and counts the request in flight to it. Where there are limits, the request may have to wait for
+//! that. Comes again for every attempt.
 
 use std::time::Instant;
 
@@ -8,9 +9,18 @@ use super::{Attempt, Exchange, retry};
 use crate::error::Failure;
 use crate::upstream::balance::{Asked, Request};
 use crate::upstream::kept::Wire;
+use crate::upstream::limits::{Answer, Grant, Refused, Waiting};
 use crate::upstream::{Unavailable, Upstream};
 
-/// Picks the server for this attempt. Returns a connection to it if one is at hand, unless `new` says to make one.
+/// Where an attempt stands.
+pub enum Step {
+    /// It has its server; and a connection to it, if one is at hand.
+    Picked(Option<Box<Wire>>),
+    /// All servers have as much to do as they may: its turn will come.
+    Waits(Box<Waiting>),
+}
+
+/// Picks the server for this attempt. Gives a connection to it if one is at hand, unless `new` says to make one.
 ///
 /// # Errors
 /// Why there is no server. After an attempt that failed, it is that attempt's failure: it says more than "nobody is left".
@@ -18,7 +28,7 @@ pub fn select(
     request: &RequestHeader,
     exchange: &mut Exchange,
     new: bool,
-) -> Result<Option<Box<Wire>>, Failure> {
+) -> Result<Step, Failure> {
     if exchange.under_way.is_none() {
         exchange.under_way = exchange
             .target()
@@ -28,8 +38,14 @@ pub fn select(
     if exchange.is_overdue() {
         return Err(exchange.failure.unwrap_or(Failure::RequestTimeout));
     }
+    if let Some(attempt) = &mut exchange.attempt {
+        // It may be the only place there is.
+        attempt.spot = None;
+    }
     match attempt(request, exchange, new) {
-        Err(Unavailable::AllTried) if retry::forgive(exchange) => attempt(request, exchange, new),
+        Err(No::Server(Unavailable::AllTried)) if retry::forgive(exchange) => {
+            attempt(request, exchange, new)
+        }
         picked => picked,
     }
     .map_err(|reason| exchange.failure.unwrap_or(reason.into()))
@@ -41,12 +57,25 @@ fn deadline(exchange: &Exchange) -> Option<Instant> {
     exchange.started.checked_add(span)
 }
 
-fn attempt(
-    request: &RequestHeader,
-    exchange: &mut Exchange,
-    new: bool,
-) -> Result<Option<Box<Wire>>, Unavailable> {
-    let target = exchange.target().ok_or(Unavailable::Empty)?;
+/// Why there is no attempt.
+enum No {
+    /// There is nobody.
+    Server(Unavailable),
+    /// There is no room, nor any to wait.
+    Room,
+}
+
+impl From<No> for Failure {
+    fn from(reason: No) -> Self {
+        match reason {
+            No::Server(reason) => reason.into(),
+            No::Room => Self::Overloaded,
+        }
+    }
+}
+
+fn attempt(request: &RequestHeader, exchange: &mut Exchange, new: bool) -> Result<Step, No> {
+    let target = exchange.target().ok_or(No::Server(Unavailable::Empty))?;
     let upstream = &target.upstream;
     // The first one follows the head at once.
     let now = match exchange.attempts {
@@ -55,15 +84,74 @@ fn attempt(
     };
     let asked = asked(upstream, request, exchange, now);
     let key = asked.key;
+    if let Some(gate) = upstream.gate() {
+        let answer = gate.ask(upstream, &asked, exchange.place.is_none());
+        exchange.key = key;
+        return admit(answer, exchange, now, new);
+    }
     let pool = upstream.pool();
-    let server = pool.pick(&asked)?;
+    let server = pool.pick(&asked).map_err(No::Server)?;
     let mut attempt = Attempt::new(server, now);
+    attempt.in_panic = pool.in_panic();
+    exchange.key = key;
+    Ok(Step::Picked(begin(attempt, exchange, new)))
+}
+
+/// Waits until it is this request's turn.
+///
+/// # Errors
+/// As `select`.
+pub async fn wait(
+    mut waiting: Box<Waiting>,
+    exchange: &mut Exchange,
+    new: bool,
+) -> Result<Option<Box<Wire>>, Failure> {
+    match waiting.turn(exchange.deadline).await {
+        Ok(grant) => Ok(take_up(grant, exchange, Instant::now(), new)),
+        Err(Refused::Late) if exchange.is_overdue() => {
+            Err(exchange.failure.unwrap_or(Failure::RequestTimeout))
+        }
+        Err(reason) => {
+            if reason == Refused::Late
+                && let Some(target) = exchange.target()
+            {
+                target.upstream.tally().queue_timeouts.note();
+            }
+            Err(exchange.failure.unwrap_or(reason.into()))
+        }
+    }
+}
+
+fn admit(answer: Answer, exchange: &mut Exchange, now: Instant, new: bool) -> Result<Step, No> {
+    match answer {
+        Answer::Granted(grant) => Ok(Step::Picked(take_up(grant, exchange, now, new))),
+        Answer::Waits(waiting) => Ok(Step::Waits(waiting)),
+        Answer::Unavailable(reason) => Err(No::Server(reason)),
+        Answer::Shed => {
+            if let Some(target) = exchange.target() {
+                target.upstream.tally().shed.note();
+            }
+            Err(No::Room)
+        }
+    }
+}
+
+fn take_up(
+    mut grant: Grant,
+    exchange: &mut Exchange,
+    now: Instant,
+    new: bool,
+) -> Option<Box<Wire>> {
+    exchange.place = exchange.place.take().or(grant.place.take());
+    begin(Attempt::granted(grant, now), exchange, new)
+}
+
+fn begin(mut attempt: Attempt, exchange: &mut Exchange, new: bool) -> Option<Box<Wire>> {
     // Where one kept connection went stale the others likely did, and each would cost an attempt.
     let at_hand = (!new && !exchange.went_stale)
         .then(|| attempt.server.kept().take(attempt.picked))
         .flatten();
     attempt.reused = at_hand.is_some();
-    attempt.in_panic = pool.in_panic();
     exchange.attempts = exchange.attempts.saturating_add(1);
     if exchange.attempts > 1
         && let Some(target) = exchange.target()
@@ -71,12 +159,11 @@ fn attempt(
         target.upstream.tally().retries.note();
     }
     exchange.attempt = Some(attempt);
-    exchange.key = key;
     exchange.head_sent = false;
     exchange.body_ended = false;
     exchange.body_received = 0;
     exchange.failure = None;
-    Ok(at_hand)
+    at_hand
 }
 
 /// What a server of this upstream is picked by.
@@ -111,6 +198,15 @@ impl From<Unavailable> for Failure {
             Unavailable::Empty => Self::NoServers,
             Unavailable::AllDown => Self::AllDown,
             Unavailable::AllTried => Self::ConnectFailed,
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(reason: Refused) -> Self {
+        match reason {
+            Refused::Late => Self::QueueTimeout,
+            Refused::Unavailable(reason) => reason.into(),
         }
     }
 }

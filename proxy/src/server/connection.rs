@@ -24,7 +24,7 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::outgoing::Outgoing;
@@ -43,6 +43,9 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// How long a client whose head was refused may take to read why and to stop sending.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How often a client that has sent more than was read is looked after while its request waits.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Where the connection stands between two requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +205,24 @@ impl Connection {
     /// not have come, or Pingora may have the beginning of the next one.
     pub(super) fn is_between_requests(&self) -> bool {
         self.read == self.progress.length.load(Ordering::Relaxed)
+    }
+
+    /// Ends when the client has closed its side. What it sent stays to be read; as long as there is something, the socket tells no
+    /// news of more, and is asked now and then.
+    pub(super) async fn is_left(&self) {
+        loop {
+            let mut byte = [0; 1];
+            let next =
+                std::future::poll_fn(|cx| self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)));
+            if !matches!(next.await, Ok(1..)) {
+                return;
+            }
+            let state = self.socket.ready(Interest::READABLE).await;
+            if state.is_ok_and(|state| state.is_read_closed()) {
+                return;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 
     pub(super) fn progress(&self) -> &Arc<Progress> {

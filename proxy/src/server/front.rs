@@ -277,6 +277,18 @@ pub(super) fn client(session: &ServerSession) -> Option<Client> {
     known.or_else(|| Some(Client::new(session.client_addr()?.as_inet()?.ip())))
 }
 
+/// Ends when the client has given up, without taking anything of what it sent.
+pub(super) async fn client_leaves(session: &mut ServerSession) {
+    if let Some(connection) = connection(session) {
+        connection.is_left().await;
+    } else if let Some(closed) = session.watch_h2_stream_close() {
+        // With whatever reason.
+        let _ = closed.await;
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// What follows a request for an upgrade is not another request.
 pub(super) fn expect_no_other(session: &mut ServerSession) {
     if let ServerSession::H1(http1) = session {

@@ -11,22 +11,26 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use super::front::{client, expect_no_other, head_is_complete};
+use super::front::{client, client_leaves, expect_no_other, head_is_complete};
 use super::link::{self, Bounds, Carries};
 use crate::error::Failure;
 use crate::flow::answer::Asked;
 use crate::flow::onward::Step;
 use crate::flow::retry::Sent;
+use crate::flow::select::Step as Picked;
 use crate::flow::{
     Exchange, answer, finish, forward, hedge, learn, mirror, onward, receive, remember, reply,
     respond, retry, select,
 };
 use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running};
+use crate::upstream::kept::Wire;
+use crate::upstream::limits::Waiting;
 
 /// The proxy.
 pub(super) struct Gateway {
@@ -101,6 +105,20 @@ fn hurry(session: &mut Session, exchange: &Exchange) -> Result<()> {
     let usual = session.get_write_timeout();
     session.set_write_timeout(Some(usual.map_or(left, |usual| usual.min(left))));
     Ok(())
+}
+
+/// Waits for a place with a server, as long as the client does.
+async fn turn(
+    waiting: Box<Waiting>,
+    client: &mut ServerSession,
+    exchange: &mut Exchange,
+    new: bool,
+) -> Result<Option<Box<Wire>>, Failure> {
+    tokio::select! {
+        biased;
+        () = client_leaves(client) => Err(Failure::ClientGone),
+        wire = select::wait(waiting, exchange, new) => wire,
+    }
 }
 
 /// Sends the answer to a failure; whether the connection can take another request after it.
@@ -203,24 +221,39 @@ impl ProxyHttp for Gateway {
         };
         // What is held back for a while would find a kept connection closed.
         let new = !matches!(carries, Carries::Request);
-        let wire = select::select(session.req_header(), exchange, new)
-            .map_err(|failure| give_up(failure, exchange))?;
+        let wire = match select::select(session.req_header(), exchange, new) {
+            Ok(Picked::Picked(wire)) => Ok(wire),
+            // In a place of its own: a request that does not wait does not carry what this takes.
+            Ok(Picked::Waits(waiting)) => {
+                Box::pin(turn(waiting, session.as_downstream_mut(), exchange, new)).await
+            }
+            Err(failure) => Err(failure),
+        };
+        let wire = wire.map_err(|failure| give_up(failure, exchange))?;
         let whole = forward::whole(!session.is_body_empty(), exchange);
-        match (&exchange.attempt, exchange.target()) {
-            (Some(attempt), Some(target)) => {
+        let hedge = match carries {
+            Carries::Request if session.is_body_empty() => {
+                hedge::hedge(session.req_header(), exchange)
+            }
+            _ => None,
+        };
+        let timeouts = exchange.target().map(|target| target.timeouts);
+        match (&mut exchange.attempt, timeouts) {
+            (Some(attempt), Some(timeouts)) => {
                 let bounds = Bounds {
-                    timeouts: target.timeouts,
+                    timeouts,
                     deadline: exchange.deadline,
                     whole,
                 };
-                let server = Arc::clone(&attempt.server);
-                let hedge = match carries {
-                    Carries::Request if session.is_body_empty() => {
-                        hedge::hedge(session.req_header(), exchange)
-                    }
-                    _ => None,
-                };
-                Ok(link::way(&server, wire, bounds, carries, hedge))
+                let pass = attempt.pass.take();
+                Ok(link::way(
+                    &attempt.server,
+                    wire,
+                    pass,
+                    bounds,
+                    carries,
+                    hedge,
+                ))
             }
             _ => Err(Error::new(ErrorType::InternalError)),
         }

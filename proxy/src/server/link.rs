@@ -33,9 +33,10 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::race::Race;
+use super::race::{Race, Second};
 use crate::flow::hedge::Hedge;
 use crate::upstream::kept::Wire;
+use crate::upstream::limits::{Open, Pass};
 use crate::upstream::{Endpoint, Timeouts};
 
 /// After the head, and after the end of the body.
@@ -49,6 +50,7 @@ static NEXT_GROUP: AtomicU64 = AtomicU64::new(1);
 pub(super) fn way(
     server: &Arc<Endpoint>,
     wire: Option<Box<Wire>>,
+    pass: Option<Box<Pass>>,
     bounds: Bounds,
     carries: Carries,
     hedge: Option<Arc<Hedge>>,
@@ -58,6 +60,7 @@ pub(super) fn way(
     peer.options.custom_l4 = Some(Arc::new(Way {
         server: Arc::clone(server),
         wire: AtomicCell::new(wire),
+        pass: AtomicCell::new(pass),
         bounds,
         carries,
         hedge,
@@ -93,6 +96,7 @@ pub(super) enum Carries {
 struct Way {
     server: Arc<Endpoint>,
     wire: AtomicCell<Option<Box<Wire>>>,
+    pass: AtomicCell<Option<Box<Pass>>>,
     bounds: Bounds,
     carries: Carries,
     /// What a second server may be asked.
@@ -111,12 +115,17 @@ impl std::fmt::Debug for Way {
 #[async_trait]
 impl L4Connect for Way {
     async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
+        let pass = self.pass.take();
         let wire = match self.wire.take() {
             Some(wire) => wire,
-            None => Box::new(Wire::new(self.dial().await?)),
+            None => {
+                let open = pass.as_ref().map(|pass| pass.open());
+                self.dial(open).await?
+            }
         };
         let link = Link {
             wire: Some(wire),
+            pass,
             server: Arc::clone(&self.server),
             bounds: self.bounds.clone(),
             gate: matches!(self.carries, Carries::Handshake).then(Gate::default),
@@ -136,16 +145,20 @@ impl L4Connect for Way {
 }
 
 impl Way {
-    async fn dial(&self) -> Result<TcpStream> {
+    async fn dial(&self, open: Option<Open>) -> Result<Box<Wire>> {
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
         let left = self.bounds.deadline.map_or(Duration::MAX, left);
         let patience = self.bounds.timeouts.connect.min(left);
-        dial(self.server.address(), patience).await
+        dial(self.server.address(), patience, open).await
     }
 }
 
-/// A new connection.
-pub(super) async fn dial(address: InetAddress, patience: Duration) -> Result<TcpStream> {
+/// A new connection, counted by `open`.
+pub(super) async fn dial(
+    address: InetAddress,
+    patience: Duration,
+    open: Option<Open>,
+) -> Result<Box<Wire>> {
     let dialled = tokio::time::timeout(patience, TcpStream::connect(address)).await;
     let socket = match dialled {
         Ok(Ok(socket)) => socket,
@@ -161,7 +174,9 @@ pub(super) async fn dial(address: InetAddress, patience: Duration) -> Result<Tcp
     socket
         .set_nodelay(true)
         .or_err(ErrorType::SocketError, "connecting")?;
-    Ok(socket)
+    let mut wire = Box::new(Wire::new(socket));
+    wire.open = open;
+    Ok(wire)
 }
 
 /// Keeps the answer back until the request has been sent to its end.
@@ -227,6 +242,8 @@ impl Held {
 struct Link {
     /// Until it is given back, at the very end.
     wire: Option<Box<Wire>>,
+    /// Leave to use it, given back when it is closed or waits.
+    pass: Option<Box<Pass>>,
     server: Arc<Endpoint>,
     bounds: Bounds,
     gate: Option<Gate>,
@@ -321,8 +338,10 @@ impl Link {
                 self.race = Some(race);
                 Poll::Pending
             }
-            Poll::Ready(Ok((server, wire))) => {
-                (self.server, self.wire) = (server, Some(wire));
+            Poll::Ready(Ok(Second { server, wire, pass })) => {
+                // The first connection is closed before its place is given to others.
+                self.wire = None;
+                (self.server, self.wire, self.pass) = (server, Some(wire), pass);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(end)) => Poll::Ready(end),

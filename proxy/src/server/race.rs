@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::link::dial;
 use crate::flow::hedge::Hedge;
 use crate::upstream::Endpoint;
 use crate::upstream::kept::Wire;
+use crate::upstream::limits::Pass;
 
 /// Where the status begins in the first line of an answer.
 const STATUS_AT: usize = "HTTP/1.1 ".len();
@@ -28,15 +28,21 @@ pub(super) struct Race {
     /// What the first server was sent.
     sent: Vec<u8>,
     stage: Stage,
+    /// Leave for the second connection, if they are counted.
+    pass: Option<Box<Pass>>,
     /// How the first server went out of it.
     first: Option<io::Result<()>>,
 }
 
 /// A connection that is being made.
-type Dialling = Pin<Box<dyn Future<Output = pingora::Result<TcpStream>> + Send + Sync>>;
+type Dialling = Pin<Box<dyn Future<Output = pingora::Result<Box<Wire>>> + Send + Sync>>;
 
-/// The server that answered in place of the first, and the connection to it.
-type Second = (Arc<Endpoint>, Box<Wire>);
+/// The server that answered in place of the first.
+pub(super) struct Second {
+    pub(super) server: Arc<Endpoint>,
+    pub(super) wire: Box<Wire>,
+    pub(super) pass: Option<Box<Pass>>,
+}
 
 enum Stage {
     /// The first server is waited for alone.
@@ -61,6 +67,7 @@ impl Race {
             hedge,
             connect,
             sent: Vec::new(),
+            pass: None,
             first: None,
         }
     }
@@ -106,9 +113,9 @@ impl Race {
                         self.stage = Stage::Dialling(server, dialling);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(socket)) => {
+                    Poll::Ready(Ok(wire)) => {
                         self.hedge.connected();
-                        Stage::Writing(server, Box::new(Wire::new(socket)), 0)
+                        Stage::Writing(server, wire, 0)
                     }
                     Poll::Ready(Err(_)) => self.lose(true),
                 },
@@ -136,7 +143,8 @@ impl Race {
                         }
                         Poll::Ready(Ok(())) if self.is_better(buf, before) => {
                             self.hedge.won();
-                            return Poll::Ready(Ok((server, wire)));
+                            let pass = self.pass.take();
+                            return Poll::Ready(Ok(Second { server, wire, pass }));
                         }
                         Poll::Ready(_) => {
                             let has_answered = buf.filled().len() > before;
@@ -153,15 +161,17 @@ impl Race {
         }
     }
 
-    fn begin(&self) -> Stage {
-        match self.hedge.begin() {
-            None => Stage::Over,
-            Some((server, Some(wire))) => Stage::Writing(server, wire, 0),
-            Some((server, None)) => {
-                let dialling = Box::pin(dial(server.address(), self.connect));
-                Stage::Dialling(server, dialling)
-            }
+    fn begin(&mut self) -> Stage {
+        let Some(chosen) = self.hedge.begin() else {
+            return Stage::Over;
+        };
+        self.pass = chosen.pass;
+        if let Some(wire) = chosen.wire {
+            return Stage::Writing(chosen.server, wire, 0);
         }
+        let open = self.pass.as_ref().map(|pass| pass.open());
+        let dialling = dial(chosen.server.address(), self.connect, open);
+        Stage::Dialling(chosen.server, Box::pin(dialling))
     }
 
     /// Whether what the second server said is worth more than what the first one may still say.
@@ -172,7 +182,8 @@ impl Race {
         }
     }
 
-    fn lose(&self, is_its_fault: bool) -> Stage {
+    fn lose(&mut self, is_its_fault: bool) -> Stage {
+        self.pass = None;
         self.hedge.lost(is_its_fault);
         Stage::Over
     }

@@ -45,6 +45,9 @@ pub struct Running {
 impl Running {
     /// Runs `first`, not yet serving.
     pub fn new(path: PathBuf, first: Snapshot) -> Self {
+        for upstream in &first.upstreams {
+            upstream.take_effect();
+        }
         Self {
             path,
             snapshot: ArcSwap::from_pointee(first),
@@ -79,6 +82,7 @@ impl Running {
         // What was wanted of a server while these settled was said to those before them.
         for upstream in &next.upstreams {
             upstream.refresh();
+            upstream.take_effect();
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Endpoint {
     weight: AtomicU16,
     standing: Arc<Standing>,
     load: Arc<Load>,
+    /// Its connections are counted, and shared with no other upstream.
+    has_own_connections: bool,
     watch: ArcSwapOption<Watch>,
     /// The health of one that is not watched, or not any more.
     unwatched: AtomicCell<Health>,
@@ -107,10 +109,18 @@ impl Endpoint {
             weight: AtomicU16::new(seat.weight),
             standing,
             load,
+            has_own_connections: false,
             watch: ArcSwapOption::new(watch),
             unwatched: AtomicCell::new(Health::Up),
             peer: HttpPeer::new(address, false, String::new()),
         }
+    }
+
+    /// The same with connections that no other upstream uses, if that is so.
+    #[must_use]
+    pub fn with_own_connections(mut self, has_own: bool) -> Self {
+        self.has_own_connections = has_own;
+        self
     }
 
     /// Where it is.
@@ -124,7 +134,7 @@ impl Endpoint {
     }
 
     /// What is known of it in its upstream.
-    pub fn standing(&self) -> &Standing {
+    pub fn standing(&self) -> &Arc<Standing> {
         &self.standing
     }
 
@@ -158,7 +168,10 @@ impl Endpoint {
 
     /// The connections to it that wait for their next request.
     pub fn kept(&self) -> &Kept {
-        self.load.kept()
+        match self.has_own_connections {
+            false => self.load.kept(),
+            true => self.standing.taken().kept(),
+        }
     }
 
     /// How long it takes to answer, if its policy wants to know.

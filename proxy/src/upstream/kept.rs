@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use thread_local::ThreadLocal;
 use tokio::net::TcpStream;
 
+use super::limits::Open;
 use crate::patience::Patience;
 
 /// How often connections are looked for that nobody wants any more.
@@ -30,6 +31,8 @@ pub struct Wire {
     pub socket: TcpStream,
     /// How long the server is waited for: its timer is kept with the connection.
     pub patience: Patience,
+    /// Counts it, where connections are limited.
+    pub open: Option<Open>,
     /// How long it may wait for its next request.
     idle: Duration,
     /// Until when; not known before a sweep has seen it. Most are taken again before that and cost no look at the clock.
@@ -42,6 +45,7 @@ impl Wire {
         Self {
             socket,
             patience: Patience::default(),
+            open: None,
             idle: Duration::ZERO,
             until: None,
         }
@@ -101,6 +105,12 @@ impl Kept {
         drop(all);
         // Closed with the lock free.
         drop(surplus);
+    }
+
+    /// One of those that wait longest, whoever watches it.
+    pub fn oldest(&self) -> Option<Box<Wire>> {
+        let mut shelves = self.by_thread.iter();
+        shelves.find_map(|shelf| open(shelf).pop_back())
     }
 
     /// Closes those whose time is over and those that the server has closed.

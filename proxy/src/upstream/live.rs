@@ -18,6 +18,7 @@ use super::discover::{Servers, Source};
 use super::endpoint::Load;
 use super::events::Events;
 use super::health::{Check, Watch};
+use super::limits::Gate;
 use super::standing::Standing;
 use super::tally::Tally;
 
@@ -34,6 +35,7 @@ struct Remembered {
 pub struct Live {
     loads: Book<SocketAddr, Load>,
     tallies: Book<String, Tally>,
+    gates: Book<String, Gate>,
     standings: Mutex<HashMap<(String, SocketAddr), Remembered>>,
     events: Events,
     watches: Book<(SocketAddr, String), Watch>,
@@ -48,6 +50,7 @@ impl Default for Live {
         Self {
             loads: Book::default(),
             tallies: Book::default(),
+            gates: Book::default(),
             standings: Mutex::default(),
             events: Events::default(),
             watches: Book::default(),
@@ -76,11 +79,21 @@ impl Live {
         self.tallies.get_or(upstream.to_owned(), Arc::default)
     }
 
+    /// What is let through to the upstream of this name.
+    pub fn gate(&self, upstream: &str) -> Arc<Gate> {
+        self.gates.get_or(upstream.to_owned(), Arc::default)
+    }
+
     /// Closes the connections to servers that nobody wants any more.
     pub fn sweep(&self) {
         let now = Instant::now();
         for load in self.loads.held() {
             load.kept().sweep(now);
+        }
+        for standing in self.standings_of(|_| true) {
+            if let Some(kept) = standing.taken().kept_so_far() {
+                kept.sweep(now);
+            }
         }
         self.forget(now);
     }
@@ -118,6 +131,18 @@ impl Live {
             .unwrap_or_else(PoisonError::into_inner);
         let known = standings.get(&(upstream.to_owned(), address))?;
         Some(Arc::clone(&known.standing))
+    }
+
+    /// All of the upstreams with these names.
+    pub fn standings_of(&self, is_one: impl Fn(&str) -> bool) -> Vec<Arc<Standing>> {
+        let standings = self
+            .standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = standings.iter().filter(|((name, _), _)| is_one(name));
+        known
+            .map(|(_, known)| Arc::clone(&known.standing))
+            .collect()
     }
 
     /// Forgets servers that have been gone for long and of which no operator wants anything.

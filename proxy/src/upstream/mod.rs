@@ -9,6 +9,7 @@
 //! | `tally` | what was asked and how it ended, counted, over reloads |
 //! | `retry` | when a request is sent again, as the file says |
 //! | `hedge` | how long a request waits before a second server is asked |
+//! | `limits/` | how much is let through at a time, and who waits |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
 //! | `copies` | requests that are sent to see what becomes of them |
@@ -27,6 +28,7 @@ pub mod health;
 pub mod hedge;
 pub mod kept;
 pub mod latency;
+pub mod limits;
 pub mod live;
 mod news;
 mod pool;
@@ -53,6 +55,7 @@ use self::discover::name::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
 use self::health::Watch;
+use self::limits::{Gate, Limits};
 pub use self::live::Live;
 pub use self::pool::{Pool, Unavailable};
 pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
@@ -64,6 +67,7 @@ pub struct Upstream {
     spec: Spec,
     live: Arc<Live>,
     tally: Arc<Tally>,
+    gate: Arc<Gate>,
     names: Mutex<HashMap<String, Arc<Name>>>,
     source: Mutex<Option<Arc<Servers>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
@@ -85,6 +89,7 @@ impl Upstream {
             let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
             Self {
                 tally: live.tally(&spec.name),
+                gate: live.gate(&spec.name),
                 spec,
                 live: Arc::clone(live),
                 names: Mutex::default(),
@@ -104,6 +109,7 @@ impl Upstream {
         let pool = ArcSwap::from_pointee(Pool::new(&[], spec.rules(), Instant::now()));
         Arc::new(Self {
             tally: live.tally(&spec.name),
+            gate: live.gate(&spec.name),
             spec,
             live: Arc::clone(live),
             names: Mutex::default(),
@@ -143,6 +149,33 @@ impl Upstream {
     /// What it was asked so far, and is being asked.
     pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// What is let through to it, if it has limits.
+    pub fn gate(&self) -> Option<&Arc<Gate>> {
+        self.spec.limits.as_ref().map(|_| &self.gate)
+    }
+
+    /// Whether its connections are counted.
+    pub fn counts_connections(&self) -> bool {
+        let limits = self.spec.limits.as_ref();
+        limits.is_some_and(Limits::has_connections)
+    }
+
+    /// Whether it finds a limit out from what becomes of attempts.
+    pub fn adapts(&self) -> bool {
+        let limits = self.spec.limits.as_ref();
+        limits.is_some_and(|limits| limits.adaptive.is_some())
+    }
+
+    /// It is what the file says now: its limits hold from here on, for all who wait.
+    pub fn take_effect(&self) {
+        self.gate.rule(self.spec.limits, self);
+    }
+
+    /// What is known of all servers that it ever had, as far as that is not forgotten.
+    fn standings(&self) -> Vec<Arc<standing::Standing>> {
+        self.live.standings_of(|name| name == self.name())
     }
 
     /// What happened to its servers lately.
@@ -228,6 +261,9 @@ impl Upstream {
         self.tell_panic(&before, &pool);
         self.pool.store(Arc::new(pool));
         self.wait_for_the_next_order(&members, now);
+        drop(members);
+        // Who waits may go to one that came.
+        self.gate.serve();
     }
 
     /// What an operator wants of a server. Whether there is such a server.
@@ -342,5 +378,6 @@ impl Upstream {
         });
         let standing = self.live.standing(self.name(), address);
         Endpoint::seated(address, seat, standing, self.live.load(address), watch)
+            .with_own_connections(self.counts_connections())
     }
 }

@@ -9,6 +9,7 @@ use super::balance::Policy;
 use super::discover::Source;
 use super::endpoint::Seat;
 use super::health::Check;
+use super::limits::Limits;
 use super::pool::Rules;
 use super::retry::Retry;
 use crate::config::{HedgeAfter, Share};
@@ -111,6 +112,8 @@ pub struct Spec {
     pub panic_below: Option<Share>,
     /// How long a server that has just come up warms up.
     pub slow_start: Duration,
+    /// What it takes at a time.
+    pub limits: Option<Limits>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// When a request is sent again.
@@ -133,6 +136,7 @@ impl Spec {
                 == other.check.as_ref().map(|check| check.identity())
             && self.panic_below == other.panic_below
             && self.slow_start == other.slow_start
+            && self.limits == other.limits
             && self.timeouts == other.timeouts
             && self.retry == other.retry
             && self.hedge == other.hedge

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::health::Health;
+use super::limits::Taken;
 use super::tally::Attempts;
 
 /// Whether a server gets requests, its health aside.
@@ -87,6 +88,7 @@ pub struct Seen {
 pub struct Standing {
     known: Mutex<Known>,
     attempts: Attempts,
+    taken: Taken,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +105,11 @@ impl Standing {
     /// How attempts with it ended.
     pub fn attempts(&self) -> &Attempts {
         &self.attempts
+    }
+
+    /// What its upstream has there, if that has limits.
+    pub fn taken(&self) -> &Taken {
+        &self.taken
     }
 
     /// Since when it may be picked.

@@ -46,6 +46,10 @@ pub struct Tally {
     pub latencies: Latencies,
     /// Times that so few servers were up that all were asked.
     pub panics: Count,
+    /// Requests that were turned away at once: there was no place and no room to wait.
+    pub shed: Count,
+    /// Requests that waited for a place in vain.
+    pub queue_timeouts: Count,
 }
 
 impl Tally {

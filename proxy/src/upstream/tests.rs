@@ -16,40 +16,47 @@ fn spec(check: &str) -> Spec {
         component::build("", health::KINDS, written, &surroundings)
     })
     .unwrap();
+    Spec {
+        check: Some(loaded.made.made),
+        ..plain(&[1])
+    }
+}
+
+/// Servers on these ports, and nothing else that is not needed.
+pub(super) fn plain(ports: &[u16]) -> Spec {
     let usual = crate::config::Component::bare(balance::DEFAULT);
+    let surroundings = component::Surroundings::default();
     let policy = component::build("", balance::KINDS, &usual, &surroundings);
-    let second = Duration::from_secs(1);
+    let minute = Duration::from_secs(60);
+    let servers = ports.iter().map(|port| ([127, 0, 0, 1], *port).into());
     Spec {
         name: "a".to_owned(),
-        servers: vec![ServerSpec {
-            host: Host::Ip([127, 0, 0, 1].into()),
-            port: 1,
-            seat: Seat::of_weight(1),
-        }],
+        servers: servers.map(ServerSpec::at).collect(),
         source: None,
         policy: policy
             .unwrap_or_else(|problems| panic!("{problems:?}"))
             .made,
-        check: Some(loaded.made.made),
+        check: None,
         panic_below: None,
         slow_start: Duration::ZERO,
+        limits: None,
         timeouts: Timeouts {
-            connect: second,
+            connect: minute,
             first_byte: None,
-            read: second,
-            write: second,
-            idle: second,
-            tunnel: second,
+            read: minute,
+            write: minute,
+            idle: minute,
+            tunnel: minute,
             request: None,
         },
         retry: retry::Retry {
-            attempts: 1,
+            attempts: 3,
             when: Vec::new(),
             statuses: Vec::new(),
             idempotency_key: true,
             backoff: retry::Backoff {
-                first: second,
-                max: second,
+                first: minute,
+                max: minute,
             },
             budget: retry::Budget {
                 share: crate::config::Share::ALL,
@@ -57,7 +64,7 @@ fn spec(check: &str) -> Spec {
             },
         },
         hedge: None,
-        dns_refresh: second,
+        dns_refresh: minute,
     }
 }
 

@@ -137,12 +137,38 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
         health_check: chosen.health_check.clone(),
         panic_below: spec.panic_below.map(Spanned::from),
         slow_start: span(spec.slow_start),
+        limits: spec.limits.as_ref().map_or_else(Default::default, held),
         timeouts: written_timeouts(&spec.timeouts),
         retry: written_retry(&spec.retry),
         hedge: spec.hedge.map(|after| config::Hedge {
             after: after.into(),
         }),
         dns_refresh: span(spec.dns_refresh),
+    }
+}
+
+/// What an upstream takes at a time.
+fn held(spec: &upstream::limits::Limits) -> config::UpstreamLimits {
+    let number = |most: Option<usize>| u32::try_from(most?).ok().and_then(set);
+    config::UpstreamLimits {
+        requests: number(spec.all.requests),
+        connections: number(spec.all.connections),
+        server: config::ServerLimits {
+            requests: number(spec.server.requests),
+            connections: number(spec.server.connections),
+        },
+        queue: spec.queue.and_then(|queue| {
+            set(config::Queue {
+                length: number(Some(queue.length)),
+                timeout: span(queue.timeout),
+            })
+        }),
+        adaptive: spec.adaptive.and_then(|bounds| {
+            set(config::Adaptive {
+                min: number(Some(bounds.min)),
+                max: number(Some(bounds.max)),
+            })
+        }),
     }
 }
 

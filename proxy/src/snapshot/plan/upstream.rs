@@ -6,6 +6,7 @@ use super::SILENCE;
 use super::completed::Chosen;
 use crate::component::{self, Surroundings};
 use crate::config::{self, Component, Diagnostic, File, RetryWhen, Share, Spanned};
+use crate::upstream::limits::{Bounds, Limits, Most, QueueLimits};
 use crate::upstream::retry::{Backoff, Budget, Retry};
 use crate::upstream::standing::Duty;
 use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts, balance, discover, health};
@@ -27,6 +28,11 @@ const PAUSES: u32 = 10;
 /// Envoy's.
 const BUDGET: Share = Share::percent(20);
 const BUDGET_MIN: u16 = 3;
+const QUEUE_LENGTH: usize = 100;
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Some requests have to go through for anything to be found out.
+const ADAPTIVE_MIN: usize = 3;
+const ADAPTIVE_MAX: usize = 1000;
 const DNS_REFRESH: Duration = Duration::from_secs(5);
 
 /// What an upstream asks for.
@@ -81,6 +87,7 @@ pub(super) fn spec(
         slow_start: upstream
             .slow_start
             .map_or(Duration::ZERO, |span| span.get()),
+        limits: limits(&upstream.limits),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         retry: retry(&upstream.retry, &file.retry),
         hedge: upstream.hedge.as_ref().map(|hedge| hedge.after.value),
@@ -89,6 +96,40 @@ pub(super) fn spec(
             .map_or(DNS_REFRESH, |refresh| refresh.get()),
     };
     Ok((spec, chosen))
+}
+
+/// None if nothing is limited.
+fn limits(written: &config::UpstreamLimits) -> Option<Limits> {
+    let queue = written.queue.as_ref().map(|queue| QueueLimits {
+        length: number(queue.length).unwrap_or(QUEUE_LENGTH),
+        timeout: queue.timeout.map_or(QUEUE_TIMEOUT, |span| span.get()),
+    });
+    let adaptive = written.adaptive.as_ref().map(|adaptive| {
+        let (min, max) = (number(adaptive.min), number(adaptive.max));
+        // One that is left out gives way.
+        let most = max.unwrap_or(ADAPTIVE_MAX.max(min.unwrap_or(0)));
+        Bounds {
+            min: min.unwrap_or(ADAPTIVE_MIN.min(most)),
+            max: most,
+        }
+    });
+    let limits = Limits {
+        all: Most {
+            requests: number(written.requests),
+            connections: number(written.connections),
+        },
+        server: Most {
+            requests: number(written.server.requests),
+            connections: number(written.server.connections),
+        },
+        queue,
+        adaptive,
+    };
+    (limits != Limits::default()).then_some(limits)
+}
+
+fn number(written: Option<Spanned<u32>>) -> Option<usize> {
+    usize::try_from(written?.value).ok()
 }
 
 fn server_spec(server: &config::Server) -> ServerSpec {

@@ -145,6 +145,11 @@ impl Tried {
         self.0.push(address);
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it failed this request.
     pub fn contains(&self, address: SocketAddr) -> bool {
         self.0.contains(&address)

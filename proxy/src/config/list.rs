@@ -135,7 +135,7 @@ mod tests {
             ),
             (
                 "[\"a:80\", {\"address\": \"b:80\", \"weight\": 0}]",
-                "1:41 ",
+                "1:40 `weight` is the number `0`",
             ),
             ("- a:80\n- a:80\n", "2:3 server `a:80` is twice in the list"),
             ("[]", "1:1 the list names no server"),

@@ -2,6 +2,7 @@
 //! the test's own.
 
 mod name_server;
+mod srv;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -3,6 +3,9 @@
 use crate::config::{self, Report};
 use crate::upstream::ServerSpec;
 
+/// A list is not larger: 10,000 servers take about half of it.
+pub(super) const BYTES_MAX: usize = 1 << 20;
+
 /// The servers of a list, in YAML or JSON. `name` is what it is called where something is wrong with it.
 ///
 /// # Errors

@@ -215,7 +215,7 @@ async fn a_list_that_did_not_change_is_not_sent_again() {
 #[tokio::test]
 async fn an_edit_in_the_middle_asks_nobody_anew() {
     let one = server("one").await;
-    let registry = Registry::start(list(&[&one])).await;
+    let mut registry = Registry::start(list(&[&one])).await;
     let routing = registry.routing(", interval: 1h");
     let gateway = Gateway::start(&routing).await;
     answered_by(&gateway, ["one"]).await;

@@ -40,7 +40,11 @@ pub(super) fn plain(written: &Spanned<String>) -> Result<Plain, Box<Diagnostic>>
     let address: Result<ServerAddress, Complaint> = with_port.parse();
     let address =
         address.map_err(|complaint| Box::new(complaint.into_diagnostic().at(written.span)))?;
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let target = match target.starts_with('/') {
+        true => target.to_owned(),
+        false => format!("/{target}"),
+    };
     Ok(Plain {
         host: address.host,
         port: address.port,

@@ -187,9 +187,10 @@ impl Upstream {
         }
         let servers = self.servers();
         self.follow_names(&servers);
-        let wanted = self.addresses(&servers);
-        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name.
+        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name. What is
+        // known before the addresses are taken is in them.
         let is_known = self.is_known();
+        let wanted = self.addresses(&servers);
         members.retain(|member| {
             let seat = wanted
                 .iter()

@@ -19,7 +19,8 @@ pub(crate) fn ends() -> Value {
 /// Addresses have no ports, services have.
 pub(crate) fn name_or_service() -> Value {
     json!([
-        { "required": ["name", "port"] }, { "required": ["srv"], "not": { "required": ["port"] } }
+        { "required": ["name", "port"], "not": { "required": ["srv"] } },
+        { "required": ["srv"], "not": { "anyOf": [{ "required": ["name"] }, { "required": ["port"] }] } }
     ])
 }
 

@@ -8,6 +8,7 @@ mod schema;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -108,13 +109,7 @@ impl Surroundings {
     /// # Errors
     /// Why it cannot be read.
     pub fn file(&self, written: &Spanned<String>) -> Result<Vec<u8>, Vec<Diagnostic>> {
-        let wrong = |why: String| {
-            let message = format!("cannot use the file `{}`", written.value);
-            let problem = Diagnostic::error(code::FILE_NAMED, message)
-                .at(written.span)
-                .label(why);
-            vec![problem.note("a relative file is looked for beside the file that names it")]
-        };
+        let wrong = |why: String| vec![unusable(written, why)];
         let bytes = self.files.read(written, FILE_MAX).map_err(wrong)?;
         if bytes.len() > FILE_MAX {
             let why = "it is larger than 1 MiB, and would be kept in memory";
@@ -124,6 +119,14 @@ impl Surroundings {
         self.read.borrow_mut().insert(written.value.clone(), digest);
         Ok(bytes)
     }
+}
+
+fn unusable(written: &Spanned<String>, why: String) -> Diagnostic {
+    let message = format!("cannot use the file `{}`", written.value);
+    Diagnostic::error(code::FILE_NAMED, message)
+        .at(written.span)
+        .label(why)
+        .note("a relative file is looked for beside the file that names it")
 }
 
 /// The options of a component.
@@ -156,6 +159,19 @@ impl<'s> Options<'s> {
     /// Why it cannot be read.
     pub fn file(&self, written: &Spanned<String>) -> Result<Vec<u8>, Vec<Diagnostic>> {
         self.surroundings.file(written)
+    }
+
+    /// Where a file lies that the options name, and what readers know it by. It is read by the component itself, when it runs: it
+    /// is none of those whose change is an edit.
+    ///
+    /// # Errors
+    /// There is no folder to look for it in.
+    pub fn beside(&self, written: &Spanned<String>) -> Result<(PathBuf, String), Vec<Diagnostic>> {
+        let place = self.surroundings.files.beside(written);
+        place.ok_or_else(|| {
+            let why = "there is no folder to look for it in";
+            vec![unusable(written, why.to_owned())]
+        })
     }
 
     /// Makes a component that the options name.

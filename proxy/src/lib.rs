@@ -10,7 +10,7 @@
 //!
 //! The modules in reading order: [`config`] (what was written), [`component`] (how anything pluggable is named), then
 //! [`route`], [`filter`], [`end`], [`upstream`], [`snapshot`], [`flow`], [`server`], and beside them [`admin`], [`observe`],
-//! [`error`] and [`cli`]; [`patience`] is how anybody is waited for.
+//! [`error`] and [`cli`]; [`patience`] is how anybody is waited for, [`watch`] how files are.
 
 #![cfg_attr(
     test,
@@ -41,3 +41,4 @@ pub mod snapshot;
 pub mod trial;
 pub mod turns;
 pub mod upstream;
+pub mod watch;

@@ -94,6 +94,33 @@ const HOLES: &[Hole] = &[
     ),
     ("shutdown: { delay: @ }", &["0s", "5s"], &["5", "-5s"]),
     (
+        "upstreams: { a: { discover: { http: { url: @ } } } }",
+        &[
+            "http://registry:8500/servers?of=api",
+            "HTTP://a",
+            "'http://[::1]/'",
+        ],
+        &[
+            "https://a",
+            "a:80/servers",
+            "http://",
+            "http://me:it@a/",
+            "'http://a/#b'",
+            "''",
+        ],
+    ),
+    (
+        "upstreams: { a: { discover: { dns: @ } } }",
+        &["{ name: a, port: 1 }", "{ srv: a, refresh: 1s }"],
+        &[
+            "{ name: a }",
+            "{ srv: a, port: 1 }",
+            "{ name: a, port: 1, srv: b }",
+            "{}",
+            "{ name: a, port: 0 }",
+        ],
+    ),
+    (
         "upstreams: { a: { servers: [ 'a:1' ], dns_refresh: @ } }",
         &["1s", "1000ms", "1h", "0h1s"],
         &["999ms", "0s", "0m0999ms"],

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a room, and the rooms that it knows besides itself. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("config", &[]),
     ("error", &[]),
     ("generation", &[]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("patience", &[]),
     ("route", &["config"]),
     ("turns", &[]),
+    ("watch", &["config"]),
     ("end", &["hash", "route", "turns"]),
     (
         "filter",
@@ -26,7 +27,15 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("component", &["config"]),
     (
         "upstream",
-        &["component", "config", "hash", "patience", "route", "turns"],
+        &[
+            "component",
+            "config",
+            "hash",
+            "patience",
+            "route",
+            "turns",
+            "watch",
+        ],
     ),
     (
         "snapshot",
@@ -72,6 +81,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "snapshot",
             "trial",
             "upstream",
+            "watch",
         ],
     ),
     (

@@ -73,6 +73,8 @@ fn parts(folder: &Path, found: &mut Vec<PathBuf>) {
 fn every_file_names_the_schema() {
     let mut files = configurations();
     parts(&repository().join("conf"), &mut files);
+    // A list of servers is no routing file.
+    files.retain(|path| !path.ends_with("servers.yaml"));
     for path in files {
         let text = std::fs::read_to_string(&path).expect("a file");
         let line = text.lines().next().unwrap_or_default();

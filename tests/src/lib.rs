@@ -45,7 +45,7 @@ pub use frontend::Frontend;
 pub use gateway::{Gateway, Readiness, Said};
 pub use grpc::{Asked, GrpcHealth, Says};
 pub use load::{Load, Report};
-pub use name_server::{NameServer, Record};
+pub use name_server::{NameServer, Record, Service};
 pub use named::{Named, examples};
 pub use origin::{Connection, Origin, refusing_address};
 pub use patient::{HEALTH, Patient, Probe};

@@ -11,18 +11,24 @@ use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
-use crate::{Gateway, skip};
+use crate::{Gateway, PATIENCE, eventually, skip};
 
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
+const TYPE_SRV: u16 = 33;
 const SERVER_FAILURE: u8 = 2;
 const NO_SUCH_NAME: u8 = 3;
+
+/// Priority, weight, port and target.
+pub type Service = (u16, u16, u16, String);
 
 /// What the name server says about a name.
 #[derive(Debug, Clone)]
 pub enum Record {
     /// These addresses, for so many seconds.
     Addresses(Vec<IpAddr>, u32),
+    /// These services, for so many seconds.
+    Services(Vec<Service>, u32),
     /// SERVFAIL.
     Failure,
     /// Nothing at all.
@@ -105,12 +111,27 @@ impl NameServer {
         self.set(name, Record::Addresses(addresses, ttl));
     }
 
+    /// These services are at this name.
+    pub fn services(&self, name: &str, services: &[(u16, u16, u16, &str)], ttl: u32) {
+        let owned = services.iter().map(|(priority, weight, port, target)| {
+            (*priority, *weight, *port, (*target).to_owned())
+        });
+        self.set(name, Record::Services(owned.collect(), ttl));
+    }
+
+    /// Waits until it was asked for this name so many times more.
+    pub async fn more_questions(&self, name: &str, count: usize) {
+        let goal = self.asked(name) + count;
+        let asked = async || self.asked(name) >= goal;
+        eventually("more questions", PATIENCE, asked).await;
+    }
+
     /// The name is not known any more: NXDOMAIN.
     pub fn forget(&self, name: &str) {
         self.zone.lock().unwrap().remove(name);
     }
 
-    /// How often it was asked for the IPv4 addresses of this name.
+    /// How often it was asked for the IPv4 addresses of this name, or for its services.
     pub fn asked(&self, name: &str) -> usize {
         let questions = self.questions.lock().unwrap();
         questions.iter().filter(|it| *it == name).count()
@@ -144,7 +165,7 @@ async fn answer_all(
         let Some((name, kind, end)) = read_question(&question[..length]) else {
             continue;
         };
-        if kind == TYPE_A {
+        if kind == TYPE_A || kind == TYPE_SRV {
             questions.lock().unwrap().push(name.clone());
         }
         let record = zone.lock().unwrap().get(&name).cloned();
@@ -173,38 +194,54 @@ fn read_question(message: &[u8]) -> Option<(String, u16, usize)> {
 
 /// The answer to a question, which is repeated in it; nothing if the server is to be silent.
 fn answer(question: &[u8], kind: u16, record: Option<&Record>) -> Option<Vec<u8>> {
-    let (code, addresses, ttl) = match record {
+    let (code, found, ttl): (u8, Vec<Vec<u8>>, u32) = match record {
         None => (NO_SUCH_NAME, Vec::new(), 0),
         Some(Record::Failure) => (SERVER_FAILURE, Vec::new(), 0),
         Some(Record::Silence) => return None,
+        Some(Record::Services(all, ttl)) => {
+            let all = all.iter().filter(|_| kind == TYPE_SRV);
+            (0, all.map(service).collect(), *ttl)
+        }
         Some(Record::Addresses(all, ttl)) => {
             let wanted = |it: &&IpAddr| it.is_ipv4() == (kind == TYPE_A);
             let known = kind == TYPE_A || kind == TYPE_AAAA;
-            (
-                0,
-                all.iter().filter(|it| known && wanted(it)).collect(),
-                *ttl,
-            )
+            let all = all.iter().filter(|it| known && wanted(it));
+            let octets = |it: &IpAddr| match it {
+                IpAddr::V4(it) => it.octets().to_vec(),
+                IpAddr::V6(it) => it.octets().to_vec(),
+            };
+            (0, all.map(octets).collect(), *ttl)
         }
     };
     let mut message = question.to_vec();
     // A response, recursion was desired and is available; one question, so many answers, nothing else.
     message[2..4].copy_from_slice(&[0x81, 0x80 | code]);
-    message[4..12].copy_from_slice(&[0, 1, 0, addresses.len() as u8, 0, 0, 0, 0]);
-    for address in addresses {
+    message[4..12].copy_from_slice(&[0, 1, 0, found.len() as u8, 0, 0, 0, 0]);
+    for data in found {
         // The name is the one at byte 12.
         message.extend([0xc0, 12]);
         message.extend(kind.to_be_bytes());
         message.extend([0, 1]);
         message.extend(ttl.to_be_bytes());
-        let octets = match address {
-            IpAddr::V4(it) => it.octets().to_vec(),
-            IpAddr::V6(it) => it.octets().to_vec(),
-        };
-        message.extend((octets.len() as u16).to_be_bytes());
-        message.extend(octets);
+        message.extend((data.len() as u16).to_be_bytes());
+        message.extend(data);
     }
     Some(message)
+}
+
+/// RFC 2782, with the target in labels.
+fn service((priority, weight, port, target): &Service) -> Vec<u8> {
+    let numbers = [priority, weight, port];
+    let mut data: Vec<u8> = numbers
+        .into_iter()
+        .flat_map(|it| it.to_be_bytes())
+        .collect();
+    for label in target.split('.').filter(|label| !label.is_empty()) {
+        data.push(label.len() as u8);
+        data.extend(label.as_bytes());
+    }
+    data.push(0);
+    data
 }
 
 /// The test's own name server says what a real one would.

@@ -73,15 +73,22 @@ fn keys() -> BTreeSet<String> {
         ("config", false),
         ("upstream/health", true),
         ("upstream/balance", true),
+        ("upstream/discover", true),
         ("filter", true),
     ] {
         let folder = repository().join("proxy/src").join(folder);
-        for entry in std::fs::read_dir(folder).unwrap() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let Ok(text) = std::fs::read_to_string(&path) else {
                 continue;
             };
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap();
+            // There is a health check of the same name.
+            let of_a_source = format!("discover.{stem}");
+            let stem = match folder.ends_with("discover") {
+                true => of_a_source.as_str(),
+                false => stem,
+            };
             if of_components {
                 let named = keys_in(&text, Some(stem));
                 if named.is_empty() && text.contains("Kind::new") {

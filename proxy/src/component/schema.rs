@@ -62,7 +62,7 @@ fn sentence(summary: &str) -> String {
 fn needs_nothing(options: &Value) -> bool {
     let is_group = options.get("type").is_some_and(|kind| kind == "object");
     let required = options.get("required").and_then(Value::as_array);
-    let is_free = options.get("anyOf").is_none();
+    let is_free = options.get("anyOf").is_none() && options.get("oneOf").is_none();
     is_group && is_free && required.is_none_or(Vec::is_empty)
 }
 

@@ -176,9 +176,11 @@ codes! {
     HEALTHY_STATUS = error 504 "no status, or range of them";
     TABLE_SIZE = error 505 "a table whose size is no prime number";
     POLICY_WITHIN = error 506 "a policy that cannot stand within another";
+    URL_NOT_ASKED = error 507 "a URL that cannot be asked";
     UPSTREAM_UNUSED = warning 501 "no route leads to an upstream";
     NO_HEALTH_CHECK = warning 502 "several servers without a health check";
     NONE_SERVES = warning 503 "no server gets requests";
+    LIST_UNUSABLE = warning 504 "a list of servers that cannot be used";
 
     NAME_OF_A_KIND = error 601 "a filter named like a kind of filter";
     OPTIONS_TWICE = error 602 "options for a filter that has them already";

@@ -52,6 +52,12 @@ impl Files {
             .map_err(|error| reason(&error))
     }
 
+    /// Where a file lies that is read later, and what readers know it by; none if there is no folder to look for it in.
+    #[must_use]
+    pub fn beside(&self, written: &Spanned<String>) -> Option<(PathBuf, String)> {
+        beside(&self.0.source, written.span, written)
+    }
+
     pub(super) fn into_inputs(self) -> Inputs {
         self.0.inputs.take()
     }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::files::folder_of;
-use super::pattern;
+use super::{pattern, reason};
 
 /// What was read, and enough of what it held to know when it changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,27 @@ struct Held {
 }
 
 impl Inputs {
+    /// Reads one file by itself, and says besides why it cannot be used.
+    pub fn of(path: &Path, name: &str, most: usize) -> (Self, Result<Vec<u8>, String>) {
+        let mut inputs = Self::default();
+        // A pipe would be waited for.
+        if path.metadata().is_ok_and(|it| !it.is_file()) {
+            let held = Held {
+                name: name.to_owned(),
+                most: u64::try_from(most).unwrap_or(u64::MAX),
+                digest: None,
+            };
+            inputs.files.insert(path.to_owned(), held);
+            return (inputs, Err("it is no regular file".to_owned()));
+        }
+        let read = inputs.read(path, name, most);
+        let read = match read.map_err(|error| reason(&error)) {
+            Ok(bytes) if bytes.len() > most => Err(format!("it is larger than {} MiB", most >> 20)),
+            read => read,
+        };
+        (inputs, read)
+    }
+
     /// Reads a file, one byte more than `most` at the most: the excess is noticed, and an endless file ends. The first time
     /// that a file is read counts.
     pub(super) fn read(&mut self, path: &Path, name: &str, most: usize) -> io::Result<Vec<u8>> {

@@ -15,7 +15,6 @@ use super::gateway::Gateway;
 use super::listener::Listeners;
 use super::reload::{self, First, Reloader};
 use super::signals::{Signals, Wish};
-use super::watch::FileWatch;
 use super::workers::Workers;
 use crate::admin::{self, Edits};
 use crate::filter::Catalogue;
@@ -23,6 +22,7 @@ use crate::observe::access_log::AccessLog;
 use crate::snapshot::{Phase, Running, Shutdown, Snapshot};
 use crate::upstream::Live;
 use crate::upstream::kept::SWEEP_EVERY;
+use crate::watch::FileWatch;
 
 /// Pingora counts attempts; ours are counted per upstream and end earlier.
 const ATTEMPTS_BOUND: usize = 32;

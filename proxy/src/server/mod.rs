@@ -11,7 +11,6 @@
 //! | `outgoing` | what waits to be written, in as few system calls as may be |
 //! | `front` | from a connection to requests |
 //! | `reload` | from a changed file to the next snapshot |
-//! | `watch` | when the file, or what it names, may have changed |
 //! | `signals` | SIGTERM, SIGINT, SIGHUP |
 //! | `lifecycle` | start, run, drain, end |
 
@@ -27,7 +26,6 @@ mod race;
 mod reload;
 mod signals;
 mod socket;
-mod watch;
 mod workers;
 
 pub use self::lifecycle::{CannotStart, Settings, run};

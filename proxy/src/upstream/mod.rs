@@ -12,6 +12,7 @@
 //! | `limits/` | how much is let through at a time, and who waits |
 //! | `kept` | the connections to one server that wait for their next request |
 //! | `latency` | how long one server takes to answer |
+//! | `ask` | a question of our own over HTTP: a probe, a list of servers |
 //! | `copies` | requests that are sent to see what becomes of them |
 //! | `events`, `news` | what happened to servers lately, and how that is found out |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
@@ -19,6 +20,7 @@
 //! | `health/` | who is well: one file per kind of check |
 //! | `discover/` | who is there: one file per source of addresses |
 
+mod ask;
 pub mod balance;
 pub mod copies;
 pub mod discover;
@@ -231,16 +233,22 @@ impl Upstream {
         }
         let servers = self.servers();
         self.follow_names(&servers);
+        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name. What is
+        // known before the addresses are taken is in them.
+        let is_known = self.is_known();
         let wanted = self.addresses(&servers);
         members.retain(|member| {
-            let stays = wanted.contains(&(member.address(), member.seat()));
-            if !wanted
+            let seat = wanted
                 .iter()
-                .any(|(address, _)| *address == member.address())
-            {
-                self.tell_gone(member);
+                .find(|(address, _)| *address == member.address());
+            match seat {
+                Some((_, seat)) => *seat == member.seat(),
+                None if !is_known => true,
+                None => {
+                    self.tell_gone(member);
+                    false
+                }
             }
-            stays
         });
         for (address, seat) in wanted {
             if !members.iter().any(|member| member.address() == address) {
@@ -250,7 +258,6 @@ impl Upstream {
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
         // Those that come first are no late comers, however long it takes to find out about them.
-        let is_known = self.is_known();
         let mut others = members.iter();
         let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
         for member in members.iter() {

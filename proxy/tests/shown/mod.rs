@@ -128,7 +128,13 @@ pub(crate) fn folder(page: &Path) -> PathBuf {
     if page.ends_with("docs/files.md") {
         return repository().join("conf/examples/several-files");
     }
-    if page.ends_with("docs/upstreams.md") || page.ends_with("balance/sticky.rs") {
+    let with_files = [
+        "docs/upstreams.md",
+        "docs/discovery.md",
+        "balance/sticky.rs",
+        "discover/file.rs",
+    ];
+    if with_files.iter().any(|one| page.ends_with(one)) {
         return repository().join("conf/examples");
     }
     page.parent().expect("a folder").to_owned()

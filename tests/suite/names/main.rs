@@ -1,6 +1,8 @@
 //! Servers that are names: a name stands for all its addresses, now and later. Each proxy runs with a name server of
 //! the test's own.
 
+mod srv;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -16,6 +16,14 @@ pub(crate) fn ends() -> Value {
     ])
 }
 
+/// Addresses have no ports, services have.
+pub(crate) fn name_or_service() -> Value {
+    json!([
+        { "required": ["name", "port"], "not": { "required": ["srv"] } },
+        { "required": ["srv"], "not": { "anyOf": [{ "required": ["name"] }, { "required": ["port"] }] } }
+    ])
+}
+
 /// Copies are made of what goes to a server.
 pub(crate) fn beside_a_server() -> Value {
     json!({ "mirror": { "not": { "anyOf": [{ "required": ["redirect"] }, { "required": ["respond"] }] } } })
@@ -120,6 +128,13 @@ forms! {
         "type": "string",
         "pattern": "^/",
         "examples": ["/", "/health?full=1"]
+    }
+    HttpUrl {
+        "description": "A URL of plain HTTP.",
+        "type": "string",
+        "patternErrorMessage": "A URL of plain HTTP, such as `http://registry:8500/servers`, without a name or a password in it.",
+        "pattern": "^[hH][tT][tT][pP]://[^/?#@\\s]+([/?][^#\\s]*)?$",
+        "examples": ["http://registry:8500/servers"]
     }
     Beginning {
         "description": "The beginning of a path.",

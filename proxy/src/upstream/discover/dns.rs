@@ -1,7 +1,11 @@
-//! `discover: dns`: every address of a name is a server.
+//! `discover: dns`: every address of a name is a server, or every SRV record of a service.
 //!
 //! ```yaml
 //! discover: { dns: { name: tasks.api, port: 5252 } }
+//! ```
+//!
+//! ```yaml
+//! discover: { dns: { srv: _http._tcp.api.internal, refresh: 10s } }
 //! ```
 
 use std::net::SocketAddr;
@@ -13,26 +17,39 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Source;
 use super::followed::Feed;
 use super::name::{Resolver, believed};
+use super::{Source, srv};
 use crate::component::{Kind, Options};
+use crate::config::schema::places;
 use crate::config::schema::quantities::AtLeast;
-use crate::config::{self, Diagnostic, Spanned};
+use crate::config::{self, Diagnostic, HostName, Span, Spanned, code};
 use crate::upstream::ServerSpec;
 
-pub(super) const KIND: Kind<Arc<dyn Source>> =
-    Kind::new::<Dns>("dns", "every address of a name is a server", build);
+pub(super) const KIND: Kind<Arc<dyn Source>> = Kind::new::<Dns>(
+    "dns",
+    "every address of a name is a server, or every SRV record of a service",
+    build,
+);
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = places::name_or_service()))]
 struct Dns {
-    /// The name.
-    name: Spanned<String>,
+    /// A name: each of its addresses is a server.
+    #[schemars(with = "Option<String>")]
+    name: Option<Spanned<HostName>>,
     /// The port of all of them.
-    #[schemars(range(min = 1))]
-    port: Spanned<u16>,
-    /// The longest time that its addresses are believed; a shorter TTL wins. Default: `5s`.
+    #[serde(
+        default,
+        deserialize_with = "crate::config::scalar::whole::<_, _, 1, 65535>"
+    )]
+    #[schemars(range(min = 1, max = 65535))]
+    port: Option<Spanned<u16>>,
+    /// A service, in place of a name: each of its SRV records is a server, with port, weight and priority.
+    #[schemars(with = "Option<String>")]
+    srv: Option<Spanned<HostName>>,
+    /// The longest time that an answer is believed; a shorter TTL wins. Default: `5s`.
     #[serde(default = "refresh")]
     #[schemars(with = "AtLeast<1000>", extend("default" = "5s"))]
     refresh: Spanned<config::Duration>,
@@ -44,43 +61,90 @@ fn refresh() -> Spanned<config::Duration> {
 
 fn build(options: &Options) -> Result<Arc<dyn Source>, Vec<Diagnostic>> {
     let written: Dns = options.decode()?;
-    Ok(Arc::new(Addresses {
-        name: written.name.value,
-        port: written.port.value,
-        refresh: written.refresh.get(),
-    }))
+    let asked = match (written.name, written.port, written.srv) {
+        (Some(name), Some(port), None) => Asked::Addresses(name.value, port.value),
+        (None, None, Some(service)) => Asked::Services(service.value),
+        (Some(name), _, Some(service)) => {
+            let message = "`dns` has both `name` and `srv`";
+            return Err(vec![one_of_two(message, name.span, service.span)]);
+        }
+        (None, Some(port), Some(service)) => {
+            let problem = one_of_two("`dns` has both `srv` and `port`", service.span, port.span);
+            return Err(vec![problem.note("an SRV record has its port")]);
+        }
+        (Some(_), None, None) => {
+            let problem = missing("port", options);
+            return Err(vec![problem.label("an address has no port of its own")]);
+        }
+        (None, _, None) => {
+            let problem = missing("name", options);
+            return Err(vec![problem.label("expected `name` and `port`, or `srv`")]);
+        }
+    };
+    let refresh = written.refresh.get();
+    Ok(Arc::new(Lookups { asked, refresh }))
 }
 
-/// Those of a name.
+fn one_of_two(message: &str, one: Span, other: Span) -> Diagnostic {
+    Diagnostic::error(code::ONE_OF_TWO, message)
+        .at(one.max(other))
+        .label("one of them is enough")
+        .related(one.min(other), "the other one")
+}
+
+fn missing(key: &str, options: &Options) -> Diagnostic {
+    let message = format!("the key `{key}` is missing in `{}`", KIND.name);
+    Diagnostic::error(code::MISSING_KEY, message).at(options.span())
+}
+
+/// The servers of a name or a service.
 #[derive(Debug, Clone)]
-struct Addresses {
-    name: String,
-    port: u16,
+struct Lookups {
+    asked: Asked,
     refresh: Duration,
 }
 
-impl Source for Addresses {
+#[derive(Debug, Clone)]
+enum Asked {
+    Addresses(HostName, u16),
+    Services(HostName),
+}
+
+impl Asked {
+    /// The servers, and how long they may be believed.
+    async fn look_up(&self, resolver: &Resolver) -> Result<(Vec<ServerSpec>, Duration), String> {
+        match self {
+            Self::Addresses(name, port) => {
+                let (addresses, ttl) = resolver.look_up(name.as_str()).await?;
+                let server = |ip| ServerSpec::at(SocketAddr::new(ip, *port));
+                Ok((addresses.into_iter().map(server).collect(), ttl))
+            }
+            Self::Services(name) => {
+                let (records, ttl) = resolver.services(name.as_str()).await?;
+                Ok((srv::servers(records), ttl))
+            }
+        }
+    }
+}
+
+impl Source for Lookups {
     fn identity(&self) -> String {
-        format!("{self:?}")
+        format!("{} {self:?}", KIND.name)
     }
 
     fn label(&self) -> String {
-        format!("dns `{}`", self.name)
+        let (Asked::Addresses(name, _) | Asked::Services(name)) = &self.asked;
+        format!("dns `{name}`")
     }
 
     fn follow(&self, resolver: Arc<Resolver>, feed: Feed<ServerSpec>) -> BoxFuture<'static, ()> {
-        let Self {
-            name,
-            port,
-            refresh,
-        } = self.clone();
-        let server = move |ip| ServerSpec::at(SocketAddr::new(ip, port));
+        let Self { asked, refresh } = self.clone();
         async move {
             loop {
-                let answer = resolver.look_up(&name).await;
+                let answer = asked.look_up(&resolver).await;
                 let pause = believed(answer.as_ref().ok().map(|(_, ttl)| *ttl), refresh);
                 match answer {
-                    Ok((addresses, _)) => feed.found(addresses.into_iter().map(server).collect()),
+                    Ok((servers, _)) => feed.found(servers),
                     Err(trouble) => feed.failed(format!("does not resolve: {trouble}")),
                 }
                 tokio::time::sleep(pause).await;

@@ -114,20 +114,19 @@ impl<T: PartialEq + Display> Feed<T> {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let before = known.found.load();
-        let is_first = !known.asked.swap(true, Ordering::AcqRel);
-        if **before != found {
+        let is_change = **before != found;
+        if is_change {
             let list: Vec<String> = found.iter().map(ToString::to_string).collect();
             let (now, before) = (found.len(), before.len());
             info!(found = ?list, "{}: {now} found, {before} before", known.label);
             known.found.store(Arc::new(found));
+        } else if trouble.is_some() {
+            info!("{} answers again", known.label);
+        }
+        // Whoever sees that it was asked sees what it found.
+        let is_first = !known.asked.swap(true, Ordering::AcqRel);
+        if is_change || is_first {
             known.changes.announce();
-        } else {
-            if trouble.is_some() {
-                info!("{} answers again", known.label);
-            }
-            if is_first {
-                known.changes.announce();
-            }
         }
     }
 

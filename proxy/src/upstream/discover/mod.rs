@@ -1,11 +1,16 @@
 //! Who is there: one file per source of servers, all named in [`KINDS`].
 //!
 //! A [`Source`] is what the file asks for; its task says who is there, at once and whenever that changes. Equal sources share
-//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common.
+//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
 
 mod dns;
+mod file;
 pub mod followed;
+mod http;
+mod list;
 pub mod name;
+mod srv;
+mod url;
 
 use std::sync::Arc;
 
@@ -17,7 +22,7 @@ use super::ServerSpec;
 use crate::component::Kind;
 
 /// Every source there is, in the order in which the documentation shows them.
-pub const KINDS: &[Kind<Arc<dyn Source>>] = &[dns::KIND];
+pub const KINDS: &[Kind<Arc<dyn Source>>] = &[dns::KIND, file::KIND, http::KIND];
 
 /// What one of them is called in messages.
 pub const NOUN: &str = "source of servers";

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::proto::rr::RData;
 use tracing::warn;
 
 use super::followed::{Feed, Followed};
+use super::srv::Service;
 
 /// Even a TTL of zero is not asked for more often than this.
 const REFRESH_FLOOR: Duration = Duration::from_secs(1);
@@ -76,6 +78,38 @@ impl Resolver {
                 );
                 Self { with_ttl: None }
             }
+        }
+    }
+
+    /// The SRV records of a service, and how long they may be believed.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(super) async fn services(&self, name: &str) -> Result<(Vec<Service>, Duration), String> {
+        let resolver = self.with_ttl.as_ref();
+        let resolver = resolver.ok_or("the system's resolver settings cannot be read")?;
+        let answer = resolver.srv_lookup(name).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let services = answer
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::SRV(record) => Some(Service {
+                    priority: record.priority,
+                    target: record.target.to_ascii().to_ascii_lowercase(),
+                    port: record.port,
+                    weight: record.weight,
+                }),
+                _ => None,
+            });
+        let services: Vec<Service> = services.collect();
+        let ttl = answer
+            .valid_until()
+            .saturating_duration_since(Instant::now());
+        if services.is_empty() {
+            Err("it has no SRV records".to_owned())
+        } else {
+            Ok((services, ttl))
         }
     }
 

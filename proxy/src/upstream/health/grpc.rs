@@ -31,12 +31,13 @@ use serde::{Deserialize, Serialize};
 
 use self::message::{code_name, question, status_name};
 use super::Check;
-use super::http::{AGENT, collect, host};
+use super::http::{collect, host};
 use super::pace::{self, settings};
 use super::probe::{Answer, Probe, Progress, answer, broken, connect};
 use crate::component::{Kind, Options};
 use crate::config::schema::quantities::SomeTime;
 use crate::config::{Diagnostic, Duration, Spanned, code};
+use crate::upstream::ask::AGENT;
 
 pub(super) const KIND: Kind<Arc<Check>> = Kind::new::<Grpc>(
     "grpc",

@@ -18,7 +18,6 @@
 //! ```
 
 mod expected;
-mod fields;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +32,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::expected::Expected;
-pub(super) use self::fields::AGENT;
 use super::Check;
 use super::pace::{self, settings};
 use super::probe::{Probe, Progress, answer, broken, connect};
@@ -41,6 +39,7 @@ use crate::component::{Kind, Options};
 use crate::config::schema::places;
 use crate::config::schema::quantities::SomeTime;
 use crate::config::{Diagnostic, Duration, FieldName, Named, Spanned, code};
+use crate::upstream::ask;
 
 pub(super) const KIND: Kind<Arc<Check>> = Kind::new::<Http>(
     "http",
@@ -149,7 +148,7 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     let mut wrong = Vec::new();
     let settings = collect(&mut wrong, settings!(options, written));
     let uri = collect(&mut wrong, target(&written.path));
-    let fields = fields::fields(&written.host, &written.headers);
+    let fields = ask::fields(Some(&written.host), &written.headers);
     let headers = collect(&mut wrong, fields);
     let expected = collect(&mut wrong, Expected::new(&written));
     match (settings, uri, headers, expected) {

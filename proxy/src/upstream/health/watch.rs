@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::Check;
+use crate::upstream::ask::with_jitter;
 use crate::upstream::live::Changes;
 
 /// What is known of a server.
@@ -229,11 +230,6 @@ impl Streak {
             None
         }
     }
-}
-
-/// A tenth more or less, so that many proxies do not probe in step.
-fn with_jitter(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! When the file may have changed, or anything else that the last load read: included files, patterns, secrets, files named in
-//! options.
+//! When files may have changed: all that the last load of the routing file read (included files, patterns, secrets, files named in
+//! options), or a list that is read by itself.
 //!
 //! Editors rename, Kubernetes swaps a symbolic link two folders up, some mounts send no events at all. So events only say
 //! when to look at once; everything is looked at every two seconds in any case, and what counts is what it holds, compared
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_millis(50);
 
 /// Looks at everything that a load read.
-pub(super) struct FileWatch {
+pub struct FileWatch {
     inputs: Arc<Inputs>,
     /// What was there when a change was told last, so that it is told once.
     told: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) struct FileWatch {
 
 impl FileWatch {
     /// From what the first load read.
-    pub(super) fn new(inputs: Inputs) -> Self {
+    pub fn new(inputs: Inputs) -> Self {
         let (sender, events) = mpsc::channel(1);
         let mut watch = Self {
             inputs: Arc::default(),
@@ -49,7 +49,7 @@ impl FileWatch {
     }
 
     /// From what a later load read, whether it was taken or refused. Folders may be others by now, also those of one name.
-    pub(super) fn follow(&mut self, inputs: Inputs) {
+    pub fn follow(&mut self, inputs: Inputs) {
         self._watcher = watcher(&inputs, self.sender.clone())
             .map_err(|error| warn!("no file events ({error}); looking every {POLL:?}"))
             .ok();
@@ -60,7 +60,7 @@ impl FileWatch {
     }
 
     /// Ends when something holds something else than the load saw, and has held it for a moment: `routes/api.yaml changed`.
-    pub(super) async fn changed(&mut self) -> String {
+    pub async fn changed(&mut self) -> String {
         loop {
             tokio::select! {
                 _ = self.events.recv() => {}

@@ -1,4 +1,4 @@
-//! The fields of a probe.
+//! The fields of a question.
 
 use http::header::{HOST, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::config::{Diagnostic, FieldName, Named, Spanned, code};
 
 /// Who asks, unless the file says otherwise.
-pub(in crate::upstream::health) const AGENT: HeaderValue =
+pub(in crate::upstream) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
 
 /// What frames a message or concerns one connection is not the file's to say.
@@ -22,25 +22,32 @@ const OURS: [&str; 9] = [
     "upgrade",
 ];
 
-/// All of them.
-pub(super) fn fields(
-    host: &Spanned<String>,
+/// All of them. Without a host, that follows from something else.
+pub(in crate::upstream) fn fields(
+    host: Option<&Spanned<String>>,
     written: &Named<Spanned<String>, FieldName>,
 ) -> Result<HeaderMap, Vec<Diagnostic>> {
     let (mut fields, mut wrong) = (HeaderMap::new(), Vec::new());
-    match HeaderValue::from_str(host) {
-        Ok(host) => drop(fields.insert(HOST, host)),
-        Err(_) => wrong.push(unusable(host, "host of a probe")),
+    if let Some(host) = host {
+        match HeaderValue::from_str(host) {
+            Ok(host) => drop(fields.insert(HOST, host)),
+            Err(_) => wrong.push(unusable(host, "host of a probe")),
+        }
     }
     fields.insert(USER_AGENT, AGENT);
     for (name, value) in written.iter() {
         let field = HeaderName::from_bytes(name.as_bytes());
         match (field, HeaderValue::from_str(value)) {
-            (Ok(HOST), _) => wrong.push(
+            (Ok(HOST), _) if host.is_some() => wrong.push(
                 Diagnostic::error(code::FIELD_OF_THE_PROXY, "the host has a key of its own")
                     .at(name.span)
                     .label("not among the `headers`")
                     .help(format!("write `host: {}` beside `headers`", value.value)),
+            ),
+            (Ok(HOST), _) => wrong.push(
+                Diagnostic::error(code::FIELD_OF_THE_PROXY, "the host is in the `url`")
+                    .at(name.span)
+                    .label("not among the `headers`"),
             ),
             (Ok(field), _) if OURS.contains(&field.as_str()) => wrong.push(
                 Diagnostic::error(

@@ -40,7 +40,7 @@ fn folders() -> [Folder; 4] {
                 .iter()
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
-            others: &["mod", "followed", "name"],
+            others: &["mod", "followed", "list", "name"],
         },
         Folder {
             path: "upstream/health",

@@ -12,6 +12,7 @@ use super::file::File;
 use super::spanned::Span;
 
 pub(crate) use self::routes::syntax as match_syntax;
+pub(super) use self::upstreams::listed;
 
 /// All findings about a file that decoded, at least in part. `earlier` are the errors of the parts that did not; `is_partial` is
 /// whether something is not even there, an included file that could not be read.

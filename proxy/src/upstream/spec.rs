@@ -10,7 +10,8 @@ use super::discover::Source;
 use super::endpoint::Seat;
 use super::health::Check;
 use super::pool::Rules;
-use crate::config::Share;
+use super::standing::Duty;
+use crate::config::{self, Share};
 
 /// Waiting for a server, with every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,32 @@ impl ServerSpec {
             host: Host::Ip(address.ip()),
             port: address.port(),
             seat: Seat::of_weight(1),
+        }
+    }
+}
+
+impl From<&config::Server> for ServerSpec {
+    fn from(server: &config::Server) -> Self {
+        let host = match &server.address.host {
+            config::Host::Ip(ip) => Host::Ip(*ip),
+            config::Host::Name(name) => Host::Name(name.clone()),
+        };
+        let seat = Seat {
+            weight: server.weight.value,
+            priority: match server.is_backup() {
+                true => Seat::BACKUP,
+                false => server.priority.map_or(0, |priority| priority.value),
+            },
+            duty: match server.state {
+                config::Duty::Serve => Duty::Serving,
+                config::Duty::Drain => Duty::Draining,
+                config::Duty::Disable => Duty::Disabled,
+            },
+        };
+        Self {
+            host,
+            port: server.address.port,
+            seat,
         }
     }
 }

@@ -7,17 +7,23 @@ use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
 use crate::config::upstream::SLOW_START_MAX;
-use crate::config::{Duration, Duty, Route, Upstream};
+use crate::config::{Duration, Duty, Route, Server, Upstream};
 
 pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (name, upstream) in context.file.upstreams.iter() {
         one_source(context, name, upstream, found);
-        twice(name, upstream, found);
-        tiers(upstream, found);
+        twice(&format!("upstream `{name}`"), &upstream.servers, found);
+        tiers(&upstream.servers, found);
         bounds(upstream, found);
         none_serves(name, upstream, found);
     }
     unused(context, found);
+}
+
+/// Servers of a list that stands by itself.
+pub(in crate::config) fn listed(servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
+    twice("the list", servers, found);
+    tiers(servers, found);
 }
 
 /// Its servers are named, or somebody knows them.
@@ -66,15 +72,15 @@ fn no_servers(name: &Spanned<String>, list: Option<Span>) -> Diagnostic {
     .help("write at least one, such as `servers: [ \"127.0.0.1:5252\" ]`")
 }
 
-fn twice(name: &str, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
+fn twice(place: &str, servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
     let mut seen: HashMap<_, Span> = HashMap::new();
-    for server in &upstream.servers {
+    for server in servers {
         let address = &server.address;
         if let Some(first) = seen.get(&address.value) {
             found.push(
                 Diagnostic::error(
                     code::SERVER_TWICE,
-                    format!("server `{address}` is twice in upstream `{name}`"),
+                    format!("server `{address}` is twice in {place}"),
                 )
                 .at(address.span)
                 .label("again here")
@@ -88,8 +94,8 @@ fn twice(name: &str, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
 }
 
 /// A backup has its tier.
-fn tiers(upstream: &Upstream, found: &mut Vec<Diagnostic>) {
-    for server in &upstream.servers {
+fn tiers(servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
+    for server in servers {
         let Some(priority) = server.priority.filter(|_| server.is_backup()) else {
             continue;
         };

@@ -6,8 +6,7 @@ use super::SILENCE;
 use super::completed::Chosen;
 use crate::component::{self, Surroundings};
 use crate::config::{self, Component, Diagnostic, File, Spanned};
-use crate::upstream::standing::Duty;
-use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts, balance, discover, health};
+use crate::upstream::{ServerSpec, Spec, Timeouts, balance, discover, health};
 
 const CONNECT: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(60);
@@ -59,7 +58,7 @@ pub(super) fn spec(
         servers: upstream
             .servers
             .iter()
-            .map(|server| server_spec(server))
+            .map(|server| ServerSpec::from(&server.value))
             .collect(),
         source,
         policy: policy.made,
@@ -79,29 +78,6 @@ pub(super) fn spec(
             .map_or(DNS_REFRESH, |refresh| refresh.get()),
     };
     Ok((spec, chosen))
-}
-
-fn server_spec(server: &config::Server) -> ServerSpec {
-    let host = match &server.address.host {
-        config::Host::Ip(ip) => Host::Ip(*ip),
-        config::Host::Name(name) => Host::Name(name.clone()),
-    };
-    ServerSpec {
-        host,
-        port: server.address.port,
-        seat: Seat {
-            weight: server.weight.value,
-            priority: match server.is_backup() {
-                true => Seat::BACKUP,
-                false => server.priority.map_or(0, |priority| priority.value),
-            },
-            duty: match server.state {
-                config::Duty::Serve => Duty::Serving,
-                config::Duty::Drain => Duty::Draining,
-                config::Duty::Disable => Duty::Disabled,
-            },
-        },
-    }
 }
 
 /// What the upstream says, or else the file, or else we.

@@ -5,6 +5,7 @@
 
 mod dns;
 pub mod followed;
+mod list;
 pub mod name;
 
 use std::sync::Arc;

@@ -40,7 +40,7 @@ fn folders() -> [Folder; 4] {
                 .iter()
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
-            others: &["mod", "followed", "list", "name"],
+            others: &["mod", "followed", "left_out", "list", "name", "service"],
         },
         Folder {
             path: "upstream/health",

@@ -73,6 +73,7 @@ fn keys() -> BTreeSet<String> {
         ("config", false),
         ("upstream/health", true),
         ("upstream/balance", true),
+        ("upstream/discover", true),
         ("filter", true),
     ] {
         let folder = repository().join("proxy/src").join(folder);

@@ -128,7 +128,13 @@ pub(crate) fn folder(page: &Path) -> PathBuf {
     if page.ends_with("docs/files.md") {
         return repository().join("conf/examples/several-files");
     }
-    if page.ends_with("docs/upstreams.md") || page.ends_with("balance/sticky.rs") {
+    let beside_the_examples = [
+        "docs/discovery.md",
+        "docs/upstreams.md",
+        "balance/sticky.rs",
+        "discover/etcd.rs",
+    ];
+    if beside_the_examples.iter().any(|end| page.ends_with(end)) {
         return repository().join("conf/examples");
     }
     page.parent().expect("a folder").to_owned()

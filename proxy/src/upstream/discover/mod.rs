@@ -4,9 +4,13 @@
 //! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common.
 
 mod dns;
+mod docker;
+mod etcd;
 pub mod followed;
+mod left_out;
 mod list;
 pub mod name;
+mod service;
 
 use std::sync::Arc;
 
@@ -18,7 +22,7 @@ use super::ServerSpec;
 use crate::component::Kind;
 
 /// Every source there is, in the order in which the documentation shows them.
-pub const KINDS: &[Kind<Arc<dyn Source>>] = &[dns::KIND];
+pub const KINDS: &[Kind<Arc<dyn Source>>] = &[dns::KIND, docker::KIND, etcd::KIND];
 
 /// What one of them is called in messages.
 pub const NOUN: &str = "source of servers";

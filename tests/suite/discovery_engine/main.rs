@@ -36,7 +36,7 @@ async fn answered_by<const N: usize>(gateway: &Gateway, expected: [&str; N]) {
 /// How the source of `api` is doing.
 async fn source(gateway: &Gateway) -> Value {
     let all = gateway.operator("/upstreams").await;
-    all["upstreams"][0]["sources"][0].clone()
+    all[0]["sources"][0].clone()
 }
 
 /// Waits until the source is in trouble, and returns why.
@@ -65,6 +65,6 @@ async fn well(gateway: &Gateway) {
 /// Seats and addresses of the servers of `api`.
 async fn servers(gateway: &Gateway) -> Vec<Value> {
     let all = gateway.operator("/upstreams").await;
-    let servers = all["upstreams"][0]["servers"].as_array();
+    let servers = all[0]["servers"].as_array();
     servers.cloned().unwrap_or_default()
 }

@@ -38,7 +38,7 @@ use super::Source;
 use super::followed::Feed;
 use super::left_out::LeftOut;
 use super::name::Resolver;
-use super::service::{Answer, Pause, Service, refused};
+use super::service::{Answer, Pause, REFRESH_FLOOR, Service, refused, too_often};
 use crate::component::{Kind, Options};
 use crate::config::schema::quantities::AtLeast;
 use crate::config::{self, Diagnostic, Spanned, code};
@@ -86,7 +86,7 @@ struct Docker {
     endpoint: Spanned<Endpoint>,
     /// How often the whole list is looked at when the engine tells of no change. Default: `30s`.
     #[serde(default = "refresh")]
-    #[schemars(with = "AtLeast<1000>", extend("default" = "30s"))]
+    #[schemars(with = "AtLeast<REFRESH_FLOOR>", extend("default" = "30s"))]
     refresh: Spanned<config::Duration>,
 }
 
@@ -100,15 +100,19 @@ fn refresh() -> Spanned<config::Duration> {
 
 fn build(options: &Options<'_>) -> Result<Arc<dyn Source>, Vec<Diagnostic>> {
     let written: Docker = options.decode()?;
+    let mut wrong: Vec<Diagnostic> = too_often(written.refresh).into_iter().collect();
     let label = &written.label;
     if label.is_empty() || label.starts_with('=') || label.contains(char::is_whitespace) {
         let message = format!("`{}` cannot be a label", label.escape_debug());
         let problem = Diagnostic::error(code::BAD_NAME, message).at(label.span);
-        return Err(vec![
+        wrong.push(
             problem
                 .label("expected a label, or a label and its value")
                 .help("write `tidegate.upstream=api`, and give the containers this label"),
-        ]);
+        );
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
     }
     Ok(Arc::new(Engine {
         label: label.value.clone(),

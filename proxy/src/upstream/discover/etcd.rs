@@ -32,7 +32,7 @@ use self::member::Member;
 use super::followed::Feed;
 use super::left_out::LeftOut;
 use super::name::Resolver;
-use super::service::{Pause, Service};
+use super::service::{Pause, REFRESH_FLOOR, Service, too_often};
 use super::{Source, list};
 use crate::component::{Kind, Options};
 use crate::config::schema::quantities::AtLeast;
@@ -60,7 +60,7 @@ struct Etcd {
     password: Option<Spanned<String>>,
     /// How often all keys are looked at when etcd tells of no change. Default: `30s`.
     #[serde(default = "refresh")]
-    #[schemars(with = "AtLeast<1000>", extend("default" = "30s"))]
+    #[schemars(with = "AtLeast<REFRESH_FLOOR>", extend("default" = "30s"))]
     refresh: Spanned<config::Duration>,
 }
 
@@ -70,7 +70,7 @@ fn refresh() -> Spanned<config::Duration> {
 
 fn build(options: &Options<'_>) -> Result<Arc<dyn Source>, Vec<Diagnostic>> {
     let written: Etcd = options.decode()?;
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<Diagnostic> = too_often(written.refresh).into_iter().collect();
     if written.endpoints.is_empty() {
         let problem = Diagnostic::error(code::OUT_OF_BOUNDS, "`endpoints` is an empty list");
         wrong.push(

@@ -18,6 +18,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::config::{self, Diagnostic, Spanned, code};
+
 /// For an answer, the connection included; one without an end has to begin by then.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -29,6 +31,9 @@ const LINE_MAX: usize = 16 << 20;
 
 /// Changes that come so soon after one another are looked at together.
 const TOGETHER: Duration = Duration::from_millis(100);
+
+/// Looking at everything more often (in milliseconds) is a load of its own: what changes is told.
+pub(super) const REFRESH_FLOOR: u64 = 1000;
 
 /// Where one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,6 +230,16 @@ impl Lines {
             }
         }
     }
+}
+
+/// What is wrong with how often everything is to be looked at.
+pub(super) fn too_often(refresh: Spanned<config::Duration>) -> Option<Diagnostic> {
+    let least = config::Duration::from_millis(REFRESH_FLOOR);
+    (refresh.value < least).then(|| {
+        let message = format!("`refresh` is `{}`", refresh.value);
+        let problem = Diagnostic::error(code::OUT_OF_BOUNDS, message).at(refresh.span);
+        problem.label(format!("expected at least `{least}`"))
+    })
 }
 
 /// Between two tries with a service.

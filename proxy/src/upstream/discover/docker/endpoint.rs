@@ -12,7 +12,7 @@ use crate::upstream::discover::service::Service;
 
 /// Where an engine is.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", extend("pattern" = "^(unix:///|tcp://)\\S+$", "default" = "unix:///var/run/docker.sock"))]
+#[schemars(rename = "DockerEndpoint", with = "String", extend("pattern" = "^(unix:///|tcp://)\\S+$", "default" = "unix:///var/run/docker.sock"))]
 pub(super) struct Endpoint {
     written: String,
     service: Service,
@@ -41,7 +41,14 @@ impl FromStr for Endpoint {
         let service = match text.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Service::Unix(PathBuf::from(path)),
             Some(("tcp", address)) => {
-                let address: ServerAddress = address.trim_end_matches('/').parse()?;
+                let address = address.trim_end_matches('/');
+                if !address.is_empty() && !address.contains(':') {
+                    let message = format!("`{text}` has no port");
+                    return Err(Complaint::new(code::ADDRESS, message)
+                        .label("expected a port behind the host")
+                        .help(format!("write `tcp://{address}:2375`")));
+                }
+                let address: ServerAddress = address.parse()?;
                 Service::Tcp(address.to_string())
             }
             _ => {

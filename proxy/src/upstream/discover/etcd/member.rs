@@ -11,7 +11,7 @@ use crate::config::{Complaint, ServerAddress, code};
 
 /// Host and port.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", extend("pattern" = "^(http://)?[^/\\s]+:[0-9]+/?$", "examples" = ["http://127.0.0.1:2379"]))]
+#[schemars(rename = "EtcdMember", with = "String", extend("pattern" = "^(http://)?[^/\\s]+:[0-9]+/?$", "examples" = ["http://127.0.0.1:2379"]))]
 pub(super) struct Member {
     written: String,
     address: ServerAddress,
@@ -34,8 +34,15 @@ impl FromStr for Member {
                 .help(format!("write `http://{rest}`, if it takes plain HTTP")));
         }
         let bare = text.strip_prefix("http://").unwrap_or(text);
+        let bare = bare.strip_suffix('/').unwrap_or(bare);
+        if !bare.is_empty() && !bare.contains(':') {
+            let message = format!("`{text}` has no port");
+            return Err(Complaint::new(code::ADDRESS, message)
+                .label("expected a URL, such as `http://127.0.0.1:2379`")
+                .help(format!("write `http://{bare}:2379`")));
+        }
         Ok(Self {
-            address: bare.strip_suffix('/').unwrap_or(bare).parse()?,
+            address: bare.parse()?,
             written: text.to_owned(),
         })
     }

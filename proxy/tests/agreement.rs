@@ -177,6 +177,57 @@ const HOLES: &[Hole] = &[
         &["0", "65536", "-1"],
     ),
     (
+        "upstreams: { a: { discover: { docker: { label: @ } } } }",
+        &["a", "a.b=c", "a=", "a=b=c"],
+        &["''", "=a", "' a'", "a b", "[ a ]"],
+    ),
+    (
+        "upstreams: { a: { discover: { docker: { label: a, endpoint: @ } } } }",
+        &[
+            "unix:///run/docker.sock",
+            "tcp://a:2375",
+            "'tcp://[::1]:2375'",
+        ],
+        &[
+            "/run/docker.sock",
+            "unix://docker.sock",
+            "ssh://a",
+            "a:2375",
+            "''",
+        ],
+    ),
+    (
+        "upstreams: { a: { discover: { docker: { label: a, port: @ } } } }",
+        &["1", "65535"],
+        &["0", "65536", "-1", "http"],
+    ),
+    (
+        "upstreams: { a: { discover: { docker: { label: a, refresh: @ } } } }",
+        &["1s", "1h"],
+        &["999ms", "0s", "5"],
+    ),
+    (
+        "upstreams: { a: { discover: { etcd: { endpoints: @, prefix: /a/ } } } }",
+        &["[ 'http://a:2379' ]", "[ 'a:2379', 'http://[::1]:2379/' ]"],
+        &[
+            "[]",
+            "[ 'https://a:2379' ]",
+            "[ a ]",
+            "[ 'http://a' ]",
+            "[ 'http://a:2379/v3' ]",
+        ],
+    ),
+    (
+        "upstreams: { a: { discover: { etcd: { endpoints: [ 'a:1' ], prefix: @ } } } }",
+        &["/a/", "a"],
+        &["''", "[ a ]"],
+    ),
+    (
+        "upstreams: { a: { discover: { etcd: { endpoints: [ 'a:1' ], prefix: a, refresh: @ } } } }",
+        &["1s", "1h"],
+        &["999ms", "0s"],
+    ),
+    (
         "reload: { rollback_on: { errors: @ } }",
         &["100%", "0.0001%", "20 %", "100.0%", "007%"],
         &[

@@ -40,7 +40,9 @@ fn folders() -> [Folder; 4] {
                 .iter()
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
-            others: &["mod", "followed", "list", "name", "srv", "url"],
+            others: &[
+                "mod", "followed", "left_out", "list", "name", "service", "srv", "url",
+            ],
         },
         Folder {
             path: "upstream/health",

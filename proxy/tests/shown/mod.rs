@@ -132,6 +132,7 @@ pub(crate) fn folder(page: &Path) -> PathBuf {
         "docs/upstreams.md",
         "docs/discovery.md",
         "balance/sticky.rs",
+        "discover/etcd.rs",
         "discover/file.rs",
     ];
     if with_files.iter().any(|one| page.ends_with(one)) {

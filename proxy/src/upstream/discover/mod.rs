@@ -4,11 +4,15 @@
 //! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
 
 mod dns;
+mod docker;
+mod etcd;
 mod file;
 pub mod followed;
 mod http;
+mod left_out;
 mod list;
 pub mod name;
+mod service;
 mod srv;
 mod url;
 
@@ -22,7 +26,8 @@ use super::ServerSpec;
 use crate::component::Kind;
 
 /// Every source there is, in the order in which the documentation shows them.
-pub const KINDS: &[Kind<Arc<dyn Source>>] = &[dns::KIND, file::KIND, http::KIND];
+pub const KINDS: &[Kind<Arc<dyn Source>>] =
+    &[dns::KIND, file::KIND, http::KIND, docker::KIND, etcd::KIND];
 
 /// What one of them is called in messages.
 pub const NOUN: &str = "source of servers";

@@ -30,7 +30,10 @@ pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
     let named = file.filters.iter().map(|(_, filter)| filter);
     let in_place = file.routes.iter().flat_map(|(_, route)| &route.filters);
     let upstreams = file.upstreams.iter().map(|(_, upstream)| upstream);
-    let others = upstreams.flat_map(|one| one.balance.iter().chain(&one.health_check));
+    let others = upstreams.flat_map(|one| {
+        let asked = one.health_check.iter().chain(&one.discover);
+        one.balance.iter().chain(asked)
+    });
     for component in named.chain(in_place).chain(others) {
         doubts.component(component);
     }

@@ -19,6 +19,9 @@ impl Share {
     /// Of whatever there is.
     pub const ALL: Self = Self(WHOLE);
 
+    /// One of two.
+    pub const HALF: Self = Self(WHOLE / 2);
+
     /// Whether it takes this one: each has the same chance.
     #[must_use]
     pub fn takes_one(self) -> bool {

@@ -8,6 +8,7 @@
 //!     health_check: { http: { path: /api/health, interval: 2s } }
 //!     panic_below: 30%
 //!     slow_start: 30s
+//!     outlier_ejection: true
 //! ```
 
 use schemars::JsonSchema;
@@ -17,7 +18,9 @@ use serde::de::{Deserialize, Deserializer};
 use super::schema::places;
 use super::schema::quantities::{AtLeast, SomeShare, Time};
 use super::text_or_keys::{InFull, TextOrKeys};
-use super::{Component, Duration, Retry, ServerAddress, Share, Spanned, Timeouts};
+use super::{
+    Component, Duration, OutlierEjection, Retry, ServerAddress, Share, Spanned, Switch, Timeouts,
+};
 
 /// Asking the resolver more often (in milliseconds) finds nothing new and burdens it.
 pub(super) const DNS_REFRESH_MIN: u64 = 1000;
@@ -46,6 +49,9 @@ pub struct Upstream {
     /// `0s`, at most `1h`. Nothing changes where a key or a cookie decides.
     #[schemars(with = "Option<Time<0, SLOW_START_MAX>>", extend("default" = "0s"))]
     pub slow_start: Option<Spanned<Duration>>,
+    /// When a server gets no requests for a while because of what became of those that it got. `true` for all defaults.
+    /// Default: `false`.
+    pub outlier_ejection: Option<Switch<OutlierEjection>>,
     /// How long to wait for them.
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub timeouts: Timeouts,

@@ -52,14 +52,14 @@ pub fn answer(
         exchange
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
-        learn::answered(false, exchange);
+        learn::answered(response.status, exchange);
     } else if response.status.is_informational() {
         return Ok(());
     } else {
         exchange
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
-        learn::answered(response.status.is_server_error(), exchange);
+        learn::answered(response.status, exchange);
         strip_hop_by_hop(response);
         if asked.version <= Version::HTTP_10 {
             // It does not know chunks (RFC 9112, section 6.1): the end of the connection is the end of the body.

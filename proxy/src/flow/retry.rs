@@ -60,7 +60,8 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         .as_ref()
         .is_some_and(|attempt| attempt.reused);
     exchange.went_stale |= reused;
-    if failure.fault() == Fault::Upstream && !(reused && failure == Failure::UpstreamClosed) {
+    let is_stale = reused && failure == Failure::UpstreamClosed && exchange.first_byte.is_none();
+    if failure.fault() == Fault::Upstream && !is_stale {
         learn::failed(exchange);
     }
     if again && !reused {

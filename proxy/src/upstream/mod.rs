@@ -13,11 +13,13 @@
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
 //! | `health/` | who is well: one file per kind of check |
+//! | `outlier/`, `ejection` | who is out for what became of its requests: one file per reason |
 //! | `discover/` | who is there: one file per source of addresses |
 
 pub mod balance;
 pub mod copies;
 pub mod discover;
+mod ejection;
 pub mod endpoint;
 pub mod events;
 pub mod health;
@@ -25,6 +27,7 @@ pub mod kept;
 pub mod latency;
 pub mod live;
 mod news;
+pub mod outlier;
 mod pool;
 pub mod standing;
 pub mod tally;
@@ -46,7 +49,7 @@ use self::health::{Check, Watch};
 pub use self::live::Live;
 use self::pool::Rules;
 pub use self::pool::{Pool, Unavailable};
-use self::standing::Order;
+use self::standing::{Duty, Order};
 use self::tally::Tally;
 use crate::config::Share;
 
@@ -100,6 +103,8 @@ pub struct Spec {
     pub panic_below: Option<Share>,
     /// How long a server that has just come up warms up.
     pub slow_start: Duration,
+    /// When a server is out for what became of its requests, if ever.
+    pub outlier_ejection: Option<outlier::Bounds>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How often a request may be sent in all.
@@ -118,6 +123,7 @@ impl Spec {
                 == other.check.as_ref().map(|check| check.identity())
             && self.panic_below == other.panic_below
             && self.slow_start == other.slow_start
+            && self.outlier_ejection == other.outlier_ejection
             && self.timeouts == other.timeouts
             && self.attempts == other.attempts
             && self.dns_refresh == other.dns_refresh
@@ -128,6 +134,7 @@ impl Spec {
             policy: self.policy.as_ref(),
             panic_below: self.panic_below,
             slow_start: self.slow_start,
+            ejection: self.outlier_ejection.as_ref(),
         }
     }
 }
@@ -141,8 +148,8 @@ pub struct Upstream {
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
     pool: ArcSwap<Pool>,
-    /// Waits for the end of the order that ends first.
-    next_order: Mutex<Option<AbortHandle>>,
+    /// Waits for what changes by itself first: an order that ends, a server that comes back.
+    next_change: Mutex<Option<AbortHandle>>,
 }
 
 impl Upstream {
@@ -170,7 +177,7 @@ impl Upstream {
                 members: Mutex::default(),
                 retired: AtomicBool::new(false),
                 pool,
-                next_order: Mutex::default(),
+                next_change: Mutex::default(),
             }
         });
         upstream.refresh();
@@ -188,7 +195,7 @@ impl Upstream {
             members: Mutex::default(),
             retired: AtomicBool::new(true),
             pool,
-            next_order: Mutex::default(),
+            next_change: Mutex::default(),
         })
     }
 
@@ -222,18 +229,26 @@ impl Upstream {
         self.pool.load()
     }
 
-    /// Whether its policy wants to know what became of attempts.
+    /// Whether anybody wants to know how long attempts take.
     pub fn learns(&self) -> bool {
-        self.spec.policy.learner().is_some()
+        let ejection = &self.spec.outlier_ejection;
+        self.spec.policy.learner().is_some() || ejection.is_some_and(|it| it.latency.is_some())
     }
 
-    /// Tells its policy what became of an attempt with a server of its own, if that wants to know: nothing is found out for
-    /// one that does not.
+    /// Tells those who want to know what became of an attempt with a server of its own: its policy, and who puts servers out.
+    /// Nothing is found out where nobody does.
     pub fn note(&self, server: &Endpoint, outcome: impl FnOnce() -> Option<Outcome>) {
-        if let Some(learner) = self.spec.policy.learner()
-            && let Some(outcome) = outcome()
-        {
+        let learner = self.spec.policy.learner();
+        let bounds = &self.spec.outlier_ejection;
+        if learner.is_none() && bounds.is_none() {
+            return;
+        }
+        let Some(outcome) = outcome() else { return };
+        if let Some(learner) = learner {
             learner.note(server, self.pool.load().ready(), &outcome);
+        }
+        if let Some(bounds) = bounds {
+            self.judge(server, &outcome, bounds);
         }
     }
 
@@ -272,6 +287,7 @@ impl Upstream {
         }
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
+        self.make_room(&members, now);
         // Those that come first are no late comers, however long it takes to find out about them.
         let is_known = self.names().values().all(|name| name.was_asked());
         let mut others = members.iter();
@@ -281,9 +297,9 @@ impl Upstream {
         }
         let before = self.pool.load();
         let pool = Pool::new(&members, self.spec.rules(), now);
-        self.tell_panic(&before, &pool);
+        self.tell_panic(&before, &pool, now);
         self.pool.store(Arc::new(pool));
-        self.wait_for_the_next_order(&members, now);
+        self.wait_for_the_next_change(&members, now);
     }
 
     /// What an operator wants of a server. Whether there is such a server.
@@ -294,6 +310,9 @@ impl Upstream {
             return false;
         };
         server.standing().give(order);
+        if order.duty.is_some_and(|duty| duty.value == Duty::Serving) {
+            server.standing().outlier().take_back(Instant::now());
+        }
         self.refresh();
         true
     }
@@ -314,7 +333,7 @@ impl Upstream {
         let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         self.retired.store(true, Ordering::Release);
         let mut waiting = self
-            .next_order
+            .next_change
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = waiting.take() {
@@ -323,6 +342,7 @@ impl Upstream {
         self.names().clear();
         for server in self.pool.load().all() {
             server.forget();
+            server.standing().forget_if_back(Instant::now());
         }
     }
 
@@ -359,6 +379,9 @@ impl Upstream {
             watch
         });
         let standing = self.live.standing(self.name(), address);
+        if self.spec.outlier_ejection.is_some() {
+            standing.changes.subscribe(Arc::downgrade(self));
+        }
         Endpoint::seated(address, seat, standing, self.live.load(address), watch)
     }
 }
@@ -368,7 +391,7 @@ mod tests {
     use super::*;
     use crate::component;
 
-    fn spec(check: &str) -> Spec {
+    pub(super) fn spec(check: &str) -> Spec {
         let text = format!(
             "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], health_check: {check} }} }}"
         );
@@ -395,6 +418,7 @@ mod tests {
             check: Some(loaded.made.made),
             panic_below: None,
             slow_start: Duration::ZERO,
+            outlier_ejection: None,
             timeouts: Timeouts {
                 connect: second,
                 read: second,

@@ -30,6 +30,10 @@ pub struct Tally {
     pub retries: Count,
     /// Times that so few servers were up that all were asked.
     pub panics: Count,
+    /// Times that a server was put out for what became of its requests.
+    pub ejections: Count,
+    /// Times that one was not because too many were out already.
+    pub ejections_spared: Count,
 }
 
 impl Tally {

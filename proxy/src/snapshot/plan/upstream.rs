@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::SILENCE;
 use super::completed::Chosen;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Component, Diagnostic, File, Spanned};
+use crate::config::{self, Component, Diagnostic, Factor, File, Spanned, Switch};
+use crate::upstream::outlier::{self, Bounds};
 use crate::upstream::standing::Duty;
 use crate::upstream::{Host, Seat, ServerSpec, Spec, Timeouts, balance, health};
 
@@ -57,6 +58,11 @@ pub(super) fn spec(
         slow_start: upstream
             .slow_start
             .map_or(Duration::ZERO, |span| span.get()),
+        outlier_ejection: upstream
+            .outlier_ejection
+            .as_ref()
+            .and_then(Switch::keys)
+            .map(outliers),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         attempts: upstream
             .retry
@@ -90,6 +96,40 @@ fn server_spec(server: &config::Server) -> ServerSpec {
                 config::Duty::Disable => Duty::Disabled,
             },
         },
+    }
+}
+
+fn outliers(written: &config::OutlierEjection) -> Bounds {
+    let or = |written: Option<Spanned<config::Duration>>, otherwise| {
+        written.map_or(otherwise, |written| written.get())
+    };
+    let rate = written.error_rate.as_ref().and_then(Switch::keys);
+    let latency = written.latency.as_ref().and_then(Switch::keys);
+    let time = or(written.time, outlier::TIME);
+    Bounds {
+        consecutive_failures: written
+            .consecutive_failures
+            .map_or(outlier::FAILURES, |number| number.value),
+        error_rate: rate.map(|written| outlier::ErrorRate {
+            above: written.above.map_or(outlier::SHARE, |share| share.value),
+            requests: written
+                .requests
+                .map_or(outlier::REQUESTS, |number| number.value),
+            over: or(written.over, outlier::OVER),
+        }),
+        latency: latency.map(|written| outlier::Latency {
+            above: written.above.map_or(Factor::TRIPLE, |factor| factor.value),
+            at_least: or(written.at_least, outlier::AT_LEAST),
+            requests: written
+                .requests
+                .map_or(outlier::REQUESTS, |number| number.value),
+            over: or(written.over, outlier::OVER),
+        }),
+        time,
+        max_time: or(written.max_time, outlier::MAX_TIME.max(time)),
+        max_ejected: written
+            .max_ejected
+            .map_or(outlier::SHARE, |share| share.value),
     }
 }
 

@@ -20,11 +20,11 @@ pub(super) fn check(upstream: &Upstream, found: &mut Vec<Diagnostic>) {
         found.push(
             Diagnostic::error(
                 code::OUT_OF_BOUNDS,
-                "`max_ejected` is `0%`: nobody could be",
+                "`max_ejected` is `0%`: nobody would ever be out",
             )
             .at(share.span)
             .label("expected more than nothing")
-            .help("one server may always be: leave the key out, or `outlier_ejection` as a whole"),
+            .help("one server may be out whatever the share: write `1%` for no more"),
         );
     }
     if let Some(rate) = ejection.error_rate.as_ref().and_then(Switch::keys) {
@@ -57,7 +57,7 @@ fn error_rate(rate: &ErrorRate, found: &mut Vec<Diagnostic>) {
     let Some(share) = rate.above else { return };
     let why = match share.value {
         share if share.is_none() => "one failure would be enough",
-        Share::ALL => "nothing is more: that is never",
+        Share::ALL => "more than all is never",
         _ => return,
     };
     found.push(

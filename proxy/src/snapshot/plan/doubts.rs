@@ -157,7 +157,9 @@ fn unchecked(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
         .collect();
     let upstreams = loaded.file.upstreams.iter().zip(&loaded.made.upstreams);
     for ((name, upstream), spec) in upstreams {
-        let is_sound = upstream.health_check.is_some() || upstream.servers.len() < 2;
+        // Who fails is out for a while also without being probed.
+        let is_watched = upstream.health_check.is_some() || spec.outlier_ejection.is_some();
+        let is_sound = is_watched || upstream.servers.len() < 2;
         if is_sound || !used.contains(name.value.as_str()) {
             continue;
         }

@@ -122,7 +122,7 @@ const HOLES: &[Hole] = &[
             "{ latency: true }",
         ],
         &[
-            "yes",
+            "usual",
             "1",
             "[]",
             "{ time: 99ms }",

@@ -171,7 +171,7 @@ async fn one_of_ten_that_fails_is_out_after_so_many_failures_and_a_reload_leaves
         line.contains("WARN") && line.contains("3 failures"),
         "{line}"
     );
-    let said = gateway.ask(&["explain", "GET", "/"]).await;
+    let said = gateway.ask(&["explain", "GET", "/", "--live"]).await;
     let part = "up, ejected (3 failures in a row, out for 10m)";
     assert!(said.out.contains(part), "{}", said.out);
     let ready = gateway.ready().await.body;

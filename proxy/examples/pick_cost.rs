@@ -66,7 +66,8 @@ fn measure(name: &str, policy: &dyn Policy, count: u16) {
     for server in &ready {
         let outcome = Outcome {
             end: End::Answered,
-            took: Duration::from_millis(10),
+            took: Some(Duration::from_millis(10)),
+            picked: now,
             at: now,
         };
         if let Some(learner) = policy.learner() {

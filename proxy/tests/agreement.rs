@@ -228,6 +228,39 @@ const HOLES: &[Hole] = &[
         &["999ms", "0s"],
     ),
     (
+        "upstreams: { a: { servers: [ 'a:1' ], outlier_ejection: @ } }",
+        &[
+            "true",
+            "false",
+            "{}",
+            "{ time: 100ms }",
+            "{ latency: true }",
+        ],
+        &[
+            "usual",
+            "1",
+            "[]",
+            "{ time: 99ms }",
+            "{ tim: 1s }",
+            "{ max_ejected: 0% }",
+        ],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], outlier_ejection: { consecutive_failures: @ } } }",
+        &["1", "1000"],
+        &["0", "1001", "-1", "5s"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], outlier_ejection: { error_rate: { over: @ } } } }",
+        &["1s", "10m"],
+        &["999ms", "11m"],
+    ),
+    (
+        "upstreams: { a: { servers: [ 'a:1' ], outlier_ejection: { latency: { at_least: @ } } } }",
+        &["0s", "10m"],
+        &["11m", "20"],
+    ),
+    (
         "reload: { rollback_on: { errors: @ } }",
         &["100%", "0.0001%", "20 %", "100.0%", "007%"],
         &[

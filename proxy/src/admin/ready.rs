@@ -1,5 +1,7 @@
 //! `/ready`: whether it serves, what runs, and how its upstreams do.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -67,6 +69,8 @@ struct ServerState {
     weight: u16,
     health: &'static str,
     reason: Option<String>,
+    /// Why it is out, whatever its probes say.
+    ejected: Option<String>,
     in_flight: usize,
 }
 
@@ -101,6 +105,7 @@ impl Readiness {
 impl UpstreamState {
     fn of(upstream: &Upstream) -> Self {
         let pool = upstream.pool();
+        let now = Instant::now();
         Self {
             name: upstream.name().to_owned(),
             ready: pool.ready().len(),
@@ -112,6 +117,7 @@ impl UpstreamState {
                     weight: server.weight(),
                     health: server.health().as_str(),
                     reason: server.reason(),
+                    ejected: upstream.ejected(server, now).map(|it| it.to_string()),
                     in_flight: server.in_flight(),
                 })
                 .collect(),

@@ -17,6 +17,7 @@ use crate::config::Duration as Span;
 use crate::upstream::discover::followed::Report;
 use crate::upstream::events::Event;
 use crate::upstream::health::Findings;
+use crate::upstream::outlier::Ejected;
 use crate::upstream::standing::{Duty, Held, Order};
 use crate::upstream::tally::{Attempts, Tally};
 use crate::upstream::{Endpoint, Seat, Upstream};
@@ -78,6 +79,10 @@ struct RequestsState {
     hedges_won: u64,
     /// Times that so few servers were up that all were asked.
     panics: u64,
+    /// Times that a server was put out for what became of its requests.
+    ejections: u64,
+    /// Times that one was not because too many were out already.
+    ejections_spared: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +127,8 @@ struct ServerState {
     reason: Option<String>,
     /// What its probes found, if it is probed.
     probes: Option<ProbesState>,
+    /// Whether it is out for what became of its requests.
+    ejected: Option<EjectedState>,
     in_flight: usize,
     limits: Option<ServerLimitsState>,
     attempts: AttemptsState,
@@ -146,6 +153,15 @@ struct ProbesState {
     bad: u64,
     /// How long the latest took.
     last_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct EjectedState {
+    reason: String,
+    /// When it comes back by itself.
+    until: String,
+    /// How often it was out, as far as that is not forgotten.
+    times: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -220,6 +236,8 @@ impl RequestsState {
             hedges: tally.hedges.get(),
             hedges_won: tally.hedges_won.get(),
             panics: tally.panics.get(),
+            ejections: tally.ejections.get(),
+            ejections_spared: tally.ejections_spared.get(),
         }
     }
 }
@@ -268,6 +286,9 @@ impl ServerState {
             health: server.health().as_str(),
             reason: server.reason(),
             probes: server.findings().map(ProbesState::of),
+            ejected: upstream
+                .ejected(server, now)
+                .map(|ejected| EjectedState::of(ejected, now)),
             in_flight: server.in_flight(),
             limits: ServerLimitsState::of(server, upstream),
             attempts: AttemptsState::of(server.standing().attempts()),
@@ -301,6 +322,22 @@ impl ProbesState {
     }
 }
 
+impl EjectedState {
+    fn of(ejected: Ejected, now: Instant) -> Self {
+        Self {
+            reason: ejected.reason.to_string(),
+            until: moment(ejected.until, now),
+            times: ejected.times,
+        }
+    }
+}
+
+/// On the clock of the wall.
+fn moment(until: Instant, now: Instant) -> String {
+    let left = until.saturating_duration_since(now);
+    humantime::format_rfc3339_seconds(SystemTime::now() + left).to_string()
+}
+
 fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
 }
@@ -320,10 +357,7 @@ impl OrderState {
 
 impl<T> HeldState<T> {
     fn of(value: T, until: Option<Instant>, now: Instant) -> Self {
-        let until = until.map(|until| {
-            let left = until.saturating_duration_since(now);
-            humantime::format_rfc3339_seconds(SystemTime::now() + left).to_string()
-        });
+        let until = until.map(|until| moment(until, now));
         Self { value, until }
     }
 }

@@ -1,6 +1,7 @@
 //! What the sections say together: everything that can be found without running anything.
 
 mod listeners;
+mod outliers;
 mod routes;
 mod settings;
 mod tests;

@@ -16,6 +16,9 @@ const LEAST: u16 = 100;
 const MOST: u16 = 1000;
 
 impl Factor {
+    /// Three times as much.
+    pub const TRIPLE: Self = Self(300);
+
     /// What it makes of a number.
     #[must_use]
     pub fn of(self, usual: f64) -> f64 {

@@ -19,6 +19,9 @@ impl Share {
     /// Of whatever there is.
     pub const ALL: Self = Self(WHOLE);
 
+    /// One of two.
+    pub const HALF: Self = Self(WHOLE / 2);
+
     /// So many in a hundred, which are not more than all.
     #[must_use]
     pub const fn percent(percent: u32) -> Self {

@@ -8,6 +8,7 @@
 //!     health_check: { http: { path: /api/health, interval: 2s } }
 //!     panic_below: 30%
 //!     slow_start: 30s
+//!     outlier_ejection: true
 //!     limits: { requests: 200, queue: { length: 100, timeout: 1s } }
 //!   web:
 //!     discover: { dns: { name: tasks.web, port: 9000 } }
@@ -21,7 +22,8 @@ use super::schema::places;
 use super::schema::quantities::{AtLeast, SomeShare, Time};
 use super::text_or_keys::{InFull, TextOrKeys};
 use super::{
-    Component, Duration, Hedge, Retry, ServerAddress, Share, Spanned, Timeouts, UpstreamLimits,
+    Component, Duration, Hedge, OutlierEjection, Retry, ServerAddress, Share, Spanned, Switch,
+    Timeouts, UpstreamLimits,
 };
 
 /// Asking the resolver more often (in milliseconds) finds nothing new and burdens it.
@@ -56,6 +58,9 @@ pub struct Upstream {
     /// `0s`, at most `1h`. Nothing changes where a key or a cookie decides.
     #[schemars(with = "Option<Time<0, SLOW_START_MAX>>", extend("default" = "0s"))]
     pub slow_start: Option<Spanned<Duration>>,
+    /// When a server gets no requests for a while because of what became of those that it got. `true` for all defaults.
+    /// Default: `false`.
+    pub outlier_ejection: Option<Switch<OutlierEjection>>,
     /// How much it takes at a time. (What a client may ask for are the `limits` of the file and of routes.)
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub limits: UpstreamLimits,

@@ -52,7 +52,7 @@ pub fn answer(
         exchange
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
-        learn::answered(false, exchange);
+        learn::answered(response.status, exchange);
         retry::answered(false, exchange);
     } else if response.status.is_informational() {
         return Ok(());
@@ -60,7 +60,7 @@ pub fn answer(
         exchange
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
-        learn::answered(response.status.is_server_error(), exchange);
+        learn::answered(response.status, exchange);
         retry::answered(response.status.is_server_error(), exchange);
         strip_hop_by_hop(response);
         if asked.version <= Version::HTTP_10 {

@@ -2,8 +2,8 @@
 
 use pingora::http::RequestHeader;
 
-use super::Exchange;
 use super::receive::host_as_sent;
+use super::{Exchange, learn};
 use crate::error::{Failure, Fault};
 use crate::observe::access_log::{AccessLog, Durations, Entry};
 
@@ -15,6 +15,7 @@ pub fn finish(
     exchange: &Exchange,
     log: &AccessLog,
 ) {
+    learn::ended(exchange);
     let route = exchange.route();
     if let Some(route) = route {
         route.answers.note(failed(status, exchange));

@@ -1,12 +1,15 @@
-//! What became of an attempt, told to the upstream's policy if that picks by it, and to its limit if that goes by it; of others nothing is found out, and no clock
-//! is read.
+//! What became of an attempt, told to the upstream's policy if that picks by it, to its limit if that goes by it, and to who puts servers
+//! out for it; of others nothing is found out, and no clock is read.
 //!
 //! What a client takes is not its server's: the time counts from the end of the request's body, if it has one, and an answer that
-//! came before that end says nothing.
+//! came before that end says nothing of it.
 
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
+
 use super::{Attempt, Exchange};
+use crate::error::Fault;
 use crate::upstream::Upstream;
 use crate::upstream::balance::{End, Outcome};
 
@@ -23,36 +26,56 @@ pub fn body_ended(exchange: &mut Exchange) {
     }
 }
 
-/// The head of an answer came, and is the server's own failure or not.
-pub fn answered(is_failure: bool, exchange: &Exchange) {
-    let at = || Some(exchange.started + exchange.first_byte?);
-    let end = match is_failure {
-        true => End::Failed,
-        false => End::Answered,
-    };
-    if is_failure {
+/// The head of an answer came.
+pub fn answered(status: StatusCode, exchange: &mut Exchange) {
+    let end = end(status);
+    if end != End::Answered {
         count_failure(exchange);
     }
+    let head = exchange.first_byte.map(|took| exchange.started + took);
+    let has_ended = exchange.body_ended;
     note(exchange, |attempt| {
-        let at = at().filter(|_| exchange.body_ended)?;
+        let at = head?;
         let took = at.checked_duration_since(begin(attempt))?;
-        Some(Outcome { end, took, at })
+        Some(outcome(end, Some(took).filter(|_| has_ended), at, attempt))
     });
+    let is_tunnel = status == StatusCode::SWITCHING_PROTOCOLS;
+    if is_tunnel {
+        complete(exchange);
+    }
+    if let Some(attempt) = &mut exchange.attempt {
+        // How a tunnel ends says nothing.
+        attempt.goes_well = end == End::Answered && !is_tunnel;
+    }
+}
+
+/// Some failures are the request's: a server may not know its method or its version (HAProxy's `observe layer7` has them, too).
+fn end(status: StatusCode) -> End {
+    match status {
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => End::Unable,
+        status if status.is_server_error() => End::Failed,
+        _ => End::Answered,
+    }
 }
 
 /// It failed by the server's fault.
 pub fn failed(exchange: &Exchange) {
     count_failure(exchange);
     note(exchange, |attempt| {
+        let end = match (exchange.first_byte, attempt.goes_well) {
+            (None, _) => End::Failed,
+            (Some(_), true) => End::BrokeOff,
+            // It had failed already.
+            (Some(_), false) => return None,
+        };
         let at = Instant::now();
         let is_connected = attempt.reused || attempt.connect.is_some();
         let is_the_clients = is_connected && !exchange.body_ended;
-        let took = match is_the_clients || exchange.first_byte.is_some() {
+        let took = match is_the_clients || end == End::BrokeOff {
             true => Duration::ZERO,
             false => at.saturating_duration_since(begin(attempt)),
         };
-        let end = End::Failed;
-        Some(Outcome { end, took, at })
+        Some(outcome(end, Some(took), at, attempt))
     });
 }
 
@@ -60,9 +83,9 @@ pub fn failed(exchange: &Exchange) {
 pub fn second_failed(upstream: &Upstream, attempt: &Attempt) {
     attempt.server.standing().attempts().failed.note();
     upstream.note(&attempt.server, || {
-        let (at, end) = (Instant::now(), End::Failed);
+        let at = Instant::now();
         let took = at.saturating_duration_since(attempt.picked);
-        Some(Outcome { end, took, at })
+        Some(outcome(End::Failed, Some(took), at, attempt))
     });
 }
 
@@ -72,9 +95,39 @@ pub fn left(exchange: &Exchange) {
         let is_waiting = exchange.body_ended && exchange.first_byte.is_none();
         let at = is_waiting.then(Instant::now)?;
         let took = at.saturating_duration_since(begin(attempt));
-        let end = End::Left;
-        Some(Outcome { end, took, at })
+        Some(outcome(End::Left, Some(took), at, attempt))
     });
+}
+
+/// Nothing more comes, whatever there was.
+pub fn ended(exchange: &Exchange) {
+    let goes_well = exchange.attempt.as_ref().is_some_and(|it| it.goes_well);
+    let is_whole = exchange
+        .failure
+        .is_none_or(|failure| failure.fault() == Fault::Client);
+    if goes_well && is_whole {
+        complete(exchange);
+    }
+}
+
+fn complete(exchange: &Exchange) {
+    let Some(target) = exchange.target() else {
+        return;
+    };
+    if target.upstream.spec().outlier_ejection.is_some() {
+        note(exchange, |attempt| {
+            Some(outcome(End::Complete, None, Instant::now(), attempt))
+        });
+    }
+}
+
+fn outcome(end: End, took: Option<Duration>, at: Instant, attempt: &Attempt) -> Outcome {
+    Outcome {
+        end,
+        took,
+        picked: attempt.picked,
+        at,
+    }
 }
 
 fn count_failure(exchange: &Exchange) {

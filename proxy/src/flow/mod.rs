@@ -12,7 +12,7 @@
 //! | `respond` | turns a failure into an answer | |
 //! | `finish` | the line in the access log | |
 //!
-//! `hedge` sends a request to a second server, `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast servers are beside all this; `fields` is how the stages change the fields of a request.
+//! `hedge` sends a request to a second server, `mirror` copies requests, `remember` keeps their heads and `learn` tells how fast and how well servers answer beside all this; `fields` is how the stages change the fields of a request.
 
 pub mod answer;
 pub mod fields;
@@ -143,6 +143,8 @@ pub struct Attempt {
     pub reused: bool,
     /// So few servers were up that all were asked.
     pub in_panic: bool,
+    /// The head of its answer came, is no failure, and more is due.
+    pub goes_well: bool,
     /// Until the connection stood; nothing if one was at hand.
     pub connect: Option<Duration>,
     /// Counts the request at the server while it lasts.
@@ -269,6 +271,7 @@ impl Attempt {
             asked: None,
             reused: false,
             in_panic: false,
+            goes_well: false,
             connect: None,
             in_flight: Some(server.enter()),
             spot: None,

@@ -111,7 +111,8 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         return;
     }
     note(failure, exchange);
-    let is_stale = failure == Failure::UpstreamClosed && is_reused(exchange);
+    let is_stale =
+        failure == Failure::UpstreamClosed && is_reused(exchange) && exchange.first_byte.is_none();
     exchange.went_stale |= is_stale;
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
     if !is_stale {
@@ -156,7 +157,7 @@ pub fn drops(status: StatusCode, sent: Sent, exchange: &mut Exchange) -> bool {
     let drops = again(cause, sent, circumstances, exchange);
     if drops {
         exchange.first_byte = Some(exchange.started.elapsed());
-        learn::answered(status.is_server_error(), exchange);
+        learn::answered(status, exchange);
         exchange.first_byte = None;
         // Should nobody be left by then, after all.
         exchange.may_come_back = true;

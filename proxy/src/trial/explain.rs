@@ -146,6 +146,8 @@ pub struct Server {
     pub health: Option<String>,
     /// Why it is down.
     pub reason: Option<String>,
+    /// Why it is out, whatever its probes say, if it is.
+    pub ejected: Option<String>,
     /// Requests under way.
     pub in_flight: Option<usize>,
     /// Whether the policy would pick it now.
@@ -363,6 +365,9 @@ fn target(upstream: &Upstream, course: &Course) -> Target {
         weight: server.weight(),
         health: Some(server.health().as_str().to_owned()),
         reason: server.reason(),
+        ejected: upstream
+            .ejected(server, asked.now)
+            .map(|ejected| ejected.to_string()),
         in_flight: Some(server.in_flight()),
         next: next == Some(server.address()),
     });
@@ -383,6 +388,7 @@ fn written(upstream: &Upstream) -> impl Iterator<Item = Server> {
         weight: server.seat.weight,
         health: None,
         reason: None,
+        ejected: None,
         in_flight: None,
         next: false,
     })

@@ -147,6 +147,9 @@ fn servers(f: &mut Formatter<'_>, target: &Target, note: &str) -> fmt::Result {
         if let Some(reason) = &server.reason {
             let _ = write!(state, " ({reason})");
         }
+        if let Some(ejected) = &server.ejected {
+            let _ = write!(state, ", ejected ({ejected})");
+        }
         if let Some(in_flight) = server.in_flight {
             let _ = write!(state, ", {in_flight} in flight");
         }

@@ -151,8 +151,14 @@ impl Copies {
                 };
                 let status = tokio::time::timeout(patience, answered).await;
                 let status = status.ok().flatten();
-                let outcome = || Some(outcome(status, asked.now));
-                to.upstream.note(&server, outcome);
+                let outcome = |end| move || Some(outcome(end, asked.now));
+                match status {
+                    Some(status) if !status.is_server_error() => {
+                        to.upstream.note(&server, outcome(End::Answered));
+                        to.upstream.note(&server, outcome(End::Complete));
+                    }
+                    _ => to.upstream.note(&server, outcome(End::Failed)),
+                }
                 status
             };
             outcomes.note(status.await);
@@ -162,15 +168,12 @@ impl Copies {
 }
 
 /// The whole of the answer, which is read at once, and of the way there: all copies are measured alike.
-fn outcome(status: Option<StatusCode>, since: Instant) -> Outcome {
+fn outcome(end: End, since: Instant) -> Outcome {
     let at = Instant::now();
-    let end = match status {
-        Some(status) if !status.is_server_error() => End::Answered,
-        _ => End::Failed,
-    };
     Outcome {
         end,
-        took: at.saturating_duration_since(since),
+        took: Some(at.saturating_duration_since(since)),
+        picked: since,
         at,
     }
 }

@@ -242,7 +242,7 @@ impl<K: Eq + Hash, V> Book<K, V> {
 }
 
 /// The upstreams that want to hear of a change.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Changes {
     listeners: Mutex<Vec<Weak<Upstream>>>,
 }

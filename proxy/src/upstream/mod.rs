@@ -18,12 +18,14 @@
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
 //! | `health/` | who is well: one file per kind of check |
+//! | `outlier/`, `ejection` | who is out for what became of its requests: one file per reason |
 //! | `discover/` | who is there: one file per source of addresses |
 
 mod ask;
 pub mod balance;
 pub mod copies;
 pub mod discover;
+mod ejection;
 pub mod endpoint;
 pub mod events;
 pub mod health;
@@ -33,6 +35,7 @@ pub mod latency;
 pub mod limits;
 pub mod live;
 mod news;
+pub mod outlier;
 mod pool;
 pub mod retry;
 mod spec;
@@ -50,7 +53,7 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
 
-use self::balance::Outcome;
+use self::balance::{End, Outcome};
 use self::discover::Servers;
 use self::discover::followed::Report;
 use self::discover::name::Name;
@@ -61,7 +64,7 @@ use self::limits::{Gate, Limits};
 pub use self::live::Live;
 pub use self::pool::{Pool, Unavailable};
 pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
-use self::standing::Order;
+use self::standing::{Duty, Order};
 use self::tally::Tally;
 
 /// A running upstream: its servers are watched and its names followed for as long as it exists.
@@ -75,8 +78,8 @@ pub struct Upstream {
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
     pool: ArcSwap<Pool>,
-    /// Waits for the end of the order that ends first.
-    next_order: Mutex<Option<AbortHandle>>,
+    /// Waits for what changes by itself first: an order that ends, a server that comes back.
+    next_change: Mutex<Option<AbortHandle>>,
 }
 
 impl Upstream {
@@ -99,7 +102,7 @@ impl Upstream {
                 members: Mutex::default(),
                 retired: AtomicBool::new(false),
                 pool,
-                next_order: Mutex::default(),
+                next_change: Mutex::default(),
             }
         });
         upstream.refresh();
@@ -119,7 +122,7 @@ impl Upstream {
             members: Mutex::default(),
             retired: AtomicBool::new(true),
             pool,
-            next_order: Mutex::default(),
+            next_change: Mutex::default(),
         })
     }
 
@@ -190,27 +193,35 @@ impl Upstream {
         self.pool.load()
     }
 
-    /// Whether anybody wants to know what became of attempts.
+    /// Whether anybody wants to know how long attempts take.
     pub fn learns(&self) -> bool {
-        self.spec.policy.learner().is_some() || self.spec.hedge.is_some()
+        let ejection = &self.spec.outlier_ejection;
+        self.spec.policy.learner().is_some()
+            || self.spec.hedge.is_some()
+            || self.adapts()
+            || ejection.is_some_and(|it| it.latency.is_some())
     }
 
-    /// Tells its policy what became of an attempt with a server of its own, if that wants to know: nothing is found out for
-    /// one that does not.
+    /// Tells those who want to know what became of an attempt with a server of its own: its policy, and who puts servers out.
+    /// Nothing is found out where nobody does.
     pub fn note(&self, server: &Endpoint, outcome: impl FnOnce() -> Option<Outcome>) {
-        if !self.learns() {
+        let learner = self.spec.policy.learner();
+        let bounds = &self.spec.outlier_ejection;
+        let hedge = self.spec.hedge;
+        if learner.is_none() && bounds.is_none() && hedge.is_none() {
             return;
         }
         let Some(outcome) = outcome() else { return };
-        if let Some(learner) = self.spec.policy.learner() {
+        if let Some(learner) = learner {
             learner.note(server, self.pool.load().ready(), &outcome);
         }
-        if let Some(after) = self
-            .spec
-            .hedge
-            .filter(|_| outcome.end != balance::End::Failed)
+        if let (Some(after), End::Answered | End::Left, Some(took)) =
+            (hedge, outcome.end, outcome.took)
         {
-            self.tally.latencies.note(outcome.took, after);
+            self.tally.latencies.note(took, after);
+        }
+        if let Some(bounds) = bounds {
+            self.judge(server, &outcome, bounds);
         }
     }
 
@@ -257,6 +268,7 @@ impl Upstream {
         }
         members.sort_by_key(|member| member.address());
         let now = Instant::now();
+        self.make_room(&members, now);
         // Those that come first are no late comers, however long it takes to find out about them.
         let mut others = members.iter();
         let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
@@ -265,9 +277,9 @@ impl Upstream {
         }
         let before = self.pool.load();
         let pool = Pool::new(&members, self.spec.rules(), now);
-        self.tell_panic(&before, &pool);
+        self.tell_panic(&before, &pool, now);
         self.pool.store(Arc::new(pool));
-        self.wait_for_the_next_order(&members, now);
+        self.wait_for_the_next_change(&members, now);
         drop(members);
         // Who waits may go to one that came.
         self.gate.serve();
@@ -281,6 +293,9 @@ impl Upstream {
             return false;
         };
         server.standing().give(order);
+        if order.duty.is_some_and(|duty| duty.value == Duty::Serving) {
+            server.standing().outlier().take_back(Instant::now());
+        }
         self.refresh();
         true
     }
@@ -301,7 +316,7 @@ impl Upstream {
         let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         self.retired.store(true, Ordering::Release);
         let mut waiting = self
-            .next_order
+            .next_change
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = waiting.take() {
@@ -311,6 +326,7 @@ impl Upstream {
         *self.source() = None;
         for server in self.pool.load().all() {
             server.forget();
+            server.standing().forget_if_back(Instant::now());
         }
     }
 
@@ -384,6 +400,9 @@ impl Upstream {
             watch
         });
         let standing = self.live.standing(self.name(), address);
+        if self.spec.outlier_ejection.is_some() {
+            standing.changes.subscribe(Arc::downgrade(self));
+        }
         Endpoint::seated(address, seat, standing, self.live.load(address), watch)
             .with_own_connections(self.counts_connections())
     }

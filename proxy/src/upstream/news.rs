@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::events::Event;
 use super::health::Health;
@@ -15,10 +15,12 @@ impl Upstream {
     /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
     pub(super) fn see(&self, member: &Endpoint, serves: bool, now: Instant) {
         member.weigh(now);
+        let ejected = self.ejected(member, now);
         let seen = Seen {
             health: member.health(),
             duty: member.duty(now),
             weight: member.weight(),
+            is_ejected: ejected.is_some(),
         };
         let Some(before) = member.standing().note(seen, serves, now) else {
             return;
@@ -40,6 +42,17 @@ impl Upstream {
         if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
             let by = by(order.duty.is_some()).to_owned();
             self.log_and_tell(server, seen.duty.as_str(), Some(by));
+        }
+        let was_ejected = before.is_some_and(|before| before.is_ejected);
+        match ejected {
+            Some(ejected) if !was_ejected => {
+                let (upstream, reason) = (self.name(), ejected.to_string());
+                let times = ejected.times;
+                warn!(upstream, server = %member.address(), reason, times, "server: ejected");
+                self.tell(server, "ejected", Some(reason));
+            }
+            None if was_ejected => self.log_and_tell(server, "returned", None),
+            _ => {}
         }
         if let Some(before) = before.filter(|before| before.weight != seen.weight) {
             let by = by(order.weight.is_some());
@@ -71,12 +84,13 @@ impl Upstream {
     }
 
     /// Loudly: the probes are not listened to.
-    pub(super) fn tell_panic(&self, before: &Pool, pool: &Pool) {
+    pub(super) fn tell_panic(&self, before: &Pool, pool: &Pool, now: Instant) {
         let upstream = self.name();
         let up = pool
             .all()
             .iter()
-            .filter(|server| server.health() == Health::Up);
+            .filter(|server| server.health() == Health::Up)
+            .filter(|server| self.ejected(server, now).is_none());
         let (up, all) = (up.count(), pool.all().len());
         match (before.in_panic(), pool.in_panic()) {
             (false, true) => {
@@ -97,15 +111,19 @@ impl Upstream {
         }
     }
 
-    /// An order that ends changes who may be picked.
-    pub(super) fn wait_for_the_next_order(
+    /// An order that ends changes who may be picked, and so does a server that comes back.
+    pub(super) fn wait_for_the_next_change(
         self: &Arc<Self>,
         members: &[Arc<Endpoint>],
         now: Instant,
     ) {
-        let ends = members
-            .iter()
-            .filter_map(|member| member.standing().order(now).until());
+        let ends = members.iter().flat_map(|member| {
+            let order = member.standing().order(now).until();
+            let ejected = self.ejected(member, now);
+            order
+                .into_iter()
+                .chain(ejected.map(|ejected| ejected.until))
+        });
         let waiting = ends.min().map(|end| {
             let me = Arc::downgrade(self);
             tokio::spawn(async move {
@@ -117,7 +135,7 @@ impl Upstream {
             .abort_handle()
         });
         let mut last = self
-            .next_order
+            .next_change
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = std::mem::replace(&mut *last, waiting) {

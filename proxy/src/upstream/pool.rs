@@ -2,7 +2,8 @@
 //! so that picking reads and never computes.
 //!
 //! Servers stand in tiers by their priority, backups last. The first tier that has enough servers which are up takes the
-//! requests; the next ones are for requests that all of it failed. With `panic_below`, enough is that share; if no tier has
+//! requests; the next ones are for requests that all of it failed. A server that is out for what became of its requests counts as
+//! one that is not up, but where no other is left it is asked: it may be well again, and nobody else is. With `panic_below`, enough is that share; if no tier has
 //! that many, the one with the largest share takes them with all that it has, whatever the probes say (Envoy's "panic threshold"): a few
 //! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
 //!
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use super::Endpoint;
 use super::balance::{Asked, Picker, Policy, Tried};
 use super::health::Health;
+use super::outlier::Bounds;
 use super::standing::Duty;
 use crate::config::Share;
 use crate::turns::Purpose;
@@ -44,7 +46,35 @@ pub struct Rules<'r> {
     pub panic_below: Option<Share>,
     /// How long a server that has just come up warms up.
     pub slow_start: Duration,
+    /// When a server is out for what became of its requests.
+    pub ejection: Option<&'r Bounds>,
 }
+
+/// How a server is, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Up,
+    /// Up by its probes, and out for what became of its requests.
+    Ejected,
+    Untried,
+    Down,
+}
+
+impl State {
+    fn of(server: &Endpoint, rules: Rules<'_>, now: Instant) -> Self {
+        match server.health() {
+            Health::Untried => Self::Untried,
+            Health::Down => Self::Down,
+            Health::Up => match server.standing().ejected(now, rules.ejection) {
+                Some(_) => Self::Ejected,
+                None => Self::Up,
+            },
+        }
+    }
+}
+
+/// A tier, with the state of each server.
+type Group<'m> = Vec<(&'m Arc<Endpoint>, State)>;
 
 /// The servers of one moment.
 pub struct Pool {
@@ -67,22 +97,22 @@ struct Tier {
 impl Pool {
     /// Of these servers, as they are now.
     pub fn new(members: &[Arc<Endpoint>], rules: Rules<'_>, now: Instant) -> Self {
-        let mut by_priority: BTreeMap<u8, Vec<&Arc<Endpoint>>> = BTreeMap::new();
+        let mut by_priority: BTreeMap<u8, Group<'_>> = BTreeMap::new();
         for member in members {
             if member.duty(now) == Duty::Serving {
                 by_priority
                     .entry(member.priority())
                     .or_default()
-                    .push(member);
+                    .push((member, State::of(member, rules, now)));
             }
         }
-        let groups: Vec<Vec<&Arc<Endpoint>>> = by_priority.into_values().collect();
+        let groups: Vec<Group<'_>> = by_priority.into_values().collect();
         let (in_panic, groups) = choose(groups, rules.panic_below);
         let tiers = groups.into_iter().map(|ready| Tier::new(ready, rules, now));
         let tiers: Vec<Tier> = tiers.collect();
         let first = tiers.first().map_or(&[][..], |tier| &tier.ready);
         let keeping = members.iter().filter(|member| {
-            member.health() == Health::Up
+            State::of(member, rules, now) == State::Up
                 && member.duty(now) != Duty::Disabled
                 && !first.iter().any(|ready| Arc::ptr_eq(ready, member))
         });
@@ -151,23 +181,25 @@ impl Pool {
 
 /// Who may be picked, tier by tier, and whether in panic. When nobody is up, those that were not probed yet: better a guess
 /// than a refusal.
-fn choose(
-    groups: Vec<Vec<&Arc<Endpoint>>>,
-    panic_below: Option<Share>,
-) -> (bool, Vec<Vec<Arc<Endpoint>>>) {
-    let of = |group: &Vec<&Arc<Endpoint>>, health: Health| -> Vec<Arc<Endpoint>> {
-        let members = group.iter().filter(|member| member.health() == health);
-        members.map(|member| Arc::clone(member)).collect()
+fn choose(groups: Vec<Group<'_>>, panic_below: Option<Share>) -> (bool, Vec<Vec<Arc<Endpoint>>>) {
+    let of = |group: &Group<'_>, wanted: State| -> Vec<Arc<Endpoint>> {
+        let members = group.iter().filter(|(_, state)| *state == wanted);
+        members.map(|(member, _)| Arc::clone(member)).collect()
     };
-    let up: Vec<Vec<Arc<Endpoint>>> = groups.iter().map(|group| of(group, Health::Up)).collect();
+    let all_of = |wanted: State| {
+        let tiers = groups.iter().map(|group| of(group, wanted));
+        let tiers: Vec<Vec<Arc<Endpoint>>> = tiers.filter(|tier| !tier.is_empty()).collect();
+        tiers
+    };
+    let up: Vec<Vec<Arc<Endpoint>>> = groups.iter().map(|group| of(group, State::Up)).collect();
     // Of those that were not probed yet nothing bad is known.
-    let known = |group: &[&Arc<Endpoint>]| {
+    let known = |group: &Group<'_>| {
         let members = group.iter();
         members
-            .filter(|member| member.health() != Health::Untried)
+            .filter(|(_, state)| *state != State::Untried)
             .count()
     };
-    let is_enough = |up: &[Arc<Endpoint>], group: &[&Arc<Endpoint>]| match panic_below {
+    let is_enough = |up: &[Arc<Endpoint>], group: &Group<'_>| match panic_below {
         None => !up.is_empty(),
         Some(share) => !up.is_empty() && ratio(up.len(), known(group)) >= share.fraction(),
     };
@@ -182,20 +214,16 @@ fn choose(
         tiers.retain(|tier| !tier.is_empty());
         return (false, tiers);
     }
-    let untried: Vec<Vec<Arc<Endpoint>>> = groups
-        .iter()
-        .map(|group| of(group, Health::Untried))
-        .filter(|tier| !tier.is_empty())
-        .collect();
+    let untried = all_of(State::Untried);
     if up.iter().all(Vec::is_empty) && !untried.is_empty() {
         return (false, untried);
     }
     match panic_below {
-        None => (false, Vec::new()),
+        None => (false, all_of(State::Ejected)),
         Some(_) => {
             let all = groups
-                .into_iter()
-                .map(|group| group.into_iter().map(Arc::clone).collect());
+                .iter()
+                .map(|group| group.iter().map(|(member, _)| Arc::clone(member)).collect());
             let mut all: Vec<Vec<Arc<Endpoint>>> = all.collect();
             // The earliest of equals: `max_by` would take the last.
             let shares = up

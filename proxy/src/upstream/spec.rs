@@ -10,6 +10,7 @@ use super::discover::Source;
 use super::endpoint::Seat;
 use super::health::Check;
 use super::limits::Limits;
+use super::outlier;
 use super::pool::Rules;
 use super::retry::Retry;
 use super::standing::Duty;
@@ -139,6 +140,8 @@ pub struct Spec {
     pub panic_below: Option<Share>,
     /// How long a server that has just come up warms up.
     pub slow_start: Duration,
+    /// When a server is out for what became of its requests, if ever.
+    pub outlier_ejection: Option<outlier::Bounds>,
     /// What it takes at a time.
     pub limits: Option<Limits>,
     /// How long to wait.
@@ -163,6 +166,7 @@ impl Spec {
                 == other.check.as_ref().map(|check| check.identity())
             && self.panic_below == other.panic_below
             && self.slow_start == other.slow_start
+            && self.outlier_ejection == other.outlier_ejection
             && self.limits == other.limits
             && self.timeouts == other.timeouts
             && self.retry == other.retry
@@ -175,6 +179,7 @@ impl Spec {
             policy: self.policy.as_ref(),
             panic_below: self.panic_below,
             slow_start: self.slow_start,
+            ejection: self.outlier_ejection.as_ref(),
         }
     }
 }

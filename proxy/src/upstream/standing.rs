@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use super::health::Health;
 use super::limits::Taken;
+use super::live::Changes;
+use super::outlier::{Bounds, Ejected, Record};
 use super::tally::Attempts;
 
 /// Whether a server gets requests, its health aside.
@@ -81,6 +83,8 @@ pub struct Seen {
     pub duty: Duty,
     /// Its share.
     pub weight: u16,
+    /// Whether it is out for what became of its requests.
+    pub is_ejected: bool,
 }
 
 /// What is known of a server within its upstream.
@@ -89,6 +93,9 @@ pub struct Standing {
     known: Mutex<Known>,
     attempts: Attempts,
     taken: Taken,
+    outlier: Mutex<Record>,
+    /// Who is told when it is put out.
+    pub changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +119,24 @@ impl Standing {
         &self.taken
     }
 
+    /// What became of attempts with it, where the file asks for ejection.
+    pub fn outlier(&self) -> MutexGuard<'_, Record> {
+        self.outlier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is out for what became of its requests, and why.
+    pub fn ejected(&self, now: Instant, bounds: Option<&Bounds>) -> Option<Ejected> {
+        self.outlier().ejected(now, bounds?)
+    }
+
+    /// By the file of now it is not out: an earlier one that comes again puts it out no more.
+    pub fn forget_if_back(&self, now: Instant) {
+        let is_back = self.lock().seen.is_some_and(|seen| !seen.is_ejected);
+        if is_back {
+            self.outlier().take_back(now);
+        }
+    }
+
     /// Since when it may be picked.
     pub fn ready_since(&self) -> Option<Instant> {
         self.lock().ready_since
@@ -126,8 +151,12 @@ impl Standing {
     pub fn note(&self, seen: Seen, late: bool, now: Instant) -> Option<Option<Seen>> {
         let mut known = self.lock();
         let before = known.seen.replace(seen);
-        known.is_cold |= seen.health == Health::Down || (before.is_none() && late);
+        let is_out = seen.health == Health::Down || seen.is_ejected;
+        known.is_cold |= is_out || (before.is_none() && late);
         match (seen.health, seen.duty) {
+            (Health::Up, Duty::Serving) if is_out => {
+                (known.ready_since, known.warms_since) = (None, None);
+            }
             (Health::Up, Duty::Serving) if known.ready_since.is_none() => {
                 known.ready_since = Some(now);
                 known.warms_since = std::mem::take(&mut known.is_cold).then_some(now);
@@ -190,6 +219,7 @@ mod tests {
             health,
             duty: Duty::Serving,
             weight: 1,
+            is_ejected: false,
         }
     }
 
@@ -242,6 +272,14 @@ mod tests {
             standing.note(drained, true, now + SECOND);
             standing.note(seen(Health::Up), true, now + SECOND);
             assert_eq!(standing.warms_since(), None, "it was never down");
+            let ejected = Seen {
+                is_ejected: true,
+                ..seen(Health::Up)
+            };
+            standing.note(ejected, true, now + SECOND);
+            assert_eq!(standing.ready_since(), None);
+            standing.note(seen(Health::Up), true, now + SECOND);
+            assert_eq!(standing.warms_since(), Some(now + SECOND));
         }
     }
 }

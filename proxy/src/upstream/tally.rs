@@ -50,6 +50,10 @@ pub struct Tally {
     pub shed: Count,
     /// Requests that waited for a place in vain.
     pub queue_timeouts: Count,
+    /// Times that a server was put out for what became of its requests.
+    pub ejections: Count,
+    /// Times that one was not because too many were out already.
+    pub ejections_spared: Count,
 }
 
 impl Tally {

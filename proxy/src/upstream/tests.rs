@@ -39,6 +39,7 @@ pub(super) fn plain(ports: &[u16]) -> Spec {
         check: None,
         panic_below: None,
         slow_start: Duration::ZERO,
+        outlier_ejection: None,
         limits: None,
         timeouts: Timeouts {
             connect: minute,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Context;
+use super::{Context, outliers};
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spanned::{Span, Spanned};
@@ -15,6 +15,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         twice(&format!("upstream `{name}`"), &upstream.servers, found);
         tiers(&upstream.servers, found);
         bounds(upstream, found);
+        outliers::check(upstream, found);
         none_serves(name, upstream, found);
     }
     unused(context, found);

@@ -13,7 +13,7 @@ use crate::config::test::Parts;
 use crate::config::upstream::Full;
 use crate::config::{
     ClientAddress, Factor, FieldName, Moment, Named, Network, OneOrMany, Question, Server,
-    ServerAddress, Spanned, Text, ValueMatch,
+    ServerAddress, Spanned, Switch, Text, ValueMatch,
 };
 
 macro_rules! texts {
@@ -149,6 +149,21 @@ impl<T: JsonSchema, K: Names> JsonSchema for Named<T, K> {
             "additionalProperties": generator.subschema_for::<T>(),
             "propertyNames": { "pattern": K::PATTERN }
         })
+    }
+}
+
+impl<K: JsonSchema> JsonSchema for Switch<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Switch_{}", K::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let keys = generator.subschema_for::<K>();
+        json_schema!({ "anyOf": [{ "type": "boolean" }, keys] })
     }
 }
 

@@ -10,10 +10,11 @@ use super::upstream::{retry, timeouts};
 use super::{ClientTimeouts, EndSpec, Limits, ListenerSpec, Plan, Reload, RouteSpec, TargetSpec};
 use crate::config::{
     self, Admin, Component, Duration, File, Listener, Named, Protocol, Question, Respond, Retry,
-    Route, RouteLimits, Size, Span, Spanned, Test, Upstream,
+    Route, RouteLimits, Size, Span, Spanned, Switch, Test, Upstream,
 };
 use crate::end::Reply;
 use crate::end::redirect::Redirect;
+use crate::upstream::outlier::Bounds;
 use crate::upstream::{self, Spec, Timeouts};
 
 /// The components of an upstream, as they are in effect.
@@ -138,6 +139,7 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
         panic_below: spec.panic_below.map(Spanned::from),
         slow_start: span(spec.slow_start),
         limits: spec.limits.as_ref().map_or_else(Default::default, held),
+        outlier_ejection: spec.outlier_ejection.as_ref().map(outliers),
         timeouts: written_timeouts(&spec.timeouts),
         retry: written_retry(&spec.retry),
         hedge: spec.hedge.map(|after| config::Hedge {
@@ -145,6 +147,32 @@ fn upstream(written: &Upstream, spec: &Spec, chosen: &Chosen) -> Upstream {
         }),
         dns_refresh: span(spec.dns_refresh),
     }
+}
+
+fn outliers(spec: &Bounds) -> Switch<config::OutlierEjection> {
+    let error_rate = spec.error_rate.map(|spec| {
+        Switch::On(config::ErrorRate {
+            above: set(spec.above),
+            requests: set(spec.requests),
+            over: span(spec.over),
+        })
+    });
+    let latency = spec.latency.map(|spec| {
+        Switch::On(config::SlowAnswers {
+            above: set(spec.above),
+            at_least: span(spec.at_least),
+            requests: set(spec.requests),
+            over: span(spec.over),
+        })
+    });
+    Switch::On(config::OutlierEjection {
+        consecutive_failures: set(spec.consecutive_failures),
+        error_rate,
+        latency,
+        time: span(spec.time),
+        max_time: span(spec.max_time),
+        max_ejected: set(spec.max_ejected),
+    })
 }
 
 /// What an upstream takes at a time.

@@ -157,8 +157,10 @@ fn unchecked(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
         .collect();
     let upstreams = loaded.file.upstreams.iter().zip(&loaded.made.upstreams);
     for ((name, upstream), spec) in upstreams {
+        // Who fails is out for a while also without being probed.
+        let is_watched = upstream.health_check.is_some() || spec.outlier_ejection.is_some();
         let is_one = upstream.servers.len() < 2 && upstream.discover.is_none();
-        let is_sound = upstream.health_check.is_some() || is_one;
+        let is_sound = is_watched || is_one;
         if is_sound || !used.contains(name.value.as_str()) {
             continue;
         }

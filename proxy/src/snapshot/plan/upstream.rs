@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::SILENCE;
 use super::completed::Chosen;
 use crate::component::{self, Surroundings};
-use crate::config::{self, Component, Diagnostic, File, RetryWhen, Share, Spanned};
+use crate::config::{self, Component, Diagnostic, Factor, File, RetryWhen, Share, Spanned, Switch};
 use crate::upstream::limits::{Bounds, Limits, Most, QueueLimits};
+use crate::upstream::outlier;
 use crate::upstream::retry::{Backoff, Budget, Retry};
 use crate::upstream::{ServerSpec, Spec, Timeouts, balance, discover, health};
 
@@ -87,6 +88,11 @@ pub(super) fn spec(
             .slow_start
             .map_or(Duration::ZERO, |span| span.get()),
         limits: limits(&upstream.limits),
+        outlier_ejection: upstream
+            .outlier_ejection
+            .as_ref()
+            .and_then(Switch::keys)
+            .map(outliers),
         timeouts: timeouts(&upstream.timeouts, &file.timeouts),
         retry: retry(&upstream.retry, &file.retry),
         hedge: upstream.hedge.as_ref().map(|hedge| hedge.after.value),
@@ -129,6 +135,40 @@ fn limits(written: &config::UpstreamLimits) -> Option<Limits> {
 
 fn number(written: Option<Spanned<u32>>) -> Option<usize> {
     usize::try_from(written?.value).ok()
+}
+
+fn outliers(written: &config::OutlierEjection) -> outlier::Bounds {
+    let or = |written: Option<Spanned<config::Duration>>, otherwise| {
+        written.map_or(otherwise, |written| written.get())
+    };
+    let rate = written.error_rate.as_ref().and_then(Switch::keys);
+    let latency = written.latency.as_ref().and_then(Switch::keys);
+    let time = or(written.time, outlier::TIME);
+    outlier::Bounds {
+        consecutive_failures: written
+            .consecutive_failures
+            .map_or(outlier::FAILURES, |number| number.value),
+        error_rate: rate.map(|written| outlier::ErrorRate {
+            above: written.above.map_or(outlier::SHARE, |share| share.value),
+            requests: written
+                .requests
+                .map_or(outlier::REQUESTS, |number| number.value),
+            over: or(written.over, outlier::OVER),
+        }),
+        latency: latency.map(|written| outlier::Latency {
+            above: written.above.map_or(Factor::TRIPLE, |factor| factor.value),
+            at_least: or(written.at_least, outlier::AT_LEAST),
+            requests: written
+                .requests
+                .map_or(outlier::REQUESTS, |number| number.value),
+            over: or(written.over, outlier::OVER),
+        }),
+        time,
+        max_time: or(written.max_time, outlier::MAX_TIME.max(time)),
+        max_ejected: written
+            .max_ejected
+            .map_or(outlier::SHARE, |share| share.value),
+    }
 }
 
 /// What the upstream says, or else the file, or else we.

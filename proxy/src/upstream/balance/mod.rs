@@ -83,19 +83,27 @@ pub trait Learner: Send + Sync {
 pub struct Outcome {
     /// How it ended.
     pub end: End,
-    /// What the server took; nothing if others had a part in it.
-    pub took: Duration,
+    /// What the server took, if that can be told: nothing if others had a part in it.
+    pub took: Option<Duration>,
+    /// When the server was picked.
+    pub picked: Instant,
     /// When.
     pub at: Instant,
 }
 
-/// How an attempt ended, as far as it tells how fast a server is.
+/// How far an attempt came, as far as it tells how a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// With the head of an answer.
     Answered,
     /// With none, or with one of 500 and above.
     Failed,
+    /// The answer broke off after its head.
+    BrokeOff,
+    /// With a status that is about the request: 501, 505.
+    Unable,
+    /// The answer came to its end, and was none of these.
+    Complete,
     /// The client did not wait for it.
     Left,
 }

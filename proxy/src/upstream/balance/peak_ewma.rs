@@ -105,11 +105,15 @@ impl Policy for PeakEwma {
 
 impl Learner for PeakEwma {
     fn note(&self, server: &Endpoint, ready: &[Arc<Endpoint>], outcome: &Outcome) {
-        let (latency, took, at) = (server.latency(), outcome.took, outcome.at);
+        let (latency, at) = (server.latency(), outcome.at);
+        let Some(took) = outcome.took else { return };
         match outcome.end {
             End::Answered => latency.answered(took, at, self.decay),
-            End::Failed => latency.failed(took, || usual(ready, at), at),
+            End::Failed | End::BrokeOff | End::Unable => {
+                latency.failed(took, || usual(ready, at), at);
+            }
             End::Left => latency.at_least(took, at, self.decay),
+            End::Complete => {}
         }
     }
 }
@@ -182,7 +186,13 @@ mod tests {
     }
 
     fn tell(server: &Endpoint, ready: &[Arc<Endpoint>], end: End, took: Duration, at: Instant) {
-        POLICY.note(server, ready, &Outcome { end, took, at });
+        let outcome = Outcome {
+            end,
+            took: Some(took),
+            picked: at,
+            at,
+        };
+        POLICY.note(server, ready, &outcome);
     }
 
     #[test]

@@ -221,10 +221,12 @@ impl Gate {
         let Some(adaptive) = &mut state.adaptive else {
             return;
         };
-        let (took, at) = (outcome.took, outcome.at);
+        let Some(took) = outcome.took else { return };
         match outcome.end {
-            End::Answered => adaptive.answered(took, at, under_way),
-            End::Failed | End::Left => adaptive.failed(took, at, under_way),
+            End::Answered | End::Unable => adaptive.answered(took, outcome.at, under_way),
+            End::Failed | End::Left => adaptive.failed(took, outcome.at, under_way),
+            // Its head was noted already.
+            End::BrokeOff | End::Complete => return,
         }
         self.serve_all(state);
     }

@@ -259,7 +259,8 @@ impl Running<'_> {
                         true => End::Failed,
                         false => End::Answered,
                     },
-                    took: Duration::from_secs_f64(took),
+                    took: Some(Duration::from_secs_f64(took)),
+                    picked: self.at(job.came),
                     at: self.at(now),
                 };
                 learner.note(&proxy.ready[place], &proxy.ready, &outcome);

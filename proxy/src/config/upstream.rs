@@ -47,7 +47,7 @@ pub struct Upstream {
     /// `0s`, at most `1h`. Nothing changes where a key or a cookie decides.
     #[schemars(with = "Option<Time<0, SLOW_START_MAX>>", extend("default" = "0s"))]
     pub slow_start: Option<Spanned<Duration>>,
-    /// How much it takes at a time. (What a client may ask for are the `limits` of the file and of routes.)
+    /// How much it takes at a time; what a client may ask for are the `limits` of the file and of routes.
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub limits: UpstreamLimits,
     /// How long to wait for them.

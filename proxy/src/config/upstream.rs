@@ -61,7 +61,7 @@ pub struct Upstream {
     /// When a server gets no requests for a while because of what became of those that it got. `true` for all defaults.
     /// Default: `false`.
     pub outlier_ejection: Option<Switch<OutlierEjection>>,
-    /// How much it takes at a time. (What a client may ask for are the `limits` of the file and of routes.)
+    /// How much it takes at a time; what a client may ask for are the `limits` of the file and of routes.
     #[serde(default, skip_serializing_if = "super::written::says_nothing")]
     pub limits: UpstreamLimits,
     /// How long to wait for them.

@@ -2,11 +2,15 @@
 //! of routes (`limits.rs`).
 //!
 //! ```yaml
-//! limits:
-//!   requests: 200
-//!   connections: 400
-//!   server: { requests: 50, connections: 60 }
-//!   queue: { length: 100, timeout: 1s }
+//! upstreams:
+//!   api:
+//!     servers: [ "api-1:80", "api-2:80" ]
+//!     health_check: tcp
+//!     limits:
+//!       requests: 200
+//!       connections: 400
+//!       server: { requests: 50, connections: 60 }
+//!       queue: { length: 100, timeout: 1s }
 //! ```
 
 use schemars::JsonSchema;

@@ -34,6 +34,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("listen", "address"),
     ("load_balancing", "balance"),
     ("matches", "match"),
+    ("max_conns", "connections"),
+    ("maxconn", "connections"),
+    ("maxqueue", "queue"),
     ("members", "servers"),
     ("num_retries", "attempts"),
     ("on", "when"),
@@ -90,11 +93,13 @@ const TLS: [&str; 7] = [
 
 /// Where keys belong.
 const HOMES: &[(&str, &str)] = &[
+    ("adaptive", "the `limits` of an upstream"),
     ("address", "a listener, a server or `admin`"),
     ("attempts", "`retry`"),
     ("balance", "an upstream"),
-    ("body_size", "`limits`"),
+    ("body_size", "`limits` at the top of the file or in a route"),
     ("client", "the `match` of a route"),
+    ("connections", "the `limits` of an upstream"),
     ("cookie", "the `match` of a route"),
     ("dns_refresh", "an upstream"),
     (
@@ -102,8 +107,8 @@ const HOMES: &[(&str, &str)] = &[
         "a route, or the top of the file to give them names",
     ),
     ("header", "the `match` of a route"),
-    ("header_count", "`limits`"),
-    ("header_size", "`limits`"),
+    ("header_count", "`limits` at the top of the file"),
+    ("header_size", "`limits` at the top of the file"),
     ("health_check", "an upstream"),
     ("host", "the `match` of a route"),
     ("match", "a route"),
@@ -114,6 +119,7 @@ const HOMES: &[(&str, &str)] = &[
     ("path_regex", "the `match` of a route"),
     ("protocols", "a listener"),
     ("query", "the `match` of a route"),
+    ("queue", "the `limits` of an upstream"),
     ("redirect", "a route"),
     ("respond", "a route"),
     (

@@ -1,3 +1,5 @@
+//! The gate: who gets in, who waits, and that every place comes back.
+
 use std::net::SocketAddr;
 
 use super::*;

@@ -164,7 +164,7 @@ async fn an_answer_that_outlasts_the_deadline_breaks_off() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst part";
     let breaking = BreakingOff::start(head, End::Close).await;
     let servers = [breaking.origin.address()];
-    let options = ["timeouts: { read: 1h, request: 1s }"];
+    let options = ["timeouts: { read: 1h, request: 2s }"];
     let gateway = Gateway::start(&routing(&servers, &options)).await;
     for (version, client) in both_clients() {
         let answer = client.get(gateway.url("/half")).send().await.unwrap();
@@ -194,7 +194,7 @@ async fn endless() -> Origin {
 #[tokio::test]
 async fn an_answer_without_end_has_a_deadline() {
     let origin = endless().await;
-    let options = ["timeouts: { request: 1s }"];
+    let options = ["timeouts: { request: 2s }"];
     let gateway = Gateway::start(&routing(&[origin.address()], &options)).await;
     let mut answer = gateway.get("/endless").await;
     assert_eq!(answer.status(), 200);
@@ -208,7 +208,7 @@ async fn an_answer_without_end_has_a_deadline() {
 #[tokio::test]
 async fn a_client_that_does_not_take_its_answer_has_a_deadline() {
     let origin = endless().await;
-    let options = ["timeouts: { request: 1s }"];
+    let options = ["timeouts: { request: 2s }"];
     let gateway = Gateway::start(&routing(&[origin.address()], &options)).await;
     let mut client = TcpStream::connect(gateway.address()).await.unwrap();
     let head = b"GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -12,6 +12,10 @@ use tidegate_tests::{Connection, Gateway, Origin, PATIENCE, client, eventually};
 const HANGS_UP: u16 = 0;
 /// The status that stands for "hangs up within the body of its answer".
 const BREAKS_OFF: u16 = 1;
+/// Of an answer, the beginning.
+const BEGUN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nso far";
+/// Begins an answer, and no more of it comes.
+const STALLS: u16 = 2;
 
 /// A server that does as it is told, and counts its requests.
 struct Server {
@@ -76,9 +80,12 @@ async fn serve(mut connection: Connection, shared: Arc<Shared>) {
         let answer = match status.load(Ordering::SeqCst) {
             HANGS_UP => return,
             BREAKS_OFF => {
-                let begun = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nso far";
-                connection.write(begun.as_bytes()).await;
+                connection.write(BEGUN).await;
                 return;
+            }
+            STALLS => {
+                connection.write(BEGUN).await;
+                return connection.read_until_closed().await;
             }
             status => format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n"),
         };
@@ -299,6 +306,26 @@ async fn what_is_the_clients_fault_puts_nobody_out() {
     }
     assert_eq!(all[0].requests(), 7);
     assert_eq!(ejected(&gateway).await, []);
+}
+
+/// Nothing good is known of an answer whose client did not wait for its end.
+#[tokio::test]
+async fn a_client_that_leaves_a_stalled_answer_does_not_save_its_server() {
+    let all = servers([200, 200]).await;
+    let options = "outlier_ejection: { consecutive_failures: 3 }";
+    let gateway = Gateway::start(&routing(&all, options)).await;
+    all[0].answers_in_turn(500, STALLS);
+    for number in 0..10 {
+        let path = format!("/{number}");
+        let impatient = client().get(gateway.url(&path));
+        if let Ok(answer) = impatient.timeout(Duration::from_millis(200)).send().await {
+            let _ = answer.bytes().await;
+        }
+        gateway.log_line(&path).await;
+    }
+    let out = ejected(&gateway).await;
+    assert_eq!(out.len(), 1, "{out:?}");
+    assert_eq!(out[0].0, all[0].address().to_string());
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod component;
 pub(crate) mod decode;
 mod diagnostic;
 pub mod document;
+pub(crate) mod encoding;
 mod environment;
 mod factor;
 mod file;

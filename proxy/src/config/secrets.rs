@@ -17,9 +17,10 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use self::finder::{Finder, merged};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::diagnostic::{Diagnostic, Remark};
+use super::encoding::{IN_PATH, NOT_IN_PATH, RESERVED};
 use super::spanned::Span;
 
 /// Fields that say who somebody is, whatever they hold.
@@ -258,22 +259,6 @@ fn without(text: &str, found: Vec<Range<usize>>) -> String {
     out + text.get(end..).unwrap_or_default()
 }
 
-/// What is written as `%` and two digits in the path of a URL (WHATWG URL, section 1.3).
-const IN_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}');
-
-/// The same where brackets, too, are no part of it (RFC 3986, section 3.3), as we write paths.
-const IN_URL: &AsciiSet = &IN_PATH.add(b'[').add(b']').add(b'\\').add(b'|');
-
 /// The ways in which a message may write it.
 fn spellings(text: &str) -> Vec<String> {
     let mut all = vec![
@@ -284,8 +269,8 @@ fn spellings(text: &str) -> Vec<String> {
         text.to_lowercase(),
         super::document::shortened(text),
         utf8_percent_encode(text, IN_PATH).to_string(),
-        utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
-        utf8_percent_encode(text, IN_URL).to_string(),
+        utf8_percent_encode(text, NOT_IN_PATH).to_string(),
+        utf8_percent_encode(text, RESERVED).to_string(),
     ];
     all.retain(|spelling| !spelling.trim().is_empty());
     all

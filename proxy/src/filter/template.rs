@@ -3,12 +3,11 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{
-    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
-};
+use percent_encoding::{percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::facts::{Facts, Name};
 use crate::component::unknown_name;
+use crate::config::encoding::RESERVED;
 use crate::config::{Diagnostic, Phrase, Spanned, code};
 
 /// Where in a URL a value stands.
@@ -19,13 +18,6 @@ pub enum UrlPart {
     /// Behind it.
     Query,
 }
-
-/// All but what RFC 3986, section 2.3, calls unreserved.
-const OTHER_THAN_PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// A value that may depend on the request.
 #[derive(Debug, Clone)]
@@ -100,11 +92,11 @@ impl Template {
             (Piece::Value(name @ (Name::Path | Name::Capture(_))), UrlPart::Query) => {
                 let value = name.value(facts);
                 let plain: Cow<'_, [u8]> = percent_decode_str(&value).into();
-                percent_encode(&plain, OTHER_THAN_PLAIN).to_string().into()
+                percent_encode(&plain, RESERVED).to_string().into()
             }
             (Piece::Value(name), _) => {
                 let value = name.value(facts);
-                let encoded = utf8_percent_encode(&value, OTHER_THAN_PLAIN);
+                let encoded = utf8_percent_encode(&value, RESERVED);
                 Cow::Owned(encoded.to_string())
             }
         });

@@ -39,7 +39,7 @@ pub fn finish(
         route: route.map(|route| route.name.as_str()),
         upstream: target.map(|target| target.upstream.name()),
         server: exchange.server(),
-        attempts: exchange.attempts,
+        attempts: exchange.attempts.saturating_add(exchange.hedged),
         durations: Durations {
             total: exchange.started.elapsed(),
             connect: attempt.and_then(|attempt| attempt.connect),

@@ -4,6 +4,7 @@
 //! (`server::race`), for the request itself waits in Pingora. A second server that answers 500 or above does not win over one
 //! that may still do better, and one that fails leaves the request with the first.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::{Attempt, Exchange, learn, retry, select};
 use crate::turns::Purpose;
 use crate::upstream::balance::{Asked, Tried};
 use crate::upstream::kept::Wire;
-use crate::upstream::limits::{Answer, Pass};
+use crate::upstream::limits::{Pass, Place};
 use crate::upstream::tally::Retrying;
 use crate::upstream::{Endpoint, Upstream};
 
@@ -30,10 +31,13 @@ pub struct Hedge {
 #[derive(Default)]
 struct Second {
     attempt: Option<Attempt>,
+    place: Option<Place>,
     budget: Option<Retrying>,
     was_sent: bool,
     has_won: bool,
     first_has_failed: bool,
+    /// The second server, if it failed the request.
+    failed: Option<SocketAddr>,
 }
 
 /// If the upstream wants it, and this request can be sent twice: what is needed for that.
@@ -47,15 +51,21 @@ pub fn hedge(request: &RequestHeader, exchange: &mut Exchange) -> Option<Arc<Hed
     if !request.method.is_idempotent() && !has_key() {
         return None;
     }
+    let server = &exchange.attempt.as_ref()?.server;
+    let key = select::key(upstream, request, exchange);
+    if key.is_some() && spec.policy.keeps(server) == key {
+        // What it has there it has nowhere else.
+        return None;
+    }
     let mut tried = exchange.tried.clone();
-    tried.add(exchange.server()?);
+    tried.add(server.address());
     if !upstream.pool().has_other(&tried) {
         return None;
     }
     let hedge = Arc::new(Hedge {
         upstream: Arc::clone(upstream),
         tried,
-        key: select::key(upstream, request, exchange),
+        key,
         after,
         second: Mutex::default(),
     });
@@ -64,29 +74,44 @@ pub fn hedge(request: &RequestHeader, exchange: &mut Exchange) -> Option<Arc<Hed
 }
 
 /// The answer has begun, or the attempt has failed: takes in which server that was.
-pub fn settle(exchange: &mut Exchange) {
+pub fn settle(has_answer: bool, exchange: &mut Exchange) {
     let Some(hedge) = exchange.hedge.take() else {
         return;
     };
-    let mut second = hedge.lock();
-    second.budget = None;
+    let mut second = std::mem::take(&mut *hedge.lock());
     if !second.was_sent {
         return;
     }
-    exchange.attempts = exchange.attempts.saturating_add(1);
-    let Some(attempt) = second.attempt.take() else {
-        return;
-    };
+    exchange.hedged = exchange.hedged.saturating_add(1);
+    if let Some(server) = second.failed {
+        exchange.tried.add(server);
+    }
+    let attempt = second.attempt.take();
     if !second.has_won {
+        if let Some(waiting) = attempt {
+            learn::second_left(&hedge.upstream, &waiting);
+            if !has_answer {
+                exchange.tried.add(waiting.server.address());
+            }
+        }
         return;
     }
     hedge.upstream.tally().hedges_won.note();
+    let first = exchange.attempt.as_ref();
+    let was_kept = first.is_some_and(|first| first.reused);
     match second.first_has_failed {
+        // The server may have closed it while it was kept.
+        true if was_kept => {}
         true => learn::failed(exchange),
         // It said nothing for so long.
         false => learn::left(exchange),
     }
-    exchange.attempt = Some(attempt);
+    if second.first_has_failed
+        && let Some(first) = exchange.server()
+    {
+        exchange.tried.add(first);
+    }
+    exchange.attempt = attempt;
 }
 
 /// A second server.
@@ -111,7 +136,7 @@ impl Hedge {
             now,
         };
         let budget = upstream.tally().retry(upstream.spec().retry.budget)?;
-        let mut attempt = self.pick(&asked)?;
+        let (mut attempt, place) = self.pick(&asked)?;
         upstream.tally().hedges.note();
         let server = Arc::clone(&attempt.server);
         let wire = server.kept().take(now);
@@ -119,23 +144,23 @@ impl Hedge {
         let pass = attempt.pass.take();
         let mut second = self.lock();
         second.attempt = Some(attempt);
+        second.place = place;
         second.budget = Some(budget);
         second.was_sent = true;
         Some(Chosen { server, wire, pass })
     }
 
-    fn pick(&self, asked: &Asked<'_>) -> Option<Attempt> {
+    /// With a place of its own, if there are limits: both servers work at the same time.
+    fn pick(&self, asked: &Asked<'_>) -> Option<(Attempt, Option<Place>)> {
         let Some(gate) = self.upstream.gate() else {
             let pool = self.upstream.pool();
             let mut attempt = Attempt::new(pool.pick(asked).ok()?, asked.now);
             attempt.in_panic = pool.in_panic();
-            return Some(attempt);
+            return Some((attempt, None));
         };
-        match gate.ask(&self.upstream, asked, false) {
-            Answer::Granted(grant) => Some(Attempt::granted(grant, asked.now)),
-            // It has a server that it can wait for.
-            Answer::Waits(_) | Answer::Shed | Answer::Unavailable(_) => None,
-        }
+        let mut grant = gate.ask_beside(&self.upstream, asked)?;
+        let place = grant.place.take();
+        Some((Attempt::granted(grant, asked.now), place))
     }
 
     /// The connection to the second server stands.
@@ -158,8 +183,13 @@ impl Hedge {
     /// The second server is out of it: the first one is waited for alone.
     pub fn lost(&self, is_its_fault: bool) {
         let mut second = self.lock();
-        second.budget = None;
-        if let Some(attempt) = second.attempt.take().filter(|_| is_its_fault) {
+        (second.place, second.budget) = (None, None);
+        let Some(attempt) = second.attempt.take() else {
+            return;
+        };
+        // One that was kept may have been closed while it was.
+        if is_its_fault || !attempt.reused {
+            second.failed = Some(attempt.server.address());
             learn::second_failed(&self.upstream, &attempt);
         }
     }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::{Attempt, Exchange};
-use crate::error::Fault;
 use crate::upstream::Upstream;
 use crate::upstream::balance::{End, Outcome};
 
@@ -89,6 +88,15 @@ pub fn second_failed(upstream: &Upstream, attempt: &Attempt) {
     });
 }
 
+/// A second server, asked beside the first, was not waited for any longer.
+pub fn second_left(upstream: &Upstream, attempt: &Attempt) {
+    upstream.note(&attempt.server, || {
+        let at = Instant::now();
+        let took = at.saturating_duration_since(attempt.picked);
+        Some(outcome(End::Left, Some(took), at, attempt))
+    });
+}
+
 /// The client left. Who waited for an answer says that there was none for so long.
 pub fn left(exchange: &Exchange) {
     note(exchange, |attempt| {
@@ -102,9 +110,8 @@ pub fn left(exchange: &Exchange) {
 /// Nothing more comes, whatever there was.
 pub fn ended(exchange: &Exchange) {
     let goes_well = exchange.attempt.as_ref().is_some_and(|it| it.goes_well);
-    let is_whole = exchange
-        .failure
-        .is_none_or(|failure| failure.fault() == Fault::Client);
+    // A client that left has not seen the end.
+    let is_whole = exchange.failure.is_none();
     if goes_well && is_whole {
         complete(exchange);
     }

@@ -70,6 +70,8 @@ pub struct Exchange {
     pub cookie: Option<HeaderValue>,
     /// How often it was sent to a server, this time included.
     pub attempts: u8,
+    /// How often it was sent to a second server beside.
+    pub hedged: u8,
     /// Counts it at its upstream while it lasts.
     under_way: Option<UnderWay>,
     /// When it has to be answered to the end, if it has to.
@@ -170,6 +172,7 @@ impl Exchange {
             arm: 0,
             cookie: None,
             attempts: 0,
+            hedged: 0,
             under_way: None,
             deadline: None,
             retrying: None,

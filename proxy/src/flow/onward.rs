@@ -101,7 +101,7 @@ pub fn wait<'f>(
         loop {
             let verdict = match later {
                 Later::Time(span, verdict) => {
-                    tokio::time::sleep(span).await;
+                    tokio::time::sleep(exchange.within(span)).await;
                     *verdict
                 }
                 Later::Work(work) => done(work).await,

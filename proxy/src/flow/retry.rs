@@ -101,7 +101,7 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
     if *error.etype() == DROPPED {
         return;
     }
-    hedge::settle(exchange);
+    hedge::settle(false, exchange);
     let failure = classify(error, exchange);
     if *error.esource() != ErrorSource::Upstream {
         if failure == Failure::ClientGone {
@@ -265,6 +265,18 @@ pub fn forgive(exchange: &mut Exchange) -> bool {
 }
 
 impl Exchange {
+    /// As much of a wait as there is time for, before it has a server.
+    pub fn within(&self, span: Duration) -> Duration {
+        let all = self.target().and_then(|target| target.timeouts.request);
+        let left = all.map(|all| all.saturating_sub(self.started.elapsed()));
+        left.map_or(span, |left| span.min(left))
+    }
+
+    /// Whether it has to wait before it is sent again.
+    pub fn has_pause(&self) -> bool {
+        self.pause.is_some()
+    }
+
     /// Whether its time is over.
     pub fn is_overdue(&self) -> bool {
         !self.has_time_for(Duration::ZERO)

@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
+
+use crate::config::encoding::NOT_IN_PATH;
 
 /// Why a path has no normal form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,23 +20,6 @@ pub enum NotAPath {
     #[error("`%` stands for itself only as `%25`")]
     BadEscape,
 }
-
-/// What cannot stand in a path as it is (RFC 3986, section 3.3), `%` apart.
-const NOT_IN_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// The normal form; that of most paths is the path itself. What is no path (the `*` of `OPTIONS *`) stays what it is.
 ///

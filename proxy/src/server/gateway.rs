@@ -107,6 +107,15 @@ fn hurry(session: &mut Session, exchange: &Exchange) -> Result<()> {
     Ok(())
 }
 
+/// Waits until the request may be sent again, as long as the client does.
+async fn pause(client: &mut ServerSession, exchange: &mut Exchange) -> Result<(), Failure> {
+    tokio::select! {
+        biased;
+        () = client_leaves(client) => Err(Failure::ClientGone),
+        () = retry::pause(exchange) => Ok(()),
+    }
+}
+
 /// Waits for a place with a server, as long as the client does.
 async fn turn(
     waiting: Box<Waiting>,
@@ -206,7 +215,12 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Box<Exchange>,
     ) -> Result<Box<HttpPeer>> {
-        retry::pause(exchange).await;
+        if exchange.has_pause() {
+            // In a place of its own, as below.
+            Box::pin(pause(session.as_downstream_mut(), exchange))
+                .await
+                .map_err(|failure| give_up(failure, exchange))?;
+        }
         // One with a body is none, and would spoil the order that `link` goes by.
         let carries = if session.is_body_empty() {
             match is_websocket(session.req_header()) {
@@ -335,7 +349,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
-        hedge::settle(exchange);
+        hedge::settle(true, exchange);
         if response.status.as_u16() >= 400 && retry::drops(response.status, sent(session), exchange)
         {
             return Err(retry::dropped());

@@ -81,6 +81,13 @@ pub(super) struct Bounds {
     pub(super) whole: Option<Arc<AtomicBool>>,
 }
 
+impl Bounds {
+    fn is_whole(&self) -> bool {
+        let whole = self.whole.as_ref();
+        whole.is_none_or(|it| it.load(Ordering::Acquire))
+    }
+}
+
 /// What a connection is wanted for.
 #[derive(Debug, Clone)]
 pub(super) enum Carries {
@@ -137,6 +144,7 @@ impl L4Connect for Way {
                 .hedge
                 .as_ref()
                 .map(|hedge| Race::new(Arc::clone(hedge), self.bounds.timeouts.connect)),
+            was_whole: self.bounds.is_whole(),
             stage: Stage::Asked,
             may_be_kept: false,
         };
@@ -249,6 +257,8 @@ struct Link {
     gate: Option<Gate>,
     held: Option<Held>,
     race: Option<Race>,
+    /// All of the request was on its way when that was looked at last.
+    was_whole: bool,
     stage: Stage,
     /// Pingora is done with it, and the server is silent.
     may_be_kept: bool,
@@ -349,13 +359,10 @@ impl Link {
     }
 
     fn silence(&self) -> Duration {
-        let Bounds {
-            timeouts, whole, ..
-        } = &self.bounds;
-        let is_whole = || whole.as_ref().is_none_or(|it| it.load(Ordering::Acquire));
+        let timeouts = &self.bounds.timeouts;
         match self.stage {
             Stage::Tunnel => timeouts.tunnel,
-            Stage::Asked if is_whole() => timeouts.first_byte(),
+            Stage::Asked if self.was_whole => timeouts.first_byte(),
             Stage::Asked | Stage::Answering => timeouts.read,
         }
     }
@@ -367,10 +374,17 @@ impl Link {
 
     /// Nothing has come: ends the read once the server has been silent for too long.
     fn check_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.was_whole && self.bounds.is_whole() {
+            // From here on the server has no excuse.
+            self.was_whole = true;
+            self.wire()?.patience.renew();
+        }
         let limit = self.silence();
         let end = self.deadline().map(Into::into);
         ready!(self.wire()?.patience.poll_until(limit, end, cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        // Of two servers, the first one may have hung up long ago.
+        let first = self.race.as_mut().and_then(Race::end);
+        Poll::Ready(first.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())))
     }
 
     /// Nothing was taken, for which Pingora keeps the time: ends the write if the whole has taken too long.

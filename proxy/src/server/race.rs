@@ -19,6 +19,15 @@ use crate::upstream::limits::Pass;
 
 /// Where the status begins in the first line of an answer.
 const STATUS_AT: usize = "HTTP/1.1 ".len();
+/// So much of an answer says what it is worth.
+const ENOUGH: usize = STATUS_AT + 1;
+
+/// What the second server said is worth more than what the first one may say, or less, or will only be heard if the first one ends.
+enum Worth {
+    More,
+    Less,
+    Later,
+}
 
 /// One request that may be sent to a second server.
 pub(super) struct Race {
@@ -49,7 +58,8 @@ enum Stage {
     Waiting(Pin<Box<Sleep>>),
     Dialling(Arc<Endpoint>, Dialling),
     Writing(Arc<Endpoint>, Box<Wire>, usize),
-    Reading(Arc<Endpoint>, Box<Wire>),
+    /// With what it has said so far.
+    Reading(Arc<Endpoint>, Box<Wire>, Vec<u8>),
     /// There is no second server.
     Over,
 }
@@ -80,6 +90,11 @@ impl Race {
     /// Whether the first server may still answer.
     pub(super) fn has_first(&self) -> bool {
         self.first.is_none()
+    }
+
+    /// How the first server went out of it, if it did, and the second one says nothing.
+    pub(super) fn end(&mut self) -> Option<io::Result<()>> {
+        self.first.take()
     }
 
     /// The first server will not answer. Gives back how it ended if it was alone.
@@ -122,7 +137,7 @@ impl Race {
                 Stage::Writing(server, mut wire, written) => {
                     let Some(rest) = self.sent.get(written..).filter(|rest| !rest.is_empty())
                     else {
-                        self.stage = Stage::Reading(server, wire);
+                        self.stage = Stage::Reading(server, wire, Vec::new());
                         continue;
                     };
                     match Pin::new(&mut wire.socket).poll_write(cx, rest) {
@@ -134,22 +149,40 @@ impl Race {
                         Poll::Ready(_) => self.lose(false),
                     }
                 }
-                Stage::Reading(server, mut wire) => {
-                    let before = buf.filled().len();
-                    match Pin::new(&mut wire.socket).poll_read(cx, buf) {
-                        Poll::Pending => {
-                            self.stage = Stage::Reading(server, wire);
-                            return Poll::Pending;
+                Stage::Reading(server, mut wire, mut said) => {
+                    if said.len() < ENOUGH {
+                        let mut more = [0; ENOUGH];
+                        let room = ENOUGH - said.len();
+                        let mut more = ReadBuf::new(more.get_mut(..room).unwrap_or_default());
+                        match Pin::new(&mut wire.socket).poll_read(cx, &mut more) {
+                            Poll::Pending => {
+                                self.stage = Stage::Reading(server, wire, said);
+                                return Poll::Pending;
+                            }
+                            Poll::Ready(Ok(())) if !more.filled().is_empty() => {
+                                said.extend_from_slice(more.filled());
+                                self.stage = Stage::Reading(server, wire, said);
+                                continue;
+                            }
+                            Poll::Ready(_) if said.is_empty() || self.has_first() => {
+                                self.stage = self.lose(!said.is_empty());
+                                continue;
+                            }
+                            // It is all that there is.
+                            Poll::Ready(_) => {}
                         }
-                        Poll::Ready(Ok(())) if self.is_better(buf, before) => {
+                    }
+                    match self.judge(&said) {
+                        Worth::More => {
+                            buf.put_slice(&said);
                             self.hedge.won();
                             let pass = self.pass.take();
                             return Poll::Ready(Ok(Second { server, wire, pass }));
                         }
-                        Poll::Ready(_) => {
-                            let has_answered = buf.filled().len() > before;
-                            buf.set_filled(before);
-                            self.lose(has_answered)
+                        Worth::Less => self.lose(true),
+                        Worth::Later => {
+                            self.stage = Stage::Reading(server, wire, said);
+                            return Poll::Pending;
                         }
                     }
                 }
@@ -174,11 +207,15 @@ impl Race {
         Stage::Dialling(chosen.server, Box::pin(dialling))
     }
 
-    /// Whether what the second server said is worth more than what the first one may still say.
-    fn is_better(&self, buf: &ReadBuf<'_>, before: usize) -> bool {
-        match buf.filled().get(before..) {
-            None | Some([]) => false,
-            Some(said) => !(self.has_first() && said.get(STATUS_AT) == Some(&b'5')),
+    /// What the second server said, beside what the first one may still say.
+    fn judge(&self, said: &[u8]) -> Worth {
+        let status = said.get(STATUS_AT).filter(|_| said.starts_with(b"HTTP/1."));
+        match status {
+            _ if !self.has_first() => Worth::More,
+            Some(b'2'..=b'4') => Worth::More,
+            // Nothing is answered by it yet, and what follows is unknown.
+            Some(b'1') => Worth::Later,
+            _ => Worth::Less,
         }
     }
 

@@ -47,7 +47,9 @@ impl Upstream {
     ) -> Verdict {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |one: &Endpoint| one.address() == server.address();
-        if !members.iter().any(|member| is_it(member)) {
+        // Or somebody else was faster.
+        let is_here = members.iter().any(|member| is_it(member));
+        if !is_here || self.ejected(server, now).is_some() {
             return Verdict::NoOutlier;
         }
         let others = members.iter().filter(|member| !is_it(member));

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::balance::End;
 use crate::config::HedgeAfter;
 
 /// Buckets of an octave.
@@ -35,6 +36,8 @@ struct Counts {
     of: [u32; BUCKETS],
     all: u32,
     since: u32,
+    /// What they were reckoned for last.
+    part: u16,
 }
 
 impl Default for Counts {
@@ -43,20 +46,31 @@ impl Default for Counts {
             of: [0; BUCKETS],
             all: 0,
             since: 0,
+            part: 0,
         }
     }
 }
 
 impl Latencies {
-    /// One more answer took so long, at least; `after` is what somebody wants to know of them.
-    pub fn note(&self, took: Duration, after: HedgeAfter) {
+    /// One more attempt ended; `after` is what somebody wants to know of them.
+    pub fn note(&self, end: End, took: Duration, after: HedgeAfter) {
         let HedgeAfter::PerMille(part) = after else {
             return;
         };
+        // Who left early does not say how long it would have taken; who left late says enough.
+        let says = match end {
+            End::Answered => true,
+            End::Left => self.delay(after).is_some_and(|delay| took >= delay),
+            _ => false,
+        };
+        if !says {
+            return;
+        }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.add(took);
-        if counts.since >= ENOUGH {
-            counts.since = 0;
+        let is_known = counts.part == part || counts.all < ENOUGH;
+        if counts.since >= ENOUGH || !is_known {
+            (counts.since, counts.part) = (0, part);
             self.delay.store(counts.below(part), Ordering::Relaxed);
         }
     }
@@ -135,10 +149,10 @@ mod tests {
     fn a_percentile_is_known_after_a_hundred_answers_and_up_to_a_tenth_too_large() {
         let latencies = Latencies::default();
         for number in 1..100 {
-            latencies.note(number * MS, P95);
+            latencies.note(End::Answered, number * MS, P95);
         }
         assert_eq!(latencies.delay(P95), None);
-        latencies.note(100 * MS, P95);
+        latencies.note(End::Answered, 100 * MS, P95);
         let delay = ms(latencies.delay(P95));
         assert!((95.0..95.0 * 1.1).contains(&delay), "{delay}");
     }
@@ -147,13 +161,28 @@ mod tests {
     fn what_is_long_ago_is_forgotten() {
         let latencies = Latencies::default();
         for _ in 0..10_000 {
-            latencies.note(100 * MS, P95);
+            latencies.note(End::Answered, 100 * MS, P95);
         }
         for _ in 0..10_000 {
-            latencies.note(10 * MS, P95);
+            latencies.note(End::Answered, 10 * MS, P95);
         }
         let delay = ms(latencies.delay(P95));
         assert!((10.0..11.0).contains(&delay), "{delay}");
+    }
+
+    #[test]
+    fn who_leaves_early_says_nothing_and_another_percentile_is_reckoned_at_once() {
+        let latencies = Latencies::default();
+        for number in 1..=200 {
+            latencies.note(End::Answered, number * MS, P95);
+            latencies.note(End::Left, MS, P95);
+        }
+        let delay = ms(latencies.delay(P95));
+        assert!((190.0..210.0).contains(&delay), "{delay}");
+        let median = HedgeAfter::PerMille(500);
+        latencies.note(End::Answered, 100 * MS, median);
+        let delay = ms(latencies.delay(median));
+        assert!((100.0..111.0).contains(&delay), "{delay}");
     }
 
     #[test]
@@ -169,7 +198,7 @@ mod tests {
     fn a_span_of_time_needs_no_answers() {
         let span = HedgeAfter::Time(crate::config::Duration::from_millis(50));
         let latencies = Latencies::default();
-        latencies.note(MS, span);
+        latencies.note(End::Answered, MS, span);
         assert_eq!(latencies.delay(span), Some(50 * MS));
     }
 }

@@ -53,7 +53,7 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, Guard};
 use tokio::task::AbortHandle;
 
-use self::balance::{End, Outcome};
+use self::balance::Outcome;
 use self::discover::Servers;
 use self::discover::followed::Report;
 use self::discover::name::Name;
@@ -173,8 +173,13 @@ impl Upstream {
         limits.is_some_and(|limits| limits.adaptive.is_some())
     }
 
+    /// Whether servers are picked as in the other one.
+    fn has_policy_of(&self, other: &Self) -> bool {
+        self.spec.policy.identity() == other.spec.policy.identity()
+    }
+
     /// It is what the file says now: its limits hold from here on, for all who wait.
-    pub fn take_effect(&self) {
+    pub fn take_effect(self: &Arc<Self>) {
         self.gate.rule(self.spec.limits, self);
     }
 
@@ -215,10 +220,8 @@ impl Upstream {
         if let Some(learner) = learner {
             learner.note(server, self.pool.load().ready(), &outcome);
         }
-        if let (Some(after), End::Answered | End::Left, Some(took)) =
-            (hedge, outcome.end, outcome.took)
-        {
-            self.tally.latencies.note(took, after);
+        if let (Some(after), Some(took)) = (hedge, outcome.took) {
+            self.tally.latencies.note(outcome.end, took, after);
         }
         if let Some(bounds) = bounds {
             self.judge(server, &outcome, bounds);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use http::Method;
 use serde_json::Value;
 use tidegate_tests::{Connection, Gateway, Load, Origin, PATIENCE, client, eventually};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{Counting, End, OK, assert_failure, both_clients, routing};
 
@@ -125,33 +125,106 @@ async fn the_first_server_wins_if_it_answers_after_all() {
     );
 }
 
+/// What the second server says does not end the wait for the first one, whose answer is heard.
+async fn first_is_heard<F>(second: impl Fn(Connection, Arc<Stage>) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let stage = Arc::new(Stage::default());
+    let answers_late = |mut connection: Connection, stage: Arc<Stage>| async move {
+        stage.second_is_done.notified().await;
+        connection.write(OK).await;
+        connection.read_until_closed().await;
+    };
+    let servers = pair(&stage, answers_late, second).await;
+    let gateway = gateway(&servers, &[SOON]).await;
+    assert_eq!(gateway.get("/").await.status(), 200);
+    let requests = requests(&gateway).await;
+    assert_eq!(
+        (&requests["hedges"], &requests["hedges_won"]),
+        (&1.into(), &0.into())
+    );
+}
+
 #[tokio::test]
 async fn a_second_server_that_fails_does_not_win() {
-    for is_reset in [false, true] {
-        let stage = Arc::new(Stage::default());
-        let answers_late = |mut connection: Connection, stage: Arc<Stage>| async move {
-            stage.second_is_done.notified().await;
-            connection.write(OK).await;
-            connection.read_until_closed().await;
-        };
-        let fails = move |mut connection: Connection, stage: Arc<Stage>| async move {
-            if is_reset {
-                connection.reset();
-            } else {
-                connection.write(FAILED).await;
+    first_is_heard(|connection, stage| async move {
+        connection.reset();
+        stage.second_is_done.notify_one();
+    })
+    .await;
+    let whole = vec![FAILED];
+    let in_two = vec![&FAILED[..9], &FAILED[9..]];
+    let no_http = vec![&b"SSH-2.0-x\r\n"[..]];
+    for pieces in [whole, in_two, no_http] {
+        first_is_heard(move |mut connection, stage| {
+            let pieces = pieces.clone();
+            async move {
+                for piece in pieces {
+                    connection.write(piece).await;
+                }
+                // It is hung up on at once.
                 connection.read_until_closed().await;
+                stage.second_is_done.notify_one();
             }
-            stage.second_is_done.notify_one();
-        };
-        let servers = pair(&stage, answers_late, fails).await;
-        let gateway = gateway(&servers, &[SOON]).await;
-        assert_eq!(gateway.get("/").await.status(), 200);
-        let requests = requests(&gateway).await;
-        assert_eq!(
-            (&requests["hedges"], &requests["hedges_won"]),
-            (&1.into(), &0.into())
-        );
+        })
+        .await;
     }
+}
+
+#[tokio::test]
+async fn an_interim_answer_of_the_second_server_is_none() {
+    first_is_heard(|mut connection, stage| async move {
+        connection.write(b"HTTP/1.1 103 Early Hints\r\n\r\n").await;
+        stage.second_is_done.notify_one();
+        connection.read_until_closed().await;
+    })
+    .await;
+}
+
+/// A client that a cookie keeps with its server is not moved because that was slow once.
+#[tokio::test]
+async fn a_client_that_is_kept_with_its_server_waits_for_it() {
+    let slow = Arc::new(Semaphore::new(0));
+    let start = async || {
+        let slow = Arc::clone(&slow);
+        Origin::start(move |mut connection| {
+            let slow = Arc::clone(&slow);
+            async move {
+                while let Some(head) = connection.read_head().await {
+                    if head.starts_with("GET /slow") {
+                        let _ = slow.acquire().await.unwrap();
+                    }
+                    connection.write(OK).await;
+                }
+            }
+        })
+        .await
+    };
+    let servers = [start().await, start().await];
+    let sticky =
+        "balance: { sticky: { cookie: home, secret: \"0123456789abcdef0123456789abcdef\" } }";
+    let gateway = gateway(&servers, &[SOON, sticky]).await;
+    let answer = gateway.get("/").await;
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let ask = async || {
+        let request = client().get(gateway.url("/slow")).header("Cookie", &cookie);
+        request.send().await.unwrap()
+    };
+    let under_way = async || {
+        let waits = async || requests(&gateway).await["under_way"] == 1;
+        eventually("the request is with its server", PATIENCE, waits).await;
+        // Well behind the delay of a hedge.
+        for _ in 0..20 {
+            assert_eq!(gateway.get("/").await.status(), 200);
+        }
+        slow.add_permits(1);
+    };
+    let (answer, ()) = tokio::join!(ask(), under_way());
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers().get("set-cookie").is_none());
+    assert_eq!(requests(&gateway).await["hedges"], 0);
 }
 
 #[tokio::test]
@@ -194,12 +267,15 @@ async fn both_may_fail_and_the_request_is_still_sent_again() {
         format!("{{ address: \"{at}\", weight: {weight} }}")
     });
     let gateway = Gateway::start(&format!(
-        "routes: {{ all: {{ upstream: api }} }}\nupstreams:\n  api:\n    servers: [ {} ]\n    {SOON}\n",
+        "routes: {{ all: {{ upstream: api }} }}\nupstreams:\n  api:\n    servers: [ {} ]\n    {SOON}\n    retry: {{ attempts: 2 }}\n",
         weights.join(", ")
     ))
     .await;
     assert_eq!(gateway.get("/").await.status(), 200);
     assert_eq!(spare.requests(), 1);
+    let told = requests(&gateway).await;
+    assert_eq!((&told["retries"], &told["hedges"]), (&1.into(), &1.into()));
+    assert_eq!(gateway.log_line("/").await["attempts"], 3);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod half_open;
 mod link;
 mod names;
 mod processes;
+mod saved;
 mod scene;
 mod seen;
 mod servers;
@@ -87,6 +88,7 @@ fn the_table_of_the_documentation_is_of_these_tests() {
         "link/faults",
         "names",
         "processes",
+        "saved",
         "sockets",
     ] {
         let path = repository().join(format!("tests/suite/faults/{file}.rs"));

@@ -194,3 +194,28 @@ async fn an_edit_that_ends_the_limits_lets_all_through() {
         is_ok(client).await;
     }
 }
+
+/// Whoever waits for a server that hangs goes to the one that the edit puts in its place, and whoever comes then finds room.
+#[tokio::test]
+async fn an_edit_of_the_servers_holds_for_those_that_wait() {
+    let (hangs, idle) = (Holder::start().await, Holder::start().await);
+    let limits = "{ server: { requests: 1 }, queue: { length: 2, timeout: 5m } }";
+    let gateway = started(&[&hangs], limits).await;
+    let (first, held) = (ask(&gateway, "/first"), hangs.next().await);
+    let clients = [ask(&gateway, "/1"), ask(&gateway, "/2")];
+    waiting(&gateway, 2).await;
+    gateway.reload(&routing(&[&idle], limits, "")).await;
+    for _ in 0..2 {
+        idle.next().await.go();
+    }
+    for client in clients {
+        is_ok(client).await;
+    }
+    let late = ask(&gateway, "/late");
+    idle.next().await.go();
+    is_ok(late).await;
+    held.go();
+    is_ok(first).await;
+    assert_eq!(hangs.most(), 1);
+    quiet(&gateway).await;
+}

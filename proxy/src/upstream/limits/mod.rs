@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use self::adaptive::Adaptive;
 pub use self::adaptive::Bounds;
-use self::queue::{Queue, Ticket, Waiter};
+use self::queue::{Queue, Ticket, Waiter, Wanted};
 pub use self::queue::{Refused, Waiting};
 pub use self::taken::{Open, Taken};
 use super::balance::{Asked, End, Outcome, Tried};
@@ -130,10 +130,10 @@ pub struct Grant {
 /// Why there is no place.
 enum No {
     Server(Unavailable),
-    /// For nobody, or not for this one.
-    Room {
-        for_anybody: bool,
-    },
+    /// The upstream is full.
+    Upstream,
+    /// Its servers are; if not for everybody, it waits for this.
+    Servers(Option<Wanted>),
 }
 
 impl Gate {
@@ -150,8 +150,9 @@ impl Gate {
     }
 
     /// From now on this holds, also for those that wait.
-    pub fn rule(self: &Arc<Self>, limits: Option<Limits>, upstream: &Upstream) {
+    pub fn rule(self: &Arc<Self>, limits: Option<Limits>, upstream: &Arc<Upstream>) {
         let mut state = self.lock();
+        let old = state.queue.move_to(upstream);
         let rule = limits.unwrap_or_default();
         state.rule = rule;
         state.adaptive = rule.adaptive.map(|bounds| match state.adaptive.take() {
@@ -167,6 +168,7 @@ impl Gate {
             }
         }
         self.serve_all(state);
+        drop(old);
     }
 
     /// Asks for a place with a server. Attempts after the first one have their place with the upstream.
@@ -177,12 +179,13 @@ impl Gate {
         is_first: bool,
     ) -> Answer {
         let mut state = self.lock();
-        let mut is_plain = true;
+        let mut wants = None;
         if !is_first || !state.queue.has_plain() {
             match self.grant(&mut state, upstream, asked, is_first) {
                 Ok(grant) => return Answer::Granted(grant),
                 Err(No::Server(reason)) => return Answer::Unavailable(reason),
-                Err(No::Room { for_anybody }) => is_plain = for_anybody,
+                Err(No::Upstream) => {}
+                Err(No::Servers(wanted)) => wants = wanted,
             }
         }
         let room = state.rule.queue;
@@ -197,7 +200,7 @@ impl Gate {
             key: asked.key,
             tried: asked.tried.clone(),
             is_first,
-            is_plain,
+            wants,
             turn: sender,
         });
         self.serve_all(state);
@@ -207,6 +210,19 @@ impl Gate {
             turn,
             until,
         }))
+    }
+
+    /// Asks for a place with a server now, beside the one that the request has. Whoever waits comes first.
+    pub fn ask_beside(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        asked: &Asked<'_>,
+    ) -> Option<Grant> {
+        let mut state = self.lock();
+        if state.queue.has_plain() {
+            return None;
+        }
+        self.grant(&mut state, upstream, asked, true).ok()
     }
 
     /// What may have changed who finds a place has changed.
@@ -243,6 +259,9 @@ impl Gate {
         let mut last = None;
         while let Some((ticket, waiter)) = state.queue.after(last) {
             last = Some(ticket);
+            if state.still_wants(waiter) {
+                continue;
+            }
             let (upstream, tried) = (Arc::clone(&waiter.upstream), waiter.tried.clone());
             let asked = Asked {
                 tried: &tried,
@@ -254,12 +273,14 @@ impl Gate {
             let said = match self.grant(&mut state, &upstream, &asked, is_first) {
                 Ok(grant) => Ok(grant),
                 Err(No::Server(reason)) => Err(reason),
-                Err(No::Room { for_anybody }) => {
-                    if let Some(waiter) = state.queue.at(ticket) {
-                        waiter.is_plain = for_anybody;
-                    }
-                    // An attempt after the first one asks for less, and one that came before an edit for other servers.
-                    if for_anybody && is_first && !upstream.is_still() {
+                // An attempt after the first one asks for less.
+                Err(No::Upstream) if is_first => break,
+                Err(No::Upstream) => continue,
+                Err(No::Servers(wanted)) => {
+                    let is_plain = wanted.is_none();
+                    state.queue.wants(ticket, wanted);
+                    // One that came before an edit asks for other servers.
+                    if is_plain && is_first && !upstream.is_still() {
                         break;
                     }
                     continue;
@@ -287,7 +308,7 @@ impl Gate {
             // No turn is taken for nothing.
             let purpose = Purpose::Ask;
             let known = pool.pick(&Asked { purpose, ..*asked });
-            return Err(known.map_or_else(No::Server, |_| No::Room { for_anybody: true }));
+            return Err(known.map_or_else(No::Server, |_| No::Upstream));
         }
         let has_room =
             |server: &Endpoint| state.has_room_at(server.standing().taken(), counts_connections);
@@ -295,14 +316,26 @@ impl Gate {
         if !has_room(server) {
             if asked.key.is_some() && upstream.spec().policy.keeps(server) == asked.key {
                 // What it has there it has nowhere else.
-                return Err(No::Room { for_anybody: false });
+                return Err(No::Servers(Some(Wanted {
+                    server: Some(Arc::clone(server)),
+                    among: Arc::clone(&pool),
+                })));
+            }
+            let no_room = || {
+                let wanted = || Wanted {
+                    server: None,
+                    among: Arc::clone(&pool),
+                };
+                No::Servers((!asked.tried.is_empty()).then(wanted))
+            };
+            if !pool.all().iter().any(|server| has_room(server)) {
+                return Err(no_room());
             }
             let passed = with_the_full(asked.tried, pool.all(), has_room);
             let tried = &passed;
-            let for_anybody = asked.tried.is_empty();
             server = pool
                 .pick(&Asked { tried, ..*asked })
-                .map_err(|_| No::Room { for_anybody })?;
+                .map_err(|_| no_room())?;
         }
         let server = Arc::clone(server);
         let in_panic = pool.in_panic();
@@ -376,6 +409,17 @@ impl State {
         let is_below = |most: Option<usize>, held| most.is_none_or(|most| held < most);
         (!is_first || is_below(self.most(now), self.requests))
             && (!counts_connections || is_below(self.rule.all.connections, self.busy))
+    }
+
+    /// Whether somebody waits for a server that is still full: then nothing is to be done for it.
+    fn still_wants(&self, waiter: &Waiter) -> bool {
+        let Some(wanted) = &waiter.wants else {
+            return false;
+        };
+        let is_same = Arc::ptr_eq(&wanted.among, &waiter.upstream.pool());
+        let server = wanted.server.as_ref().filter(|_| is_same);
+        let counts_connections = waiter.upstream.counts_connections();
+        server.is_some_and(|it| !self.has_room_at(it.standing().taken(), counts_connections))
     }
 
     fn has_room_at(&self, taken: &Taken, counts_connections: bool) -> bool {

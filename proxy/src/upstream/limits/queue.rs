@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Gate, Grant};
 use crate::upstream::balance::Tried;
-use crate::upstream::{Unavailable, Upstream};
+use crate::upstream::{Endpoint, Pool, Unavailable, Upstream};
 
 /// Where somebody stands: attempts after the first one come before those that have not been anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,15 +24,23 @@ pub(super) struct Waiter {
     pub(super) key: Option<u64>,
     pub(super) tried: Tried,
     pub(super) is_first: bool,
-    /// Any server would do: while such a one waits, nobody who comes finds a place.
-    pub(super) is_plain: bool,
+    /// What it waits for, if not any server will do.
+    pub(super) wants: Option<Wanted>,
     pub(super) turn: oneshot::Sender<Result<Grant, Unavailable>>,
+}
+
+/// A server that is full, as long as the servers are these.
+pub(super) struct Wanted {
+    pub(super) server: Option<Arc<Endpoint>>,
+    pub(super) among: Arc<Pool>,
 }
 
 /// All who wait.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: BTreeMap<Ticket, Waiter>,
+    /// So many of them that any server would do for.
+    plain: usize,
     next: u64,
     longest: usize,
 }
@@ -47,8 +55,9 @@ impl Queue {
         self.longest
     }
 
+    /// Whether any server would do for one of them: then nobody who comes finds a place.
     pub(super) fn has_plain(&self) -> bool {
-        self.waiting.values().any(|waiter| waiter.is_plain)
+        self.plain > 0
     }
 
     pub(super) fn push(&mut self, waiter: Waiter) -> Ticket {
@@ -57,6 +66,7 @@ impl Queue {
             is_first: waiter.is_first,
             number: self.next,
         };
+        self.plain += usize::from(waiter.wants.is_none());
         self.waiting.insert(ticket, waiter);
         self.longest = self.longest.max(self.waiting.len());
         ticket
@@ -70,12 +80,32 @@ impl Queue {
         Some((*ticket, waiter))
     }
 
-    pub(super) fn at(&mut self, ticket: Ticket) -> Option<&mut Waiter> {
-        self.waiting.get_mut(&ticket)
+    /// From now on it waits for this.
+    pub(super) fn wants(&mut self, ticket: Ticket, wants: Option<Wanted>) {
+        if let Some(waiter) = self.waiting.get_mut(&ticket) {
+            self.plain += usize::from(wants.is_none());
+            self.plain -= usize::from(waiter.wants.is_none());
+            waiter.wants = wants;
+        }
+    }
+
+    /// Those that wait for an upstream as it was wait for it as it is. Returns what they had, to be dropped with the lock free.
+    pub(super) fn move_to(&mut self, upstream: &Arc<Upstream>) -> Vec<Arc<Upstream>> {
+        let same = |other: &Arc<Upstream>| Arc::ptr_eq(other, upstream);
+        let old = self.waiting.values_mut().filter(|it| !same(&it.upstream));
+        old.map(|waiter| {
+            if !waiter.upstream.has_policy_of(upstream) {
+                waiter.key = None;
+            }
+            std::mem::replace(&mut waiter.upstream, Arc::clone(upstream))
+        })
+        .collect()
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waiter> {
-        self.waiting.remove(&ticket)
+        let waiter = self.waiting.remove(&ticket)?;
+        self.plain -= usize::from(waiter.wants.is_none());
+        Some(waiter)
     }
 }
 
@@ -109,7 +139,18 @@ impl Waiting {
             Ok(Ok(Ok(grant))) => Ok(grant),
             Ok(Ok(Err(reason))) => Err(Refused::Unavailable(reason)),
             // Nobody drops the other half without having said something.
-            Ok(Err(_)) | Err(_) => Err(Refused::Late),
+            Ok(Err(_)) => Err(Refused::Late),
+            Err(_) => self.last_look(),
+        }
+    }
+
+    /// Some room comes by the clock, and nobody says so.
+    fn last_look(&mut self) -> Result<Grant, Refused> {
+        self.gate.serve();
+        match self.turn.try_recv() {
+            Ok(Ok(grant)) => Ok(grant),
+            Ok(Err(reason)) => Err(Refused::Unavailable(reason)),
+            Err(_) => Err(Refused::Late),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `taken` | what is taken at one server |
+//! | `held` | what a request and an attempt hold, and give back when they are dropped |
 //! | `queue` | who waits for a place |
 //! | `adaptive` | the limit that is found out from latency |
 //!
@@ -10,6 +11,7 @@
 //! for all who wait. An upstream without limits never comes here; one with limits pays a short lock when a request begins and when it ends.
 
 mod adaptive;
+mod held;
 mod queue;
 mod taken;
 
@@ -21,11 +23,11 @@ use tokio::sync::oneshot;
 
 use self::adaptive::Adaptive;
 pub use self::adaptive::Bounds;
+pub use self::held::{Pass, Place, Spot};
 use self::queue::{Queue, Ticket, Waiter, Wanted};
 pub use self::queue::{Refused, Waiting};
 pub use self::taken::{Open, Taken};
 use super::balance::{Asked, End, Outcome, Tried};
-use super::standing::Standing;
 use super::{Endpoint, Unavailable, Upstream};
 use crate::turns::Purpose;
 
@@ -440,66 +442,6 @@ fn with_the_full(
         passed.add(server.address());
     }
     passed
-}
-
-/// A request's place with an upstream, for all its attempts.
-pub struct Place(Arc<Gate>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.requests = state.requests.saturating_sub(1);
-        self.0.serve_all(state);
-    }
-}
-
-/// An attempt's place with a server.
-pub struct Spot {
-    gate: Arc<Gate>,
-    standing: Arc<Standing>,
-}
-
-impl Drop for Spot {
-    fn drop(&mut self) {
-        let taken = self.standing.taken();
-        taken.requests.fetch_sub(1, Ordering::Relaxed);
-        self.gate.serve();
-    }
-}
-
-/// Leave for one connection to be in use, until it is closed or waits for its next request.
-pub struct Pass {
-    upstream: Arc<Upstream>,
-    gate: Arc<Gate>,
-    standing: Arc<Standing>,
-}
-
-impl std::fmt::Debug for Pass {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pass")
-    }
-}
-
-impl Pass {
-    /// A new connection is about to be opened; another one may have to be closed for it.
-    pub fn open(&self) -> Open {
-        let state = self.gate.lock();
-        let taken = self.standing.taken();
-        self.gate.make_room(state.rule, 1, taken, &self.upstream);
-        Open::new(&self.gate, &self.standing)
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        let mut state = self.gate.lock();
-        let taken = self.standing.taken();
-        taken.busy.fetch_sub(1, Ordering::Relaxed);
-        state.busy = state.busy.saturating_sub(1);
-        // An edit may have left more than may be kept.
-        self.gate.make_room(state.rule, 0, taken, &self.upstream);
-        self.gate.serve_all(state);
-    }
 }
 
 #[cfg(test)]

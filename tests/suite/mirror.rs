@@ -19,16 +19,7 @@ async fn start(origin: &str, shadow: &str, options: &str) -> Gateway {
 
 /// What became of the copies.
 async fn outcomes(gateway: &Gateway) -> Value {
-    let url = format!("http://{}/routes", gateway.admin());
-    let routes: Value = client()
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    routes[0]["mirror"].clone()
+    gateway.operator("/routes").await[0]["mirror"].clone()
 }
 
 #[tokio::test]

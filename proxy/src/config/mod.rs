@@ -89,6 +89,7 @@ pub use list::{server, servers};
 pub use listener::{ClientTimeouts, Listener, Protocol};
 pub use mirror::Mirror;
 pub use moment::Moment;
+pub(crate) use named::NOT_THE_FILES;
 pub use named::{FieldName, Named, Text, check_name};
 pub use network::{ClientAddress, Network};
 pub use one_or_many::OneOrMany;

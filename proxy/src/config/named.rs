@@ -17,6 +17,19 @@ pub(super) const NAMED: &str = "$tidegate::Named";
 /// What is expected where a [`Named`] is.
 pub(super) const EXPECTED: &str = "names with their settings (`name: { ... }`)";
 
+/// Fields that frame a message or concern one connection: none of them is the file's to say.
+pub(crate) const NOT_THE_FILES: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A map from a name to its section, in the order of the file.
 #[derive(Debug, Clone)]
 pub struct Named<T, K = Name> {

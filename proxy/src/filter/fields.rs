@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::facts::Facts;
 use super::template::Template;
 use crate::component::Options;
-use crate::config::{Code, Diagnostic, FieldName, Named, OneOrMany, Phrase, Spanned, code};
+use crate::config::{
+    Code, Diagnostic, FieldName, NOT_THE_FILES, Named, OneOrMany, Phrase, Spanned, code,
+};
 
 /// The fields of a head.
 pub trait Fields {
@@ -94,19 +96,6 @@ enum Change {
     Set(HeaderName, Template),
     Add(HeaderName, Template),
 }
-
-/// What frames a message or concerns one connection is not the file's to say.
-const NOT_THE_FILES: [&str; 9] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
 
 impl Changes {
     /// Reads them.

@@ -1,5 +1,6 @@
 //! How long a server may take for the first byte, and how long the whole may take with all its attempts.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::stream;
@@ -253,4 +254,54 @@ async fn a_client_that_does_not_send_its_body_has_a_deadline() {
     let body = reqwest::Body::wrap_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
     let answer = client().post(gateway.url("/")).body(body).send();
     assert_failure(answer.await.unwrap(), 408, "body_timeout").await;
+}
+
+/// What filters wait is part of the whole.
+#[tokio::test]
+async fn the_deadline_holds_while_a_filter_waits() {
+    let server = Counting::start(End::Answer).await;
+    let gateway = Gateway::start(&format!(
+        "upstreams: {{ api: {{ servers: [ \"{}\" ], timeouts: {{ request: 300ms }} }} }}\n\
+         routes: {{ all: {{ upstream: api, filters: [ {{ fault: {{ until: 2099-12-01, delay: 5m }} }} ] }} }}\n",
+        server.address()
+    ))
+    .await;
+    let answer = timeout(PATIENCE, gateway.get("/")).await;
+    assert_failure(answer.expect("an answer in time"), 504, "request_timeout").await;
+    assert_eq!(server.requests(), 0);
+}
+
+/// The end of a body may come by itself: from there on the first byte is waited for, and not for as long as between two bytes.
+#[tokio::test]
+async fn the_first_byte_is_waited_for_from_an_end_that_comes_alone() {
+    let silent = Origin::hanging().await;
+    let options = ["timeouts: { first_byte: 300ms, read: 1h }"];
+    let gateway = Gateway::start(&routing(&[silent.address()], &options)).await;
+    for (version, client) in both_clients() {
+        let body = reqwest::Body::wrap_stream(stream::once(async { Ok::<_, Infallible>("x") }));
+        let request = client.put(gateway.url("/")).body(body).send();
+        let answer = timeout(PATIENCE, request).await.expect(version).unwrap();
+        assert_failure(answer, 504, "upstream_timeout").await;
+    }
+}
+
+/// Nobody is sent anything again for a client that has left.
+#[tokio::test]
+async fn a_client_that_leaves_in_a_pause_frees_its_place() {
+    let busy = End::Say(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+    let servers = [Counting::start(busy).await, Counting::start(busy).await];
+    let again = "retry: { statuses: [ 503 ], backoff: { first: 10s, max: 10s } }";
+    let addresses = servers.each_ref().map(Counting::address);
+    let gateway = Gateway::start(&routing(&addresses, &[again])).await;
+    let retries =
+        async |key: &str| gateway.operator("/upstreams").await[0]["requests"][key].clone();
+    // A pause is of a random length: of some requests one is long.
+    let clients: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(client().get(gateway.url("/")).send()))
+        .collect();
+    let waiting = async || retries("retries_under_way").await.as_u64() > Some(0);
+    eventually("some wait", PATIENCE, waiting).await;
+    clients.iter().for_each(tokio::task::JoinHandle::abort);
+    let free = async || retries("under_way").await == 0;
+    eventually("nobody is waited for", Duration::from_secs(3), free).await;
 }

@@ -52,10 +52,7 @@ async fn half_open_and_checked_by_tcp() {
         ];
         let scene = Scene::start(&servers, &options, edits).await;
         scene.ready(3).await;
-        let line = Line {
-            get: scene.load(Method::Get).await,
-            post: scene.load(Method::Post).await,
-        };
+        let line = scene.both().await;
         for ends in [&line.get, &line.post] {
             ends.all_but(&[("504 upstream_timeout", LOAD / 3 - 2..=LOAD / 3 + 2)]);
         }

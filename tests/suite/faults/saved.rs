@@ -1,10 +1,10 @@
 //! What of these faults the file can save its clients from, by keys that are not on unless it says so.
 
-use tidegate_tests::{Api, Origin};
+use tidegate_tests::Api;
 
 use crate::scene::{AT_ONCE, CHECK, FEW, LOAD, Scene};
 use crate::seen::{Ends, Method};
-use crate::servers::{Failing, two_well};
+use crate::sockets::{beside_two, erring};
 use crate::{Line, twice};
 
 /// All that are sent at a time may be sent again.
@@ -64,7 +64,8 @@ async fn answering_500_and_ejected() {
     let ejection = "outlier_ejection: { consecutive_failures: 3, time: 500ms }";
     // The failures that it takes, and those under way meanwhile; when it comes back too early, one is enough.
     let few = |ends: &Ends| ends.all_but(&[("500 of the server's", 0..=3 + 2 * FEW)]);
-    failing("answering 500, and ejected", &[ejection], FEW, |line| {
+    let fault = "answering 500, and ejected";
+    beside_two(fault, &[ejection], FEW, erring, |line| {
         few(&line.get);
         few(&line.post);
     })
@@ -76,33 +77,10 @@ async fn answering_500_and_ejected() {
 async fn answering_500_and_sent_again() {
     let again = format!("retry: {{ statuses: [ 500 ], {BUDGET} }}");
     let fault = "answering 500, and sent again by status";
-    failing(fault, &[again.as_str()], AT_ONCE, |line| {
+    beside_two(fault, &[again.as_str()], AT_ONCE, erring, |line| {
         line.get.all_ok();
         let share = LOAD / 3 - 2..=LOAD / 3 + 2;
         line.post.all_but(&[("500 of the server's", share)]);
-    })
-    .await;
-}
-
-/// One of three answers 500 until it is healed.
-async fn failing(fault: &str, options: &[&str], at_once: usize, judge: impl Fn(&Line)) {
-    twice(fault, async |edits| {
-        let failing = Failing::start(async |mut connection, _| {
-            let answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno";
-            connection.write(answer).await.then_some(connection)
-        });
-        let (failing, others) = (failing.await, two_well().await);
-        let all = [&failing.origin, &others[0], &others[1]];
-        let scene = Scene::start(&all.map(Origin::address), options, edits).await;
-        let scene = scene.with_at_once(at_once);
-        let line = Line {
-            get: scene.load(Method::Get).await,
-            post: scene.load(Method::Post).await,
-        };
-        judge(&line);
-        failing.heal();
-        scene.in_service(&["a", "b", "c"]).await;
-        line
     })
     .await;
 }

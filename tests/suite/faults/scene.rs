@@ -7,8 +7,8 @@ use futures_util::{StreamExt, stream};
 use tidegate_tests::{Gateway, PATIENCE, eventually};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::Edits;
 use crate::seen::{Clients, Ends, Method};
+use crate::{Edits, Line};
 
 /// Requests of a load.
 pub(crate) const LOAD: usize = 60;
@@ -95,6 +95,14 @@ impl Scene {
         let weight = self.weight.fetch_add(1, Ordering::Relaxed) + 1;
         let routing = routing(&self.servers, weight, &self.options);
         self.gateway.reload(&routing).await;
+    }
+
+    /// A load of GETs, and one of POSTs.
+    pub(crate) async fn both(&self) -> Line {
+        Line {
+            get: self.load(Method::Get).await,
+            post: self.load(Method::Post).await,
+        }
     }
 
     /// A load of [`LOAD`] requests.

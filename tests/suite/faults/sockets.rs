@@ -6,7 +6,6 @@ use tidegate_tests::{Connection, Origin, refusing_address};
 use tokio::time::sleep;
 
 use crate::scene::{AT_ONCE, FEW, LOAD, Scene};
-use crate::seen::Method;
 use crate::servers::{Failing, body, two_well, well_at};
 use crate::{Line, twice};
 
@@ -20,10 +19,7 @@ async fn refusing() {
         let (address, others) = (refusing_address(), two_well().await);
         let servers = [address, others[0].address(), others[1].address()];
         let scene = Scene::start(&servers, &[], edits).await;
-        let line = Line {
-            get: scene.load(Method::Get).await,
-            post: scene.load(Method::Post).await,
-        };
+        let line = scene.both().await;
         line.get.all_ok();
         line.post.all_ok();
         let _back = well_at(address, "a").await;
@@ -34,7 +30,7 @@ async fn refusing() {
 }
 
 /// Runs one that fails beside two that are well, until it is healed.
-async fn beside_two(
+pub(crate) async fn beside_two(
     fault: &str,
     options: &[&str],
     at_once: usize,
@@ -46,10 +42,7 @@ async fn beside_two(
         let all = [&failing.origin, &others[0], &others[1]];
         let scene = Scene::start(&all.map(Origin::address), options, edits).await;
         let scene = scene.with_at_once(at_once);
-        let line = Line {
-            get: scene.load(Method::Get).await,
-            post: scene.load(Method::Post).await,
-        };
+        let line = scene.both().await;
         judge(&line);
         failing.heal();
         scene.in_service(&["a", "b", "c"]).await;
@@ -73,15 +66,19 @@ async fn resetting_before_the_answer() {
     .await;
 }
 
+/// Answers 500.
+pub(crate) async fn erring() -> Failing {
+    Failing::start(async |mut connection, _| {
+        let answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno";
+        connection.write(answer).await.then_some(connection)
+    })
+    .await
+}
+
 /// An answer is an answer.
 #[tokio::test]
 async fn answering_500() {
-    let err = async |mut connection: Connection, _| {
-        let answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno";
-        connection.write(answer).await.then_some(connection)
-    };
-    let failing = async || Failing::start(err).await;
-    beside_two("answering 500", &[], AT_ONCE, failing, |seen| {
+    beside_two("answering 500", &[], AT_ONCE, erring, |seen| {
         for ends in [&seen.get, &seen.post] {
             ends.all_but(&[("500 of the server's", SHARE)]);
         }

@@ -107,16 +107,7 @@ async fn started(servers: &[&Holder], limits: &str) -> Gateway {
 
 /// What the operator is shown of the upstream.
 async fn state(gateway: &Gateway) -> Value {
-    let url = format!("http://{}/upstreams", gateway.admin());
-    let all: Value = client()
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    all[0].clone()
+    gateway.operator("/upstreams").await[0].clone()
 }
 
 async fn waiting(gateway: &Gateway, number: u64) {

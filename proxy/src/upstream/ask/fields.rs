@@ -3,24 +3,11 @@
 use http::header::{HOST, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
-use crate::config::{Diagnostic, FieldName, Named, Spanned, code};
+use crate::config::{Diagnostic, FieldName, NOT_THE_FILES, Named, Spanned, code};
 
 /// Who asks, unless the file says otherwise.
 pub(in crate::upstream) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
-
-/// What frames a message or concerns one connection is not the file's to say.
-const OURS: [&str; 9] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// All of them. Without a host, that follows from something else.
 pub(in crate::upstream) fn fields(
@@ -49,7 +36,7 @@ pub(in crate::upstream) fn fields(
                     .at(name.span)
                     .label("not among the `headers`"),
             ),
-            (Ok(field), _) if OURS.contains(&field.as_str()) => wrong.push(
+            (Ok(field), _) if NOT_THE_FILES.contains(&field.as_str()) => wrong.push(
                 Diagnostic::error(
                     code::FIELD_OF_THE_PROXY,
                     format!("`{name}` is not the file's to say"),

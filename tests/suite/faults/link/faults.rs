@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::carrier::Quality;
 use super::{FAR, twice};
 use crate::Line;
-use crate::scene::{LOAD, Scene};
+use crate::scene::LOAD;
 use crate::seen::Method;
 
 const CHECK: &str =
@@ -17,13 +17,6 @@ const QUICK: Quality = Quality {
     jitter: Duration::ZERO,
     loss: 0.0,
 };
-
-async fn both(scene: &Scene) -> Line {
-    Line {
-        get: scene.load(Method::Get).await,
-        post: scene.load(Method::Post).await,
-    }
-}
 
 /// 100 ms each way, give or take 20.
 #[test]
@@ -38,7 +31,7 @@ fn delay() {
         quality,
         &[CHECK],
         async |scene, link| {
-            let line = both(scene).await;
+            let line = scene.both().await;
             line.get.all_ok();
             line.post.all_ok();
             assert!(link.carried() > 0, "it went over the link");
@@ -59,7 +52,7 @@ fn loss() {
         quality,
         &[CHECK],
         async |scene, link| {
-            let line = both(scene).await;
+            let line = scene.both().await;
             line.get.all_ok();
             line.post.all_ok();
             assert!(link.lost() > 0, "some were lost");
@@ -78,7 +71,7 @@ fn unreachable() {
         options,
         async |scene, link| {
             link.cut(FAR[0]);
-            let line = both(scene).await;
+            let line = scene.both().await;
             line.get.all_ok();
             line.post.all_ok();
             link.heal();

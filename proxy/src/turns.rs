@@ -1,8 +1,16 @@
 //! The order in which things with weights take turns.
 //!
-//! It is nginx's smooth weighted round robin (nginx commit 52327e0627f4, 2012): weights 5, 1, 1 give `a a b a c a a`, never
-//! `a a a a a b c`. It is computed once for a set; taking a turn is one atomic addition, and over each full turn the shares
-//! are exact. Memory: two bytes per unit of weight after the weights are divided by their greatest common divisor.
+//! Each has its turns at even distances over the round, and those of one weight are set off against each other: weights 5, 1, 1
+//! give `a b a a a c a`, never `a a a a a b c`. It is the order of a scheduler that serves the earliest deadline first (Envoy's
+//! `EdfScheduler`; Demers, Keshav and Shenker, "Analysis and Simulation of a Fair Queueing Algorithm", 1989), computed once for
+//! a set: taking a turn is one atomic addition, and over each full round the shares are exact. Memory: four bytes per unit of
+//! weight after the weights are divided by their greatest common divisor. Beyond [`TURNS_MAX`] they are rounded: some thousands
+//! of servers with weights up to 1000 shall cost milliseconds, not minutes.
+
+use std::collections::HashMap;
+
+/// A round is no longer than this, or than one turn each.
+const TURNS_MAX: u64 = 1 << 17;
 
 /// What a decision is made for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,36 +22,48 @@ pub enum Purpose {
     Ask,
 }
 
-/// Positions in the order of their turns. In each step every one gains its weight, the richest is next and pays the sum of
-/// all weights.
-pub fn smooth_order(weights: &[u16]) -> Box<[u16]> {
-    let divisor = weights.iter().fold(0, |a, b| gcd(a, *b)).max(1);
-    let weights: Vec<i64> = weights
-        .iter()
-        .map(|weight| i64::from(weight / divisor))
-        .collect();
-    let total: i64 = weights.iter().sum();
-    let mut credit = vec![0_i64; weights.len()];
-    let mut order = Vec::new();
-    for _ in 0..total {
-        for (credit, weight) in credit.iter_mut().zip(&weights) {
-            *credit += weight;
-        }
-        // The first of equals: `max_by_key` would take the last.
-        let richest = credit
-            .iter()
-            .enumerate()
-            .rev()
-            .max_by_key(|(_, credit)| **credit)
-            .map(|(index, _)| index);
-        if let Some(index) = richest {
-            if let Some(credit) = credit.get_mut(index) {
-                *credit -= total;
-            }
-            order.extend(u16::try_from(index));
-        }
+/// Positions in the order of their turns.
+pub fn smooth_order(weights: &[u16]) -> Box<[u32]> {
+    let turns = turns(weights);
+    let mut alike: HashMap<u64, (f64, f64)> = HashMap::new();
+    for turns in &turns {
+        alike.entry(*turns).or_default().0 += 1.0;
     }
-    order.into_boxed_slice()
+    let mut order: Vec<(f64, u32)> = Vec::new();
+    for (index, count) in (0..).zip(&turns) {
+        // Among so many of its weight it is this one.
+        let (many, before) = alike.entry(*count).or_default();
+        let offset = (*before + 0.5) / *many;
+        *before += 1.0;
+        let places = (0..*count).map(|turn| (as_f64(turn) + offset) / as_f64(*count));
+        order.extend(places.map(|place| (place, index)));
+    }
+    order.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    order.into_iter().map(|(_, index)| index).collect()
+}
+
+/// How many turns each has in a round.
+fn turns(weights: &[u16]) -> Vec<u64> {
+    let divisor = weights.iter().fold(0, |a, b| gcd(a, *b)).max(1);
+    let weights = weights.iter().map(|weight| u64::from(weight / divisor));
+    let weights: Vec<u64> = weights.collect();
+    let total: u64 = weights.iter().sum();
+    if total <= TURNS_MAX {
+        return weights;
+    }
+    let rounded = |weight: u64| (weight * TURNS_MAX + total / 2) / total;
+    weights
+        .into_iter()
+        .map(|weight| rounded(weight).max(weight.min(1)))
+        .collect()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of turns are far below 2^52"
+)]
+fn as_f64(count: u64) -> f64 {
+    count as f64
 }
 
 fn gcd(a: u16, b: u16) -> u16 {
@@ -60,8 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn a_heavy_one_is_spread_out() {
-        assert_eq!(*smooth_order(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+    fn a_heavy_one_is_spread_out_and_light_ones_are_apart() {
+        assert_eq!(*smooth_order(&[5, 1, 1]), [0, 1, 0, 0, 0, 2, 0]);
+        assert_eq!(*smooth_order(&[2, 1]), [0, 1, 0]);
     }
 
     #[test]
@@ -69,6 +90,38 @@ mod tests {
         let order = smooth_order(&[300, 100]);
         assert_eq!(order.len(), 4);
         assert_eq!(order.iter().filter(|index| **index == 0).count(), 3);
+    }
+
+    /// Between two turns of one there is never more than twice its due: that bounds bursts of the others.
+    #[test]
+    fn nobody_waits_for_more_than_twice_its_due() {
+        let weights: Vec<u16> = (1..=60).map(|it| it * it % 97 + 1).collect();
+        let order = smooth_order(&weights);
+        let total: u16 = weights.iter().sum();
+        assert_eq!(order.len(), usize::from(total));
+        for (index, weight) in (0_u32..).zip(&weights) {
+            let places = || (0..order.len()).filter(|place| order[*place] == index);
+            assert_eq!(places().count(), usize::from(*weight));
+            let next = places().skip(1).chain(places().map(|it| it + order.len()));
+            let longest = places().zip(next).map(|(one, next)| next - one).max();
+            let due = usize::from(total.div_ceil(*weight));
+            assert!(longest.unwrap() <= 2 * due, "{weight}: {longest:?}");
+        }
+    }
+
+    #[test]
+    fn thousands_with_any_weights_have_a_round_of_bounded_length_and_everybody_has_a_turn() {
+        let weights: Vec<u16> = (0..70_000_u32)
+            .map(|it| u16::try_from(it % 1000 + 1).unwrap())
+            .collect();
+        let order = smooth_order(&weights);
+        assert!(order.len() <= 3 * 70_000, "{}", order.len());
+        let mut turns = vec![0_u32; weights.len()];
+        for index in order {
+            turns[usize::try_from(index).unwrap()] += 1;
+        }
+        assert!(turns.iter().all(|turns| *turns > 0));
+        assert_eq!((turns[0], turns[999]), (1, 4));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::turns::{Purpose, smooth_order};
 #[derive(Debug)]
 pub struct Split {
     arms: Vec<Arm>,
-    order: Box<[u16]>,
+    order: Box<[u32]>,
     turn: Arc<AtomicUsize>,
     sticky: Option<Sticky>,
 }
@@ -119,7 +119,8 @@ impl Split {
             Purpose::Ask => self.turn.load(Ordering::Relaxed),
         };
         let place = turn.checked_rem(self.order.len()).unwrap_or_default();
-        self.order.get(place).map_or(0, |arm| usize::from(*arm))
+        let arm = self.order.get(place).copied().unwrap_or_default();
+        usize::try_from(arm).unwrap_or_default()
     }
 
     /// The arm with the highest score for this key.

@@ -81,7 +81,6 @@ impl Running {
         }
         // What was wanted of a server while these settled was said to those before them.
         for upstream in &next.upstreams {
-            upstream.refresh();
             upstream.take_effect();
         }
     }

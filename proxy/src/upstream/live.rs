@@ -3,10 +3,10 @@
 //! Upstreams come and go with the file; a server that stays keeps what is known about it. Each entry lives as long as
 //! somebody holds it, so what nobody uses any more ends by itself: its task stops and its place is free.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -31,14 +31,29 @@ struct Remembered {
     gone: Option<Instant>,
 }
 
+impl Remembered {
+    fn is_wanted(&mut self, now: Instant) -> bool {
+        if Arc::strong_count(&self.standing) > 1 {
+            self.gone = None;
+            return true;
+        }
+        let gone = *self.gone.get_or_insert(now);
+        now.saturating_duration_since(gone) < REMEMBERED || !self.standing.order(now).is_none()
+    }
+}
+
+/// Those of a server, by their checks.
+type Watches = Vec<(String, Weak<Watch>)>;
+
 /// Shared by all snapshots of a process.
 pub struct Live {
     loads: Book<SocketAddr, Load>,
     tallies: Book<String, Tally>,
     gates: Book<String, Gate>,
-    standings: Mutex<HashMap<(String, SocketAddr), Remembered>>,
+    /// By the names of their upstreams.
+    standings: Mutex<HashMap<String, HashMap<SocketAddr, Remembered>>>,
     events: Events,
-    watches: Book<(SocketAddr, String), Watch>,
+    watches: Mutex<HashMap<SocketAddr, Watches>>,
     names: Book<(String, Duration), Name>,
     sources: Book<String, Servers>,
     resolver: Arc<Resolver>,
@@ -53,7 +68,7 @@ impl Default for Live {
             gates: Book::default(),
             standings: Mutex::default(),
             events: Events::default(),
-            watches: Book::default(),
+            watches: Mutex::default(),
             names: Book::default(),
             sources: Book::default(),
             resolver: Arc::new(Resolver::from_system()),
@@ -90,12 +105,16 @@ impl Live {
         for load in self.loads.held() {
             load.kept().sweep(now);
         }
-        for standing in self.standings_of(|_| true) {
+        for standing in self.standings() {
             if let Some(kept) = standing.taken().kept_so_far() {
                 kept.sweep(now);
             }
         }
         self.forget(now);
+        self.all_watches().retain(|_, of| {
+            of.retain(|(_, watch)| watch.strong_count() > 0);
+            !of.is_empty()
+        });
     }
 
     /// What happened to servers lately.
@@ -105,16 +124,12 @@ impl Live {
 
     /// What is known of a server in the upstream of this name.
     pub fn standing(&self, upstream: &str, address: SocketAddr) -> Arc<Standing> {
-        let mut standings = self
-            .standings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = standings
-            .entry((upstream.to_owned(), address))
-            .or_insert_with(|| Remembered {
-                standing: Arc::default(),
-                gone: None,
-            });
+        let mut standings = self.all_standings();
+        let of = standings.entry(upstream.to_owned()).or_default();
+        let known = of.entry(address).or_insert_with(|| Remembered {
+            standing: Arc::default(),
+            gone: None,
+        });
         if Arc::strong_count(&known.standing) == 1 {
             // Nobody had it: it comes back.
             known.standing.note_gone();
@@ -125,61 +140,70 @@ impl Live {
 
     /// The same, if anything is known.
     pub fn known(&self, upstream: &str, address: SocketAddr) -> Option<Arc<Standing>> {
-        let standings = self
-            .standings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = standings.get(&(upstream.to_owned(), address))?;
+        let standings = self.all_standings();
+        let known = standings.get(upstream)?.get(&address)?;
         Some(Arc::clone(&known.standing))
     }
 
-    /// All of the upstreams with these names.
-    pub fn standings_of(&self, is_one: impl Fn(&str) -> bool) -> Vec<Arc<Standing>> {
-        let standings = self
-            .standings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = standings.iter().filter(|((name, _), _)| is_one(name));
-        known
-            .map(|(_, known)| Arc::clone(&known.standing))
+    /// All of the upstream with this name.
+    pub fn standings_of(&self, upstream: &str) -> Vec<(SocketAddr, Arc<Standing>)> {
+        let standings = self.all_standings();
+        let of = standings.get(upstream).into_iter().flatten();
+        of.map(|(address, known)| (*address, Arc::clone(&known.standing)))
             .collect()
+    }
+
+    fn standings(&self) -> Vec<Arc<Standing>> {
+        let standings = self.all_standings();
+        let all = standings.values().flat_map(HashMap::values);
+        all.map(|known| Arc::clone(&known.standing)).collect()
     }
 
     /// Forgets servers that have been gone for long and of which no operator wants anything.
     fn forget(&self, now: Instant) {
-        let mut standings = self
-            .standings
+        let mut standings = self.all_standings();
+        for of in standings.values_mut() {
+            of.retain(|_, known| known.is_wanted(now));
+        }
+        standings.retain(|_, of| !of.is_empty());
+        self.events
+            .keep(|upstream| standings.contains_key(upstream));
+    }
+
+    fn all_standings(&self) -> MutexGuard<'_, HashMap<String, HashMap<SocketAddr, Remembered>>> {
+        self.standings
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        standings.retain(|_, known| {
-            if Arc::strong_count(&known.standing) > 1 {
-                known.gone = None;
-                return true;
-            }
-            let gone = *known.gone.get_or_insert(now);
-            now.saturating_duration_since(gone) < REMEMBERED || !known.standing.order(now).is_none()
-        });
-        let known: HashSet<&str> = standings.keys().map(|(name, _)| name.as_str()).collect();
-        self.events.keep(|upstream| known.contains(upstream));
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The health of this server under this check: equal checks of the same server share their probes, and one that asks
     /// the same at another pace begins with what is known.
     pub fn watch(&self, address: SocketAddr, check: &Arc<Check>) -> Arc<Watch> {
-        let kin = self
-            .watches
-            .find(|(known, _), watch| *known == address && watch.asks() == check.asks());
-        self.watches.get_or((address, check.identity()), || {
-            Watch::start(address, Arc::clone(check), kin.as_deref())
-        })
+        let mut watches = self.all_watches();
+        let of = watches.entry(address).or_default();
+        of.retain(|(_, watch)| watch.strong_count() > 0);
+        let identity = check.identity();
+        let mut equal = of.iter().filter(|(known, _)| *known == identity);
+        if let Some(watch) = equal.find_map(|(_, watch)| watch.upgrade()) {
+            return watch;
+        }
+        let mut others = of.iter().filter_map(|(_, watch)| watch.upgrade());
+        let kin = others.find(|watch| watch.asks() == check.asks());
+        let watch = Watch::start(address, Arc::clone(check), kin.as_deref());
+        of.push((identity, Arc::downgrade(&watch)));
+        watch
+    }
+
+    fn all_watches(&self) -> MutexGuard<'_, HashMap<SocketAddr, Watches>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anybody probes this server.
     #[cfg(test)]
     pub(super) fn is_watched(&self, address: SocketAddr) -> bool {
-        self.watches
-            .find(|(known, _), _| *known == address)
-            .is_some()
+        let watches = self.all_watches();
+        let mut of = watches.get(&address).into_iter().flatten();
+        of.any(|(_, watch)| watch.strong_count() > 0)
     }
 
     /// The addresses behind a name.
@@ -200,41 +224,40 @@ impl Live {
 }
 
 /// Values that exist as long as somebody outside holds them.
-struct Book<K, V> {
-    entries: Mutex<HashMap<K, Weak<V>>>,
+struct Book<K, V>(Mutex<Pages<K, V>>);
+
+struct Pages<K, V> {
+    entries: HashMap<K, Weak<V>>,
+    /// With so many entries, those are looked for that nobody holds.
+    sweep_at: usize,
 }
 
 impl<K, V> Default for Book<K, V> {
     fn default() -> Self {
-        Self {
-            entries: Mutex::default(),
-        }
+        Self(Mutex::new(Pages {
+            entries: HashMap::new(),
+            sweep_at: 0,
+        }))
     }
 }
 
 impl<K: Eq + Hash, V> Book<K, V> {
     /// All that somebody holds.
     fn held(&self) -> Vec<Arc<V>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.values().filter_map(Weak::upgrade).collect()
-    }
-
-    /// One that somebody holds.
-    fn find(&self, is_it: impl Fn(&K, &V) -> bool) -> Option<Arc<V>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = entries
-            .iter()
-            .filter_map(|(key, value)| Some((key, value.upgrade()?)));
-        held.find(|(key, value)| is_it(key, value))
-            .map(|(_, value)| value)
+        let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.entries.values().filter_map(Weak::upgrade).collect()
     }
 
     fn get_or(&self, key: K, make: impl FnOnce() -> Arc<V>) -> Arc<V> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pages { entries, sweep_at } = &mut *pages;
         if let Some(held) = entries.get(&key).and_then(Weak::upgrade) {
             return held;
         }
-        entries.retain(|_, value| value.strong_count() > 0);
+        if entries.len() >= *sweep_at {
+            entries.retain(|_, value| value.strong_count() > 0);
+            *sweep_at = 2 * entries.len() + 1;
+        }
         let value = make();
         entries.insert(key, Arc::downgrade(&value));
         value
@@ -258,7 +281,7 @@ impl Changes {
         listeners.push(upstream);
     }
 
-    /// Refreshes all of them. The list is copied first: a refresh may subscribe.
+    /// Refreshes all of them, soon.
     pub fn announce(&self) {
         let listeners = self
             .listeners
@@ -266,7 +289,7 @@ impl Changes {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         for upstream in listeners.iter().filter_map(Weak::upgrade) {
-            upstream.refresh();
+            upstream.refresh_soon();
         }
     }
 

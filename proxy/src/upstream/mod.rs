@@ -14,6 +14,7 @@
 //! | `latency` | how long one server takes to answer |
 //! | `ask` | a question of our own over HTTP: a probe, a list of servers |
 //! | `copies` | requests that are sent to see what becomes of them |
+//! | `refresh` | what changed is taken in: who came, left, fell ill or recovered |
 //! | `events`, `news` | what happened to servers lately, and how that is found out |
 //! | `live` | what outlives a reload: health, load and connections by address, addresses by name |
 //! | `balance/` | who is picked: one file per policy |
@@ -37,6 +38,7 @@ pub mod live;
 mod news;
 pub mod outlier;
 mod pool;
+mod refresh;
 pub mod retry;
 mod spec;
 pub mod standing;
@@ -44,8 +46,8 @@ pub mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -59,12 +61,12 @@ use self::discover::followed::Report;
 use self::discover::name::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
-use self::health::Watch;
 use self::limits::{Gate, Limits};
 pub use self::live::Live;
 pub use self::pool::{Pool, Unavailable};
+use self::refresh::Refreshing;
 pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
-use self::standing::{Duty, Order};
+use self::standing::{Duty, Order, Standing};
 use self::tally::Tally;
 
 /// A running upstream: its servers are watched and its names followed for as long as it exists.
@@ -77,6 +79,9 @@ pub struct Upstream {
     source: Mutex<Option<Arc<Servers>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
+    /// It is what the file says.
+    in_effect: AtomicBool,
+    refreshing: Refreshing,
     pool: ArcSwap<Pool>,
     /// Waits for what changes by itself first: an order that ends, a server that comes back.
     next_change: Mutex<Option<AbortHandle>>,
@@ -101,6 +106,8 @@ impl Upstream {
                 source: Mutex::new(source),
                 members: Mutex::default(),
                 retired: AtomicBool::new(false),
+                in_effect: AtomicBool::new(false),
+                refreshing: Refreshing::default(),
                 pool,
                 next_change: Mutex::default(),
             }
@@ -121,6 +128,8 @@ impl Upstream {
             source: Mutex::default(),
             members: Mutex::default(),
             retired: AtomicBool::new(true),
+            in_effect: AtomicBool::new(false),
+            refreshing: Refreshing::default(),
             pool,
             next_change: Mutex::default(),
         })
@@ -178,14 +187,16 @@ impl Upstream {
         self.spec.policy.identity() == other.spec.policy.identity()
     }
 
-    /// It is what the file says now: its limits hold from here on, for all who wait.
+    /// It is what the file says now: servers that it does not have are gone, and its limits hold for all who wait.
     pub fn take_effect(self: &Arc<Self>) {
+        self.in_effect.store(true, Ordering::Release);
+        self.refresh();
         self.gate.rule(self.spec.limits, self);
     }
 
     /// What is known of all servers that it ever had, as far as that is not forgotten.
-    fn standings(&self) -> Vec<Arc<standing::Standing>> {
-        self.live.standings_of(|name| name == self.name())
+    fn standings(&self) -> Vec<(SocketAddr, Arc<Standing>)> {
+        self.live.standings_of(self.name())
     }
 
     /// What happened to its servers lately.
@@ -230,62 +241,8 @@ impl Upstream {
 
     /// Whether its source was asked, every name looked up and every server probed at least once.
     pub fn is_settled(&self) -> bool {
-        self.is_known()
-            && self
-                .pool
-                .load()
-                .all()
-                .iter()
-                .all(|server| server.is_settled())
-    }
-
-    /// Takes in what changed: addresses that came or went, servers that fell ill or recovered.
-    pub fn refresh(self: &Arc<Self>) {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.retired.load(Ordering::Acquire) {
-            return;
-        }
-        let servers = self.servers();
-        self.follow_names(&servers);
-        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name. What is
-        // known before the addresses are taken is in them.
-        let is_known = self.is_known();
-        let wanted = self.addresses(&servers);
-        members.retain(|member| {
-            let seat = wanted
-                .iter()
-                .find(|(address, _)| *address == member.address());
-            match seat {
-                Some((_, seat)) => *seat == member.seat(),
-                None if !is_known => true,
-                None => {
-                    self.tell_gone(member);
-                    false
-                }
-            }
-        });
-        for (address, seat) in wanted {
-            if !members.iter().any(|member| member.address() == address) {
-                members.push(Arc::new(self.endpoint(address, seat)));
-            }
-        }
-        members.sort_by_key(|member| member.address());
-        let now = Instant::now();
-        self.make_room(&members, now);
-        // Those that come first are no late comers, however long it takes to find out about them.
-        let mut others = members.iter();
-        let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
-        for member in members.iter() {
-            self.see(member, serves, now);
-        }
-        let before = self.pool.load();
-        let pool = Pool::new(&members, self.spec.rules(), now);
-        self.tell_panic(&before, &pool, now);
-        self.pool.store(Arc::new(pool));
-        self.wait_for_the_next_change(&members, now);
-        drop(members);
-        // Who waits may go to one that came.
-        self.gate.serve();
+        let all = |pool: &Pool| pool.all().iter().all(|server| server.is_settled());
+        self.refreshing.is_done() && all(&self.pool.load())
     }
 
     /// What an operator wants of a server. Whether there is such a server.
@@ -316,7 +273,7 @@ impl Upstream {
     /// It has left the file. Requests that came before still use it as it stands; but what it asked of servers and name
     /// servers ends, for such a request may be a tunnel that stays for hours.
     pub fn retire(&self) {
-        let _members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let _refreshing = self.refreshing.begin();
         self.retired.store(true, Ordering::Release);
         let mut waiting = self
             .next_change
@@ -354,59 +311,5 @@ impl Upstream {
             Some(source) => source.found(),
             None => Arc::new(self.spec.servers.clone()),
         }
-    }
-
-    /// Follows the names of these servers, and no others.
-    fn follow_names(self: &Arc<Self>, servers: &[ServerSpec]) {
-        let hosts = servers.iter().filter_map(|server| match &server.host {
-            Host::Ip(_) => None,
-            Host::Name(name) => Some(name.as_str()),
-        });
-        let hosts: HashSet<&str> = hosts.collect();
-        let mut names = self.names();
-        names.retain(|name, _| hosts.contains(name.as_str()));
-        for host in hosts {
-            names.entry(host.to_owned()).or_insert_with(|| {
-                let followed = self.live.follow(host, self.spec.dns_refresh);
-                followed.changes().subscribe(Arc::downgrade(self));
-                followed
-            });
-        }
-    }
-
-    /// Each address once; where servers overlap, the first one written decides the rest.
-    fn addresses(&self, servers: &[ServerSpec]) -> Vec<(SocketAddr, Seat)> {
-        let mut found: Vec<(SocketAddr, Seat)> = Vec::new();
-        for server in servers {
-            let ips: Vec<IpAddr> = match &server.host {
-                Host::Ip(ip) => vec![*ip],
-                Host::Name(name) => self
-                    .names()
-                    .get(name)
-                    .map(|name| name.found().to_vec())
-                    .unwrap_or_default(),
-            };
-            for ip in ips {
-                let address = SocketAddr::new(ip, server.port);
-                if !found.iter().any(|(known, _)| *known == address) {
-                    found.push((address, server.seat));
-                }
-            }
-        }
-        found
-    }
-
-    fn endpoint(self: &Arc<Self>, address: SocketAddr, seat: Seat) -> Endpoint {
-        let watch: Option<Arc<Watch>> = self.spec.check.as_ref().map(|check| {
-            let watch = self.live.watch(address, check);
-            watch.changes.subscribe(Arc::downgrade(self));
-            watch
-        });
-        let standing = self.live.standing(self.name(), address);
-        if self.spec.outlier_ejection.is_some() {
-            standing.changes.subscribe(Arc::downgrade(self));
-        }
-        Endpoint::seated(address, seat, standing, self.live.load(address), watch)
-            .with_own_connections(self.counts_connections())
     }
 }

@@ -1,5 +1,6 @@
 //! What is new when an upstream takes in a change: noted for the operator, and loud where it has to be.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -61,9 +62,13 @@ impl Upstream {
         }
     }
 
-    pub(super) fn tell_gone(&self, member: &Endpoint) {
-        if member.standing().note_gone() {
-            self.log_and_tell(Some(member.address()), "left", None);
+    /// Those that are not among these any more left: their source does not name them, or the file.
+    pub(super) fn tell_gone(&self, members: &[Arc<Endpoint>]) {
+        let members: HashSet<SocketAddr> = members.iter().map(|it| it.address()).collect();
+        for (address, standing) in self.standings() {
+            if !members.contains(&address) && standing.note_gone() {
+                self.log_and_tell(Some(address), "left", None);
+            }
         }
     }
 
@@ -129,7 +134,7 @@ impl Upstream {
             tokio::spawn(async move {
                 tokio::time::sleep_until(end.into()).await;
                 if let Some(upstream) = me.upgrade() {
-                    upstream.refresh();
+                    upstream.refresh_soon();
                 }
             })
             .abort_handle()

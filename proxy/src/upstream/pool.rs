@@ -11,7 +11,8 @@
 //! request with the chance that it has not yet earned. Earned is counted by the warmest: where all warm up alike, or a key decides, nothing is
 //! passed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -111,10 +112,11 @@ impl Pool {
         let tiers = groups.into_iter().map(|ready| Tier::new(ready, rules, now));
         let tiers: Vec<Tier> = tiers.collect();
         let first = tiers.first().map_or(&[][..], |tier| &tier.ready);
+        let first: HashSet<SocketAddr> = first.iter().map(|server| server.address()).collect();
         let keeping = members.iter().filter(|member| {
             State::of(member, rules, now) == State::Up
                 && member.duty(now) != Duty::Disabled
-                && !first.iter().any(|ready| Arc::ptr_eq(ready, member))
+                && !first.contains(&member.address())
         });
         let keeping = keeping
             .filter_map(|member| Some((rules.policy.keeps(member)?, Arc::clone(member))))
@@ -167,9 +169,7 @@ impl Pool {
             Unavailable::AllTried
         })
     }
-}
 
-impl Pool {
     /// The server that keeps this client, if that is not one that may be picked anyway.
     fn kept(&self, asked: &Asked<'_>) -> Option<&Arc<Endpoint>> {
         let key = asked.key.filter(|_| !self.keeping.is_empty())?;
@@ -291,12 +291,8 @@ impl Tier {
         if fastrand::f64() < own / warmest {
             return picked;
         }
-        let mut tried: Tried = asked.tried.clone();
-        for server in &self.ready {
-            if warmth(server) < warmest {
-                tried.add(server.address());
-            }
-        }
+        let colder = self.ready.iter().filter(|it| warmth(it) < warmest);
+        let tried = asked.tried.with(colder.map(|server| server.address()));
         let asked = Asked {
             tried: &tried,
             // The turn of this request was taken.

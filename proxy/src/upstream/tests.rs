@@ -82,3 +82,25 @@ async fn who_still_uses_an_upstream_that_left_keeps_none_of_its_probes_alive() {
     assert!(!probes(), "it asks nobody again");
     assert!(Arc::ptr_eq(left.pool().all().first().unwrap(), &server));
 }
+
+#[tokio::test]
+async fn a_server_leaves_with_the_edit_that_takes_effect_and_not_with_one_that_is_refused() {
+    let live = Arc::new(Live::default());
+    let before = Upstream::start(plain(&[1, 2]), &live);
+    before.take_effect();
+    let refused = Upstream::start(plain(&[1]), &live);
+    refused.refresh();
+    refused.retire();
+    let left = || {
+        let events = live.events().of("a").into_iter();
+        let left = events.filter(|event| event.what == "left");
+        left.filter_map(|event| Some(event.server?.port()))
+            .collect::<Vec<u16>>()
+    };
+    assert_eq!(left(), [0; 0]);
+    let after = Upstream::start(plain(&[1]), &live);
+    before.retire();
+    after.take_effect();
+    after.refresh();
+    assert_eq!(left(), [2]);
+}

@@ -140,7 +140,7 @@ pub struct Asked<'t> {
     pub now: Instant,
 }
 
-/// The servers that already failed this request.
+/// The servers that already failed this request, or cannot take it: in order, for they may be thousands.
 #[derive(Debug, Clone, Default)]
 pub struct Tried(Vec<SocketAddr>);
 
@@ -150,7 +150,18 @@ impl Tried {
 
     /// Not this one again.
     pub fn add(&mut self, address: SocketAddr) {
-        self.0.push(address);
+        if let Err(place) = self.0.binary_search(&address) {
+            self.0.insert(place, address);
+        }
+    }
+
+    /// The same, and none of these.
+    #[must_use]
+    pub fn with(&self, others: impl Iterator<Item = SocketAddr>) -> Self {
+        let mut all: Vec<SocketAddr> = self.0.iter().copied().chain(others).collect();
+        all.sort_unstable();
+        all.dedup();
+        Self(all)
     }
 
     /// Whether there are none.
@@ -160,6 +171,6 @@ impl Tried {
 
     /// Whether it failed this request.
     pub fn contains(&self, address: SocketAddr) -> bool {
-        self.0.contains(&address)
+        self.0.binary_search(&address).is_ok()
     }
 }

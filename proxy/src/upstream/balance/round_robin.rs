@@ -43,9 +43,12 @@ impl Policy for RoundRobin {
     }
 }
 
+/// So many turns are passed over for servers that were tried: a round may be long, and nearly all of a large set full.
+const STEPS_MAX: usize = 1000;
+
 /// Indices of servers in the order in which they are picked.
 struct Schedule {
-    order: Box<[u16]>,
+    order: Box<[u32]>,
     turn: Arc<AtomicUsize>,
 }
 
@@ -56,10 +59,15 @@ impl Picker for Schedule {
             Purpose::Serve => self.turn.fetch_add(1, Ordering::Relaxed),
             Purpose::Ask => self.turn.load(Ordering::Relaxed),
         };
-        (0..self.order.len()).find_map(|step| {
-            let place = turn.wrapping_add(step) % self.order.len();
-            let server = ready.get(usize::from(*self.order.get(place)?))?;
-            (!asked.tried.contains(server.address())).then_some(server)
+        let at = |step: usize, length: usize| turn.wrapping_add(step).checked_rem(length);
+        let mut in_turn = (0..self.order.len().min(STEPS_MAX)).filter_map(|step| {
+            let index = self.order.get(at(step, self.order.len())?)?;
+            ready.get(usize::try_from(*index).ok()?)
+        });
+        let may_be = |server: &&Arc<Endpoint>| !asked.tried.contains(server.address());
+        in_turn.find(may_be).or_else(|| {
+            let mut anybody = (0..ready.len()).filter_map(|step| ready.get(at(step, ready.len())?));
+            anybody.find(may_be)
         })
     }
 }

@@ -27,7 +27,7 @@ pub use self::held::{Pass, Place, Spot};
 use self::queue::{Queue, Ticket, Waiter, Wanted};
 pub use self::queue::{Refused, Waiting};
 pub use self::taken::{Open, Taken};
-use super::balance::{Asked, End, Outcome, Tried};
+use super::balance::{Asked, End, Outcome};
 use super::{Endpoint, Unavailable, Upstream};
 use crate::turns::Purpose;
 
@@ -165,7 +165,7 @@ impl Gate {
             None => Adaptive::new(bounds),
         });
         if rule.has_connections() {
-            for standing in upstream.standings() {
+            for (_, standing) in upstream.standings() {
                 self.make_room(rule, 0, standing.taken(), upstream);
             }
         }
@@ -333,8 +333,8 @@ impl Gate {
             if !pool.all().iter().any(|server| has_room(server)) {
                 return Err(no_room());
             }
-            let passed = with_the_full(asked.tried, pool.all(), has_room);
-            let tried = &passed;
+            let full = pool.all().iter().filter(|server| !has_room(server));
+            let tried = &asked.tried.with(full.map(|server| server.address()));
             server = pool
                 .pick(&Asked { tried, ..*asked })
                 .map_err(|_| no_room())?;
@@ -388,7 +388,7 @@ impl Gate {
         if !is_too_much(rule.all.connections, open()) {
             return;
         }
-        for standing in upstream.standings() {
+        for (_, standing) in upstream.standings() {
             while is_too_much(rule.all.connections, open()) && standing.taken().close_one() {}
         }
     }
@@ -430,18 +430,6 @@ impl State {
         is_below(most.requests, taken.requests())
             && (!counts_connections || is_below(most.connections, taken.busy()))
     }
-}
-
-fn with_the_full(
-    tried: &Tried,
-    all: &[Arc<Endpoint>],
-    has_room: impl Fn(&Endpoint) -> bool,
-) -> Tried {
-    let mut passed = tried.clone();
-    for server in all.iter().filter(|server| !has_room(server)) {
-        passed.add(server.address());
-    }
-    passed
 }
 
 #[cfg(test)]

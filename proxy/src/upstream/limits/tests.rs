@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::upstream::balance::Tried;
 use crate::upstream::kept::Wire;
 use crate::upstream::tests::plain;
 use crate::upstream::{Live, Spec};

@@ -1,0 +1,175 @@
+//! What changed is taken in: addresses that came or went, servers that fell ill or recovered, orders, edits.
+//!
+//! It takes milliseconds where servers are counted in thousands, and they may all change at once: changes are taken in together,
+//! beside the threads that serve, and after a pause as long as the last time took.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::{Endpoint, Host, Pool, Seat, ServerSpec, Upstream};
+
+/// One at a time takes in what changed.
+#[derive(Debug, Default)]
+pub(super) struct Refreshing {
+    turn: Mutex<()>,
+    /// Changes that nobody took in yet.
+    changes: AtomicUsize,
+    /// Who the servers are was known the last time.
+    knew: AtomicBool,
+}
+
+impl Refreshing {
+    /// Nobody else does, until the returned value is dropped.
+    pub(super) fn begin(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all that changed is taken in, and who the servers are is known.
+    pub(super) fn is_done(&self) -> bool {
+        self.changes.load(Ordering::Acquire) == 0 && self.knew.load(Ordering::Acquire)
+    }
+}
+
+impl Upstream {
+    /// Takes in what changed, soon. Must be called within a tokio runtime.
+    pub fn refresh_soon(self: &Arc<Self>) {
+        if self.refreshing.changes.fetch_add(1, Ordering::AcqRel) > 0 {
+            // Somebody is about to, and looks again if that is too late.
+            return;
+        }
+        let me = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(upstream) = me.upgrade() {
+                let begun = Instant::now();
+                let taking_in = tokio::task::spawn_blocking(move || {
+                    let changes = &upstream.refreshing.changes;
+                    let seen = changes.load(Ordering::Acquire);
+                    upstream.refresh();
+                    changes
+                        .compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed)
+                        .is_ok()
+                });
+                // It fails when the process ends.
+                if taking_in.await.unwrap_or(true) {
+                    return;
+                }
+                tokio::time::sleep(begun.elapsed()).await;
+            }
+        });
+    }
+
+    /// Takes in what changed, now.
+    pub fn refresh(self: &Arc<Self>) {
+        let turn = self.refreshing.begin();
+        if self.retired.load(Ordering::Acquire) {
+            return;
+        }
+        let servers = self.servers();
+        self.follow_names(&servers);
+        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name. What is
+        // known before the addresses are taken is in them.
+        let is_known = self.is_known();
+        let members = self.take_in(self.addresses(&servers), is_known);
+        // Until it is what the file says, others serve under its name.
+        if is_known && self.in_effect.load(Ordering::Acquire) {
+            self.tell_gone(&members);
+        }
+        let now = Instant::now();
+        self.make_room(&members, now);
+        // Those that come first are no late comers, however long it takes to find out about them.
+        let mut others = members.iter();
+        let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
+        for member in &members {
+            self.see(member, serves, now);
+        }
+        let before = self.pool.load();
+        let pool = Pool::new(&members, self.spec.rules(), now);
+        self.tell_panic(&before, &pool, now);
+        self.pool.store(Arc::new(pool));
+        self.refreshing.knew.store(is_known, Ordering::Release);
+        self.wait_for_the_next_change(&members, now);
+        drop(turn);
+        // Who waits may go to one that came.
+        self.gate.serve();
+    }
+
+    /// From now on these are the servers, and those of before if it is not known whether they left.
+    fn take_in(
+        self: &Arc<Self>,
+        mut wanted: HashMap<SocketAddr, Seat>,
+        is_known: bool,
+    ) -> Vec<Arc<Endpoint>> {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.retain(|member| match wanted.get(&member.address()) {
+            Some(seat) if *seat == member.seat() => {
+                wanted.remove(&member.address());
+                true
+            }
+            Some(_) => false,
+            None => !is_known,
+        });
+        let came = wanted.into_iter();
+        members.extend(came.map(|(address, seat)| Arc::new(self.endpoint(address, seat))));
+        members.sort_by_key(|member| member.address());
+        members.clone()
+    }
+
+    /// Follows the names of these servers, and no others.
+    fn follow_names(self: &Arc<Self>, servers: &[ServerSpec]) {
+        let hosts = servers.iter().filter_map(|server| match &server.host {
+            Host::Ip(_) => None,
+            Host::Name(name) => Some(name.as_str()),
+        });
+        let hosts: HashSet<&str> = hosts.collect();
+        let mut names = self.names();
+        names.retain(|name, _| hosts.contains(name.as_str()));
+        for host in hosts {
+            names.entry(host.to_owned()).or_insert_with(|| {
+                let followed = self.live.follow(host, self.spec.dns_refresh);
+                followed.changes().subscribe(Arc::downgrade(self));
+                followed
+            });
+        }
+    }
+
+    /// Each address once; where servers overlap, the first one written decides the rest.
+    fn addresses(&self, servers: &[ServerSpec]) -> HashMap<SocketAddr, Seat> {
+        let names = self.names();
+        let mut found = HashMap::new();
+        for server in servers {
+            let mut add = |ip: IpAddr| {
+                let address = SocketAddr::new(ip, server.port);
+                found.entry(address).or_insert(server.seat);
+            };
+            match &server.host {
+                Host::Ip(ip) => add(*ip),
+                Host::Name(name) => {
+                    let known = names.get(name).map(|name| name.found());
+                    known
+                        .iter()
+                        .flat_map(|ips| ips.iter())
+                        .copied()
+                        .for_each(add);
+                }
+            }
+        }
+        found
+    }
+
+    fn endpoint(self: &Arc<Self>, address: SocketAddr, seat: Seat) -> Endpoint {
+        let watch = self.spec.check.as_ref().map(|check| {
+            let watch = self.live.watch(address, check);
+            watch.changes.subscribe(Arc::downgrade(self));
+            watch
+        });
+        let standing = self.live.standing(self.name(), address);
+        if self.spec.outlier_ejection.is_some() {
+            standing.changes.subscribe(Arc::downgrade(self));
+        }
+        Endpoint::seated(address, seat, standing, self.live.load(address), watch)
+            .with_own_connections(self.counts_connections())
+    }
+}

@@ -17,19 +17,6 @@ pub(super) const NAMED: &str = "$tidegate::Named";
 /// What is expected where a [`Named`] is.
 pub(super) const EXPECTED: &str = "names with their settings (`name: { ... }`)";
 
-/// Fields that frame a message or concern one connection: none of them is the file's to say.
-pub(crate) const NOT_THE_FILES: [&str; 9] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// A map from a name to its section, in the order of the file.
 #[derive(Debug, Clone)]
 pub struct Named<T, K = Name> {
@@ -260,25 +247,6 @@ pub fn check_name(text: &str) -> Result<(), Complaint> {
     text.parse::<Written<Name>>().map(|_| ())
 }
 
-/// The name of a header field or of a cookie: a token (RFC 9110, section 5.6.2).
-#[derive(Debug, Clone, Copy)]
-pub struct FieldName;
-
-impl Key for FieldName {
-    const NOUN: &'static str = "the name of a field";
-    const CODE: Code = code::FIELD_NAME;
-
-    fn check(text: &str) -> Result<(), Complaint> {
-        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        no_other(
-            Self::CODE,
-            text,
-            is_token,
-            "no field has such a name (RFC 9110, section 5.6.2)",
-        )
-    }
-}
-
 /// Any text.
 #[derive(Debug, Clone, Copy)]
 pub struct Text;
@@ -292,7 +260,7 @@ impl Key for Text {
     }
 }
 
-fn no_other(
+pub(super) fn no_other(
     code: Code,
     text: &str,
     is_fine: fn(char) -> bool,

@@ -11,7 +11,7 @@ use super::facts::Facts;
 use super::template::Template;
 use crate::component::Options;
 use crate::config::{
-    Code, Diagnostic, FieldName, NOT_THE_FILES, Named, OneOrMany, Phrase, Spanned, code,
+    Diagnostic, FieldName, NOT_THE_FILES, Named, OneOrMany, Phrase, Spanned, code, field_name,
 };
 
 /// The fields of a head.
@@ -172,26 +172,14 @@ impl Changes {
 
 /// The name of a field that the file may change.
 pub(super) fn name(written: &Spanned<String>) -> Result<HeaderName, Box<Diagnostic>> {
-    let problem = |code: Code, message: String, label: &str| {
-        Err(Box::new(
-            Diagnostic::error(code, message)
-                .at(written.span)
-                .label(label),
-        ))
-    };
-    match HeaderName::from_bytes(written.as_bytes()) {
-        Ok(name) if NOT_THE_FILES.contains(&name.as_str()) => problem(
-            code::FIELD_OF_THE_PROXY,
-            format!("`{}` is not the file's to change", written.value),
-            "it frames the message, or concerns one connection",
-        ),
-        Ok(name) => Ok(name),
-        Err(_) => problem(
-            code::FIELD_NAME,
-            format!("`{}` cannot be the name of a field", written.value),
-            "no field has such a name (RFC 9110, section 5.6.2)",
-        ),
+    let name = field_name(written)?;
+    if NOT_THE_FILES.contains(&name.as_str()) {
+        let message = format!("`{}` is not the file's to change", written.value);
+        let problem = Diagnostic::error(code::FIELD_OF_THE_PROXY, message).at(written.span);
+        let problem = problem.label("it frames the message, or concerns one connection");
+        return Err(Box::new(problem));
     }
+    Ok(name)
 }
 
 #[derive(Default)]

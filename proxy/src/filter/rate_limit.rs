@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use self::buckets::{Buckets, Level};
 use super::{Filter, Request, Response, Verdict};
 use crate::component::{Kind, Options};
-use crate::config::{Diagnostic, Rate, Spanned, code};
+use crate::config::{Diagnostic, Rate, Spanned, code, field_name};
 use crate::error::Failure;
 use crate::route::condition::cookie;
 use crate::turns::Purpose;
@@ -127,23 +127,15 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Filter>, Vec<Diagnostic>> {
     let burst = bounded("burst", burst, 10_000_000);
     let keys = bounded("keys", written.keys, KEYS_MAX);
     let key = match written.by.value {
-        By::Client => Key::Client,
-        By::Route => Key::Route,
-        By::Header(name) | By::Cookie(name) if name.parse::<HeaderName>().is_err() => {
-            let problem = Diagnostic::error(
-                code::FIELD_NAME,
-                format!("`{}` cannot be a name", name.value),
-            );
-            let label = "no field has such a name (RFC 9110, section 5.6.2)";
-            wrong.push(problem.at(name.span).label(label));
-            Key::Route
-        }
-        By::Header(name) => Key::Header(name.parse().unwrap_or(LIMIT)),
-        By::Cookie(name) => Key::Cookie(name.value),
+        By::Client => Ok(Key::Client),
+        By::Route => Ok(Key::Route),
+        By::Header(name) => field_name(&name).map(Key::Header),
+        By::Cookie(name) => field_name(&name).map(|_| Key::Cookie(name.value)),
     };
-    if !wrong.is_empty() {
+    let key = key.map_err(|problem| wrong.push(*problem)).ok();
+    let Some(key) = key.filter(|_| wrong.is_empty()) else {
         return Err(wrong);
-    }
+    };
     // What the bucket holds, and how long it takes to fill.
     let fills_in = rate.span.as_secs_f64() * f64::from(burst) / f64::from(rate.count);
     let policy = format!("\"{}\";q={burst};w={}", key.noun(), fills_in.ceil());

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::upstream::override_timeouts;
 use super::{COPY_SIZE, MirrorSpec, TargetSpec};
 use crate::component::Surroundings;
-use crate::config::{self, Diagnostic, Named, Share, Spanned, code};
+use crate::config::{self, Diagnostic, Named, Share, Spanned, code, field_name};
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
 use crate::end::{PLAIN_TEXT, Reply, content_type};
@@ -54,7 +54,7 @@ impl Ends<'_> {
             };
             let arms: Option<Vec<_>> = split.iter().map(arm).collect();
             let sticky = route.sticky.as_ref().map(|sticky| self::sticky(sticky));
-            let sticky = sticky.transpose()?;
+            let sticky = sticky.transpose().map_err(|problem| vec![*problem])?;
             return Ok(arms.map(|arms| EndSpec::Split(arms, sticky)));
         }
         if let Some(redirect) = &route.redirect {
@@ -105,25 +105,13 @@ impl Ends<'_> {
     }
 }
 
-fn sticky(written: &config::Sticky) -> Result<Sticky, Vec<Diagnostic>> {
-    let name = |written: &Spanned<String>| {
-        HeaderName::from_bytes(written.as_bytes()).map_err(|_| {
-            vec![
-                Diagnostic::error(
-                    code::FIELD_NAME,
-                    format!("`{}` cannot be a name", written.value),
-                )
-                .at(written.span)
-                .label("no field has such a name (RFC 9110, section 5.6.2)"),
-            ]
-        })
-    };
+fn sticky(written: &config::Sticky) -> Result<Sticky, Box<Diagnostic>> {
     Ok(match written {
         config::Sticky::Cookie(cookie) => {
-            name(cookie)?;
+            field_name(cookie)?;
             Sticky::Cookie(cookie.value.clone())
         }
-        config::Sticky::Header(field) => Sticky::Header(name(field)?),
+        config::Sticky::Header(field) => Sticky::Header(field_name(field)?),
         config::Sticky::Client => Sticky::Client,
     })
 }

@@ -31,12 +31,11 @@ use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::keyed::key::field_name;
 use super::ring_hash::name;
 use super::{Asked, KINDS, NOUN, Picker, Policy, Request, round_robin};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
-use crate::config::{Component, Diagnostic, Duration, Spanned, code};
+use crate::config::{Component, Diagnostic, Duration, Spanned, code, field_name};
 use crate::route::condition::cookie;
 use crate::upstream::Endpoint;
 

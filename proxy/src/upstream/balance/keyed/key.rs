@@ -11,7 +11,7 @@ use http::header::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Diagnostic, Spanned, code};
+use crate::config::{Diagnostic, Spanned, code, field_name};
 use crate::hash::hash;
 use crate::route::condition::{cookie, parameter};
 use crate::upstream::balance::Request;
@@ -75,17 +75,4 @@ impl Key {
             Self::Path => some(request.path.as_bytes()),
         }
     }
-}
-
-/// Names of cookies are of the same kind (RFC 6265, section 4.1.1).
-pub(crate) fn field_name(name: &Spanned<String>) -> Result<HeaderName, Box<Diagnostic>> {
-    name.parse().map_err(|_| {
-        let message = format!("`{}` cannot be a name", name.escape_debug());
-        let label = "no field and no cookie has such a name (RFC 9110, section 5.6.2)";
-        Box::new(
-            Diagnostic::error(code::FIELD_NAME, message)
-                .at(name.span)
-                .label(label),
-        )
-    })
 }

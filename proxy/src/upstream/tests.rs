@@ -104,3 +104,28 @@ async fn a_server_leaves_with_the_edit_that_takes_effect_and_not_with_one_that_i
     after.refresh();
     assert_eq!(left(), [2]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_many_servers_changes_are_taken_in_together_and_none_is_lost() {
+    let live = Arc::new(Live::default());
+    let ports: Vec<u16> = (1..=500).collect();
+    let upstream = Upstream::start(plain(&ports), &live);
+    for server in upstream.pool().all() {
+        let duty = Some(standing::Held {
+            value: Duty::Draining,
+            until: None,
+        });
+        server.standing().give(Order { duty, weight: None });
+        upstream.refresh_soon();
+    }
+    let taken_in = async {
+        while !upstream.is_settled() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), taken_in).await;
+    in_time.expect("what changed is taken in");
+    assert_eq!(upstream.pool().ready().len(), 0);
+    let events = upstream.events();
+    assert!(events.iter().all(|event| event.what == "draining"));
+}

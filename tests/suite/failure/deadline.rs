@@ -262,7 +262,7 @@ async fn the_deadline_holds_while_a_filter_waits() {
     let server = Counting::start(End::Answer).await;
     let gateway = Gateway::start(&format!(
         "upstreams: {{ api: {{ servers: [ \"{}\" ], timeouts: {{ request: 300ms }} }} }}\n\
-         routes: {{ all: {{ upstream: api, filters: [ {{ fault: {{ until: 2099-12-01, delay: 5m }} }} ] }} }}\n",
+         routes: {{ all: {{ upstream: api, filters: [ {{ fault: {{ until: 2099-12-01, delay: 1m }} }} ] }} }}\n",
         server.address()
     ))
     .await;

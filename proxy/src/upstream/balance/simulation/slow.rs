@@ -87,3 +87,17 @@ fn a_server_that_fails_at_once_is_not_taken_for_a_fast_one() {
     let share = share_at(&world, peak_ewma, until + 3.0 * DECAY.as_secs_f64());
     assert!(share > 0.08, "{share}");
 }
+
+/// Nothing comes back from it, so nothing is learned: what is under way says it.
+#[test]
+fn a_server_that_hangs_gets_some_requests_and_not_its_share() {
+    let mut hangs = vec![0.010; 10];
+    hangs[SLOW] = 1000.0;
+    let world = World {
+        takes: vec![(0.0, vec![0.010; 10]), (20.0, hangs)],
+        ..World::of_ten(0.5)
+    };
+    let [turns, lots, least, peak] = ALL.map(|(_, policy)| world.run(policy).counts[SLOW]);
+    assert!(turns > 7000 && lots > 7000, "{turns}, {lots}");
+    assert!(least < 20 && peak < 20, "{least}, {peak}");
+}

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::Snapshot;
 use crate::observe::recent::Recent;
+use crate::upstream::Upstream;
 
 /// Where the process stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,18 +71,20 @@ impl Running {
             self.recent.clear();
         }
         let before = self.snapshot.swap(Arc::clone(&next));
-        for upstream in &before.upstreams {
-            if !next
-                .upstreams
-                .iter()
-                .any(|kept| Arc::ptr_eq(kept, upstream))
-            {
-                upstream.retire();
-            }
+        let left = before.upstreams.iter().filter(|upstream| {
+            let mut kept = next.upstreams.iter();
+            !kept.any(|kept| Arc::ptr_eq(kept, upstream))
+        });
+        let left: Vec<&Arc<Upstream>> = left.collect();
+        for upstream in &left {
+            upstream.step_back();
         }
         // What was wanted of a server while these settled was said to those before them.
         for upstream in &next.upstreams {
             upstream.take_effect();
+        }
+        for upstream in left {
+            upstream.retire();
         }
     }
 

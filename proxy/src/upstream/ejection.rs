@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::upstream::balance::{Asked, End, Tried};
-    use crate::upstream::tests::plain;
+    use crate::upstream::tests::{in_effect, plain};
     use crate::upstream::{Live, Spec};
     use crate::{config, turns::Purpose};
 
@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn it_is_put_out_once_whoever_notices_and_no_more_are_than_there_is_room_for() {
         let live = Arc::new(Live::default());
-        let upstream = Upstream::start(of(4), &live);
+        let upstream = in_effect(of(4), &live);
         let threads = (0..4).map(|_| {
             let upstream = Arc::clone(&upstream);
             let runtime = tokio::runtime::Handle::current();
@@ -176,20 +176,20 @@ mod tests {
     #[tokio::test]
     async fn an_edit_leaves_it_out_and_one_without_the_option_brings_it_back_for_good() {
         let live = Arc::new(Live::default());
-        let first = Upstream::start(of(4), &live);
+        let first = in_effect(of(4), &live);
         (0..5).for_each(|_| fail(&first, 2));
         assert_eq!(ready(&first), [1, 3, 4]);
-        let second = Upstream::start(of(3), &live);
+        let second = in_effect(of(3), &live);
         first.retire();
         assert_eq!(ready(&second), [1, 3]);
         let without = Spec {
             outlier_ejection: None,
             ..of(3)
         };
-        let third = Upstream::start(without, &live);
+        let third = in_effect(without, &live);
         second.retire();
         assert_eq!(ready(&third), [1, 2, 3]);
-        let fourth = Upstream::start(of(3), &live);
+        let fourth = in_effect(of(3), &live);
         third.retire();
         assert_eq!(ready(&fourth), [1, 2, 3]);
         assert_eq!(
@@ -202,8 +202,8 @@ mod tests {
     #[tokio::test]
     async fn what_requests_of_before_an_edit_find_out_holds_after_it() {
         let live = Arc::new(Live::default());
-        let first = Upstream::start(of(4), &live);
-        let second = Upstream::start(of(3), &live);
+        let first = in_effect(of(4), &live);
+        let second = in_effect(of(3), &live);
         (0..5).for_each(|_| fail(&first, 2));
         assert_eq!(ready(&second), [1, 3]);
     }
@@ -211,24 +211,24 @@ mod tests {
     #[tokio::test]
     async fn when_servers_leave_others_come_back() {
         let live = Arc::new(Live::default());
-        let first = Upstream::start(of(6), &live);
+        let first = in_effect(of(6), &live);
         for port in 1..=3 {
             (0..5).for_each(|_| fail(&first, port));
         }
         assert_eq!(ready(&first), [4, 5, 6]);
-        let second = Upstream::start(of(4), &live);
+        let second = in_effect(of(4), &live);
         first.retire();
         assert_eq!(ready(&second), [1, 4]);
     }
 
     #[tokio::test]
     async fn the_last_one_is_never_out_and_one_that_is_out_is_better_than_nobody() {
-        let alone = Upstream::start(of(1), &Arc::new(Live::default()));
+        let alone = in_effect(of(1), &Arc::new(Live::default()));
         (0..50).for_each(|_| fail(&alone, 1));
         assert_eq!(ready(&alone), [1]);
         let live = Arc::new(Live::default());
         let mut spec = of(2);
-        let two = Upstream::start(spec.clone(), &live);
+        let two = in_effect(spec.clone(), &live);
         (0..5).for_each(|_| fail(&two, 2));
         assert_eq!(ready(&two), [1]);
         for server in &mut spec.servers {
@@ -236,7 +236,7 @@ mod tests {
                 server.seat.duty = Duty::Disabled;
             }
         }
-        let left = Upstream::start(spec, &live);
+        let left = in_effect(spec, &live);
         two.retire();
         assert_eq!(ready(&left), [2]);
         let asked = Asked {
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_operator_brings_one_back() {
-        let upstream = Upstream::start(of(3), &Arc::new(Live::default()));
+        let upstream = in_effect(of(3), &Arc::new(Live::default()));
         (0..5).for_each(|_| fail(&upstream, 2));
         let order = |duty| crate::upstream::standing::Order {
             duty: Some(crate::upstream::standing::Held {
@@ -273,7 +273,7 @@ mod tests {
             panic_below,
             ..of(4)
         };
-        let upstream = Upstream::start(spec, &Arc::new(Live::default()));
+        let upstream = in_effect(spec, &Arc::new(Live::default()));
         (0..5).for_each(|_| fail(&upstream, 1));
         assert_eq!(ready(&upstream), [2, 3, 4]);
         (0..5).for_each(|_| fail(&upstream, 2));

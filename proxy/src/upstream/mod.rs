@@ -194,6 +194,12 @@ impl Upstream {
         self.gate.rule(self.spec.limits, self);
     }
 
+    /// Another one takes its place: what is told of its servers is told by that one.
+    pub fn step_back(&self) {
+        let _refreshing = self.refreshing.begin();
+        self.in_effect.store(false, Ordering::Release);
+    }
+
     /// What is known of all servers that it ever had, as far as that is not forgotten.
     fn standings(&self) -> Vec<(SocketAddr, Arc<Standing>)> {
         self.live.standings_of(self.name())

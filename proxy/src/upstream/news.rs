@@ -15,7 +15,6 @@ use super::{Endpoint, Pool, Upstream};
 impl Upstream {
     /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
     pub(super) fn see(&self, member: &Endpoint, serves: bool, now: Instant) {
-        member.weigh(now);
         let ejected = self.ejected(member, now);
         let seen = Seen {
             health: member.health(),

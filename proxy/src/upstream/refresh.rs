@@ -81,17 +81,13 @@ impl Upstream {
         // known before the addresses are taken is in them.
         let is_known = self.is_known();
         let members = self.take_in(self.addresses(&servers), is_known);
-        // Until it is what the file says, others serve under its name.
-        if is_known && self.in_effect.load(Ordering::Acquire) {
-            self.tell_gone(&members);
-        }
         let now = Instant::now();
-        self.make_room(&members, now);
-        // Those that come first are no late comers, however long it takes to find out about them.
-        let mut others = members.iter();
-        let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
         for member in &members {
-            self.see(member, serves, now);
+            member.weigh(now);
+        }
+        // Until then others serve under its name, and the edit may be refused.
+        if self.in_effect.load(Ordering::Acquire) {
+            self.take_note(&members, is_known, now);
         }
         let before = self.pool.load();
         let pool = Pool::new(&members, self.spec.rules(), now);
@@ -102,6 +98,20 @@ impl Upstream {
         drop(turn);
         // Who waits may go to one that came.
         self.gate.serve();
+    }
+
+    /// What there is to tell of servers, and who is late.
+    fn take_note(&self, members: &[Arc<Endpoint>], is_known: bool, now: Instant) {
+        if is_known {
+            self.tell_gone(members);
+        }
+        self.make_room(members, now);
+        // Those that come first are no late comers, however long it takes to find out about them.
+        let mut others = members.iter();
+        let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
+        for member in members {
+            self.see(member, serves, now);
+        }
     }
 
     /// From now on these are the servers, and those of before if it is not known whether they left.

@@ -69,6 +69,13 @@ pub(super) fn plain(ports: &[u16]) -> Spec {
     }
 }
 
+/// An upstream of the file.
+pub(super) fn in_effect(spec: Spec, live: &Arc<Live>) -> Arc<Upstream> {
+    let upstream = Upstream::start(spec, live);
+    upstream.take_effect();
+    upstream
+}
+
 #[tokio::test]
 async fn who_still_uses_an_upstream_that_left_keeps_none_of_its_probes_alive() {
     let live = Arc::new(Live::default());
@@ -86,8 +93,7 @@ async fn who_still_uses_an_upstream_that_left_keeps_none_of_its_probes_alive() {
 #[tokio::test]
 async fn a_server_leaves_with_the_edit_that_takes_effect_and_not_with_one_that_is_refused() {
     let live = Arc::new(Live::default());
-    let before = Upstream::start(plain(&[1, 2]), &live);
-    before.take_effect();
+    let before = in_effect(plain(&[1, 2]), &live);
     let refused = Upstream::start(plain(&[1]), &live);
     refused.refresh();
     refused.retire();
@@ -99,17 +105,43 @@ async fn a_server_leaves_with_the_edit_that_takes_effect_and_not_with_one_that_i
     };
     assert_eq!(left(), [0; 0]);
     let after = Upstream::start(plain(&[1]), &live);
-    before.retire();
+    before.step_back();
     after.take_effect();
+    before.retire();
     after.refresh();
     assert_eq!(left(), [2]);
+}
+
+/// Both are there until all servers of the edit were asked once.
+#[tokio::test]
+async fn what_an_edit_says_of_a_server_is_told_when_it_takes_effect_and_once() {
+    let live = Arc::new(Live::default());
+    let before = in_effect(plain(&[1]), &live);
+    let mut spec = plain(&[1]);
+    spec.servers[0].seat.weight = 5;
+    let after = Upstream::start(spec, &live);
+    for _ in 0..3 {
+        before.refresh();
+        after.refresh();
+    }
+    let told = || {
+        let events = after.events().into_iter();
+        let weights = events.filter(|event| event.what == "weight");
+        weights.filter_map(|event| event.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(told(), [""; 0]);
+    before.step_back();
+    after.take_effect();
+    before.refresh();
+    before.retire();
+    assert_eq!(told(), ["1 -> 5, by the file"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_many_servers_changes_are_taken_in_together_and_none_is_lost() {
     let live = Arc::new(Live::default());
     let ports: Vec<u16> = (1..=500).collect();
-    let upstream = Upstream::start(plain(&ports), &live);
+    let upstream = in_effect(plain(&ports), &live);
     for server in upstream.pool().all() {
         let duty = Some(standing::Held {
             value: Duty::Draining,

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 
 use super::Upstream;
 use super::copies::Copies;
-use super::discover::name::{self, Name, Resolver};
+use super::discover::name::{self, Name};
+use super::discover::resolver::Resolver;
 use super::discover::{Servers, Source};
 use super::endpoint::Load;
 use super::events::Events;

@@ -37,7 +37,7 @@ use self::endpoint::Endpoint;
 use super::Source;
 use super::followed::Feed;
 use super::left_out::LeftOut;
-use super::name::Resolver;
+use super::resolver::Resolver;
 use super::service::{Answer, Pause, REFRESH_FLOOR, Service, refused, too_often};
 use crate::component::{Kind, Options};
 use crate::config::schema::quantities::AtLeast;

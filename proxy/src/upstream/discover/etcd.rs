@@ -31,7 +31,7 @@ use self::gateway::Gateway;
 use self::member::Member;
 use super::followed::Feed;
 use super::left_out::LeftOut;
-use super::name::Resolver;
+use super::resolver::Resolver;
 use super::service::{Pause, REFRESH_FLOOR, Service, too_often};
 use super::{Source, list};
 use crate::component::{Kind, Options};

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
@@ -84,11 +84,10 @@ impl<T> Followed<T> {
 
     /// How it is doing.
     pub fn report(&self) -> Report {
-        let trouble = self.known.trouble.lock();
         Report {
             label: self.known.label.clone(),
             found: self.known.found.load().len(),
-            trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
+            trouble: self.known.trouble().clone(),
         }
     }
 
@@ -107,12 +106,12 @@ impl<T> Drop for Followed<T> {
 impl<T: PartialEq + Display> Feed<T> {
     /// These are all that there are.
     pub fn found(&self, found: Vec<T>) {
+        self.found_in_part(found, None);
+    }
+
+    /// These are all that are known, and not all of that was found out if there is `trouble`, which goes on from the label.
+    pub fn found_in_part(&self, found: Vec<T>, trouble: Option<String>) {
         let known = &self.0;
-        let trouble = known
-            .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
         let before = known.found.load();
         let is_change = **before != found;
         if is_change {
@@ -120,8 +119,13 @@ impl<T: PartialEq + Display> Feed<T> {
             let (now, before) = (found.len(), before.len());
             info!(found = ?list, "{}: {now} found, {before} before", known.label);
             known.found.store(Arc::new(found));
-        } else if trouble.is_some() {
-            info!("{} answers again", known.label);
+        }
+        match trouble {
+            Some(what) => known.note(what),
+            None if known.trouble().take().is_some() && !is_change => {
+                info!("{} answers again", known.label);
+            }
+            None => (),
         }
         // Whoever sees that it was asked sees what it found.
         let is_first = !known.asked.swap(true, Ordering::AcqRel);
@@ -133,18 +137,33 @@ impl<T: PartialEq + Display> Feed<T> {
     /// It cannot be found out now: what is known stays. `what` goes on from the label: `does not resolve: ...`.
     pub fn failed(&self, what: String) {
         let known = &self.0;
-        let mut trouble = known.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        known.note(what);
+        if !known.asked.swap(true, Ordering::AcqRel) {
+            known.changes.announce();
+        }
+    }
+
+    /// What was found last.
+    pub fn known(&self) -> Arc<Vec<T>> {
+        self.0.found.load_full()
+    }
+}
+
+impl<T> Known<T> {
+    fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what is wrong, once.
+    fn note(&self, what: String) {
+        let mut trouble = self.trouble();
         if trouble.as_ref().is_none_or(|last| last.what != what) {
-            let kept = known.found.load().len();
-            warn!(kept, "{} {what}", known.label);
+            let kept = self.found.load().len();
+            warn!(kept, "{} {what}", self.label);
             let since = trouble
                 .as_ref()
                 .map_or_else(SystemTime::now, |last| last.since);
             *trouble = Some(Trouble { since, what });
-        }
-        drop(trouble);
-        if !known.asked.swap(true, Ordering::AcqRel) {
-            known.changes.announce();
         }
     }
 }
@@ -153,14 +172,34 @@ impl<T: PartialEq + Display> Feed<T> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_known_stays_known_in_trouble_and_the_trouble_keeps_its_beginning() {
+    type Pair = (Arc<Followed<&'static str>>, Feed<&'static str>);
+
+    fn followed() -> Pair {
         let mut feed = None;
         let followed = Followed::start("the list".to_owned(), |given| {
             feed = Some(given);
             std::future::pending()
         });
-        let feed = feed.unwrap();
+        (followed, feed.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_found_in_part_is_known_and_so_is_the_trouble() {
+        let (followed, feed) = followed();
+        feed.found_in_part(vec!["a"], Some("is half there".to_owned()));
+        assert!(followed.was_asked());
+        let first = followed.report().trouble.unwrap();
+        feed.failed("is gone".to_owned());
+        feed.found_in_part(vec!["b"], Some("is half there".to_owned()));
+        assert_eq!(followed.report().trouble, Some(first));
+        assert_eq!(*followed.found(), ["b"]);
+        feed.found(vec!["b"]);
+        assert_eq!(followed.report().trouble, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_stays_known_in_trouble_and_the_trouble_keeps_its_beginning() {
+        let (followed, feed) = followed();
         assert!(!followed.was_asked());
         feed.found(vec!["a"]);
         feed.failed("does not answer".to_owned());

@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::followed::Feed;
-use super::name::Resolver;
+use super::resolver::Resolver;
 use super::{Source, list, url};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
@@ -156,7 +156,7 @@ impl Registry {
             config::Host::Name(name) => {
                 let found = resolver.look_up(name).await;
                 let found = found.map_err(|why| format!("`{name}` does not resolve: {why}"))?;
-                found.0
+                found.addresses
             }
         };
         let mut last = Err("it has no address".to_owned());

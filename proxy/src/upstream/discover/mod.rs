@@ -1,7 +1,7 @@
 //! Who is there: one file per source of servers, all named in [`KINDS`].
 //!
 //! A [`Source`] is what the file asks for; its task says who is there, at once and whenever that changes. Equal sources share
-//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
+//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `resolver` looks names up, `followed` is what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
 
 mod dns;
 mod docker;
@@ -12,6 +12,7 @@ mod http;
 mod left_out;
 mod list;
 pub mod name;
+pub mod resolver;
 mod service;
 mod srv;
 mod url;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use self::followed::{Feed, Followed};
-use self::name::Resolver;
+use self::resolver::Resolver;
 use super::ServerSpec;
 use crate::component::Kind;
 

@@ -144,6 +144,10 @@ impl Source for Lookups {
         format!("{} {self:?}", KIND.name)
     }
 
+    fn asks(&self) -> String {
+        format!("{} {:?}", KIND.name, self.asked)
+    }
+
     fn label(&self) -> String {
         let (Asked::Addresses(name, _) | Asked::Services(name)) = &self.asked;
         format!("dns `{name}`")

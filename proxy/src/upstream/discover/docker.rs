@@ -139,6 +139,16 @@ impl Source for Engine {
         format!("{self:?}")
     }
 
+    fn asks(&self) -> String {
+        let Self {
+            label,
+            usual,
+            service,
+            ..
+        } = self;
+        format!("{} {label:?} {usual:?} {service:?}", KIND.name)
+    }
+
     fn label(&self) -> String {
         format!("docker `{}`", self.label)
     }

@@ -134,6 +134,12 @@ impl Source for Keys {
         format!("{} {members:?} {prefix:?} {who:?} {refresh:?}", KIND.name)
     }
 
+    fn asks(&self) -> String {
+        let mut members = self.members.clone();
+        members.sort_unstable();
+        format!("{} {members:?} {:?}", KIND.name, self.prefix)
+    }
+
     fn label(&self) -> String {
         format!("etcd `{}`", self.prefix)
     }
@@ -242,6 +248,8 @@ mod tests {
             refresh: Duration::from_secs(1),
         };
         assert_ne!(keys("one").identity(), keys("two").identity());
+        // Which begins with what the other one knows.
+        assert_eq!(keys("one").asks(), keys("two").asks());
         assert!(!keys("one").label().contains("one"));
     }
 }

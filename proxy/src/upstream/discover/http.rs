@@ -208,6 +208,13 @@ impl Source for Registry {
         )
     }
 
+    fn asks(&self) -> String {
+        let Self {
+            host, port, target, ..
+        } = self;
+        format!("{} {host} {port} {target}", KIND.name)
+    }
+
     /// Without the query: it may hold a key.
     fn label(&self) -> String {
         let address = config::ServerAddress {

@@ -18,10 +18,16 @@ const REFRESH_FLOOR: Duration = Duration::from_secs(1);
 /// The addresses of a name, sorted.
 pub type Name = Followed<IpAddr>;
 
-/// Looks `name` up at once and then again and again. Must be called within a tokio runtime.
-pub fn follow(name: &str, refresh: Duration, resolver: Arc<Resolver>) -> Arc<Name> {
+/// Looks `name` up at once and then again and again, beginning with what `kin` knows of it. Must be called within a tokio
+/// runtime.
+pub fn follow(
+    name: &str,
+    refresh: Duration,
+    resolver: Arc<Resolver>,
+    kin: Option<&Name>,
+) -> Arc<Name> {
     let name = name.to_owned();
-    Followed::start(format!("name `{name}`"), move |feed| {
+    Followed::start(format!("name `{name}`"), kin, move |feed| {
         look_up_again_and_again(name, refresh, resolver, feed)
     })
 }

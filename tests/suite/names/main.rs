@@ -2,6 +2,7 @@
 //! the test's own.
 
 mod families;
+mod registry;
 mod srv;
 
 use std::collections::BTreeMap;

@@ -24,9 +24,10 @@ use hyper_util::rt::TokioIo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::followed::Feed;
+use super::reach::first_of;
 use super::resolver::Resolver;
 use super::{Source, list, url};
 use crate::component::{Kind, Options};
@@ -151,6 +152,7 @@ impl Registry {
         resolver: &Resolver,
         progress: &Progress,
     ) -> Result<TokioIo<TcpStream>, String> {
+        let begun = Instant::now();
         let addresses: Vec<IpAddr> = match &self.host {
             config::Host::Ip(ip) => vec![*ip],
             config::Host::Name(name) => {
@@ -159,14 +161,10 @@ impl Registry {
                 found.addresses
             }
         };
-        let mut last = Err("it has no address".to_owned());
-        for ip in addresses {
-            last = connect(SocketAddr::new(ip, self.port), progress).await;
-            if last.is_ok() {
-                break;
-            }
-        }
-        last
+        let at = |ip| SocketAddr::new(ip, self.port);
+        let addresses: Vec<SocketAddr> = addresses.into_iter().map(at).collect();
+        let left = self.timeout.saturating_sub(begun.elapsed());
+        first_of(&addresses, left, |address| connect(address, progress)).await
     }
 
     fn request(&self, known: Option<&HeaderValue>) -> Request<Empty<Bytes>> {

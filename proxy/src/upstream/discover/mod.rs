@@ -14,6 +14,7 @@ pub mod kin;
 mod left_out;
 mod list;
 pub mod name;
+mod reach;
 pub mod resolver;
 mod service;
 mod srv;

@@ -4,6 +4,7 @@
 //! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `resolver` looks names up, `followed` is what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
 
 mod brief;
+mod course;
 mod dns;
 mod docker;
 mod etcd;

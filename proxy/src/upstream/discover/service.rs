@@ -264,31 +264,6 @@ pub(super) fn too_often(refresh: Spanned<config::Duration>) -> Option<Diagnostic
     })
 }
 
-/// Between two tries with a service.
-#[derive(Debug)]
-pub(super) struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(Self::LEAST)
-    }
-}
-
-impl Pause {
-    const LEAST: Duration = Duration::from_millis(250);
-    const MOST: Duration = Duration::from_secs(8);
-
-    /// Waits; for longer each time that it did not answer. Up to half of it is left to chance: proxies that lost it together
-    /// do not come back together.
-    pub(super) async fn after(&mut self, has_answered: bool) {
-        if has_answered {
-            self.0 = Self::LEAST;
-        }
-        tokio::time::sleep(self.0.mul_f64(1.0 - fastrand::f64() / 2.0)).await;
-        self.0 = self.0.saturating_mul(2).min(Self::MOST);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@
 //! - A part that the machine lacks is [`skip`]ped by name, and is a failure where `TIDEGATE_REQUIRE_ALL=1`.
 
 mod api;
+mod blackhole;
 mod client;
 mod eventually;
 mod frontend;
@@ -39,6 +40,7 @@ mod websocket;
 mod wire;
 
 pub use api::Api;
+pub use blackhole::Blackhole;
 pub use client::{client, h2c_client};
 pub use eventually::{Outcome, PATIENCE, eventually};
 pub use frontend::Frontend;

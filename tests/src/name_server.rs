@@ -33,6 +33,8 @@ pub enum Record {
     Failure,
     /// Nothing at all.
     Silence,
+    /// One thing about its IPv4 addresses, another about those of IPv6.
+    Families(Box<[Record; 2]>),
 }
 
 /// A name server (RFC 1035) with a few names, none of which it believes in for long.
@@ -109,6 +111,11 @@ impl NameServer {
     pub fn addresses<const N: usize>(&self, name: &str, addresses: [&str; N], ttl: u32) {
         let addresses = addresses.map(|it| it.parse().unwrap()).to_vec();
         self.set(name, Record::Addresses(addresses, ttl));
+    }
+
+    /// What it says of the name's IPv4 addresses, and of its IPv6 ones.
+    pub fn families(&self, name: &str, four: Record, six: Record) {
+        self.set(name, Record::Families(Box::new([four, six])));
     }
 
     /// These services are at this name.
@@ -195,6 +202,11 @@ fn read_question(message: &[u8]) -> Option<(String, u16, usize)> {
 /// The answer to a question, which is repeated in it; nothing if the server is to be silent.
 fn answer(question: &[u8], kind: u16, record: Option<&Record>) -> Option<Vec<u8>> {
     let (code, found, ttl): (u8, Vec<Vec<u8>>, u32) = match record {
+        Some(Record::Families(both)) => {
+            let [four, six] = both.as_ref();
+            let one = if kind == TYPE_AAAA { six } else { four };
+            return answer(question, kind, Some(one));
+        }
         None => (NO_SUCH_NAME, Vec::new(), 0),
         Some(Record::Failure) => (SERVER_FAILURE, Vec::new(), 0),
         Some(Record::Silence) => return None,

@@ -13,7 +13,9 @@ use tokio::runtime::Handle;
 
 use super::Upstream;
 use super::copies::Copies;
-use super::discover::name::{self, Name, Resolver};
+use super::discover::kin::Kin;
+use super::discover::name::{self, Name};
+use super::discover::resolver::Resolver;
 use super::discover::{Servers, Source};
 use super::endpoint::Load;
 use super::events::Events;
@@ -54,8 +56,8 @@ pub struct Live {
     standings: Mutex<HashMap<String, HashMap<SocketAddr, Remembered>>>,
     events: Events,
     watches: Mutex<HashMap<SocketAddr, Watches>>,
-    names: Book<(String, Duration), Name>,
-    sources: Book<String, Servers>,
+    names: Kin<String, Duration, Name>,
+    sources: Kin<String, String, Servers>,
     resolver: Arc<Resolver>,
     copies: OnceLock<Arc<Copies>>,
 }
@@ -69,8 +71,8 @@ impl Default for Live {
             standings: Mutex::default(),
             events: Events::default(),
             watches: Mutex::default(),
-            names: Book::default(),
-            sources: Book::default(),
+            names: Kin::default(),
+            sources: Kin::default(),
             resolver: Arc::new(Resolver::from_system()),
             copies: OnceLock::new(),
         }
@@ -208,15 +210,16 @@ impl Live {
 
     /// The addresses behind a name.
     pub fn follow(&self, name: &str, refresh: Duration) -> Arc<Name> {
-        self.names.get_or((name.to_owned(), refresh), || {
-            name::follow(name, refresh, Arc::clone(&self.resolver))
+        self.names.get_or(name.to_owned(), refresh, |kin| {
+            name::follow(name, refresh, Arc::clone(&self.resolver), kin)
         })
     }
 
     /// The servers of a source.
     pub fn servers(&self, source: &Arc<dyn Source>) -> Arc<Servers> {
-        self.sources.get_or(source.identity(), || {
-            Servers::start(source.label(), |feed| {
+        let (asks, how) = (source.asks(), source.identity());
+        self.sources.get_or(asks, how, |kin| {
+            Servers::start(source.label(), kin, |feed| {
                 source.follow(Arc::clone(&self.resolver), feed)
             })
         })

@@ -226,3 +226,32 @@ async fn an_edit_in_the_middle_asks_nobody_anew() {
     assert_eq!(registry.heads().len(), 1);
     well(&gateway).await;
 }
+
+/// Nothing is known of how it will answer to other options; of who is there, all that was.
+#[tokio::test]
+async fn an_edit_of_how_it_is_asked_while_it_is_gone_keeps_the_servers() {
+    let (one, two) = (server("one").await, server("two").await);
+    let mut registry = Registry::start(list(&[&one])).await;
+    let gateway = Gateway::start(&registry.routing(OFTEN)).await;
+    answered_by(&gateway, ["one"]).await;
+    registry.go_away();
+    let first = in_trouble(&gateway, "connection refused").await;
+    let load = Load::start(&gateway.url("/"), 2);
+    load.more(10).await;
+    for options in [
+        ", interval: 60ms",
+        ", interval: 60ms, timeout: 1s",
+        ", interval: 60ms, headers: { Authorization: other }",
+    ] {
+        gateway.reload(&registry.routing(options)).await;
+        answered_by(&gateway, ["one"]).await;
+        let trouble = in_trouble(&gateway, "connection refused").await;
+        assert_eq!(trouble["failing_since"], first["failing_since"]);
+    }
+    registry.is(list(&[&two]));
+    registry.come_back().await;
+    answered_by(&gateway, ["two"]).await;
+    well(&gateway).await;
+    let report = load.stop().await;
+    assert_eq!(report.failures(), 0, "{report:?}");
+}

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::stream;
-use tidegate_tests::{Connection, Gateway, Origin, PATIENCE, client, eventually, free_address};
+use tidegate_tests::{
+    Blackhole, Connection, Gateway, Origin, PATIENCE, client, eventually, free_address,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::breaks_off::{BreakingOff, read};
-use crate::slow::Blackhole;
 use crate::{Counting, End, assert_failure, both_clients, routing};
 
 /// Longer than the short one of two timeouts, and far shorter than the other.

@@ -1,11 +1,8 @@
 //! A server is slow, or stands still: the client gets its answer in time.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tidegate_tests::{Api, Gateway, Load, Origin, PATIENCE, client, eventually, free_address};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tidegate_tests::{Api, Blackhole, Gateway, Load, Origin, PATIENCE, client, eventually};
 
 use crate::breaks_off::{BreakingOff, read};
 use crate::{Counting, End, SOON, assert_failure, both_clients, routing};
@@ -107,37 +104,6 @@ async fn a_server_that_goes_on_in_time_is_not_given_up() {
     let gateway = Gateway::start(&routing(&[origin.address()], &["timeouts: { read: 1s }"])).await;
     let answer = gateway.get("/").await;
     assert_eq!(answer.text().await.unwrap(), "xxxxxxxxxx");
-}
-
-/// A listener whose queue is full: the kernel drops every further SYN, as a host that is gone does.
-pub(crate) struct Blackhole {
-    pub(crate) address: SocketAddr,
-    _socket: tokio::net::TcpListener,
-    _queue: Vec<TcpStream>,
-}
-
-impl Blackhole {
-    pub(crate) async fn start() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        let address = free_address();
-        socket.bind(address).unwrap();
-        let socket = socket.listen(0).unwrap();
-        let mut queue = Vec::new();
-        // The queue of a backlog of 0 holds one or two, depending on the kernel.
-        for _ in 0..16 {
-            match timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
-                Ok(stream) => queue.push(stream.unwrap()),
-                Err(_) => {
-                    return Self {
-                        address,
-                        _socket: socket,
-                        _queue: queue,
-                    };
-                }
-            }
-        }
-        panic!("the queue never fills");
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Servers that are names: a name stands for all its addresses, now and later. Each proxy runs with a name server of
 //! the test's own.
 
+mod families;
+mod registry;
 mod srv;
 
 use std::collections::BTreeMap;
@@ -260,11 +262,12 @@ async fn a_look_up_that_fails_keeps_the_last_addresses_and_is_told_once() {
         more_questions(2).await;
         answered_by(&gateway, ["127.0.0.1"]).await;
     }
-    // A reload in the middle of it keeps them, too.
-    gateway
-        .reload(&(routing + "timeouts: { read: 7s }\n"))
-        .await;
-    answered_by(&gateway, ["127.0.0.1"]).await;
+    // A reload in the middle of it keeps them, too, and so does one that has it looked up at another pace.
+    let edited = routing + "timeouts: { read: 7s }\n";
+    for edited in [edited.replace("dns_refresh: 1s", "dns_refresh: 2s"), edited] {
+        gateway.reload(&edited).await;
+        answered_by(&gateway, ["127.0.0.1"]).await;
+    }
     names.addresses("api.test", ["127.0.0.2"], 0);
     answered_by(&gateway, ["127.0.0.2"]).await;
 }

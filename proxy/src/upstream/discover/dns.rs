@@ -8,7 +8,7 @@
 //! discover: { dns: { srv: _http._tcp.api.internal, refresh: 10s } }
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +18,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::followed::Feed;
-use super::name::{Resolver, believed};
+use super::name::believed;
+use super::resolver::Resolver;
 use super::{Source, srv};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
 use crate::config::schema::quantities::AtLeast;
 use crate::config::{self, Diagnostic, HostName, Span, Spanned, code};
-use crate::upstream::ServerSpec;
+use crate::upstream::{Host, ServerSpec};
 
 pub(super) const KIND: Kind<Arc<dyn Source>> = Kind::new::<Dns>(
     "dns",
@@ -111,25 +112,40 @@ enum Asked {
 }
 
 impl Asked {
-    /// The servers, and how long they may be believed.
-    async fn look_up(&self, resolver: &Resolver) -> Result<(Vec<ServerSpec>, Duration), String> {
+    /// Tells who the servers are; how long that may be believed.
+    async fn tell(&self, resolver: &Resolver, feed: &Feed<ServerSpec>) -> Result<Duration, String> {
         match self {
             Self::Addresses(name, port) => {
-                let (addresses, ttl) = resolver.look_up(name.as_str()).await?;
+                let found = resolver.look_up(name.as_str()).await?;
+                let ttl = found.ttl;
+                let (addresses, trouble) = found.beside(feed.known().iter().filter_map(address));
                 let server = |ip| ServerSpec::at(SocketAddr::new(ip, *port));
-                Ok((addresses.into_iter().map(server).collect(), ttl))
+                feed.found_in_part(addresses.into_iter().map(server).collect(), trouble);
+                Ok(ttl)
             }
             Self::Services(name) => {
                 let (records, ttl) = resolver.services(name.as_str()).await?;
-                Ok((srv::servers(records), ttl))
+                feed.found(srv::servers(records));
+                Ok(ttl)
             }
         }
+    }
+}
+
+fn address(server: &ServerSpec) -> Option<IpAddr> {
+    match &server.host {
+        Host::Ip(ip) => Some(*ip),
+        Host::Name(_) => None,
     }
 }
 
 impl Source for Lookups {
     fn identity(&self) -> String {
         format!("{} {self:?}", KIND.name)
+    }
+
+    fn asks(&self) -> String {
+        format!("{} {:?}", KIND.name, self.asked)
     }
 
     fn label(&self) -> String {
@@ -141,13 +157,9 @@ impl Source for Lookups {
         let Self { asked, refresh } = self.clone();
         async move {
             loop {
-                let answer = asked.look_up(&resolver).await;
-                let pause = believed(answer.as_ref().ok().map(|(_, ttl)| *ttl), refresh);
-                match answer {
-                    Ok((servers, _)) => feed.found(servers),
-                    Err(trouble) => feed.failed(format!("does not resolve: {trouble}")),
-                }
-                tokio::time::sleep(pause).await;
+                let told = asked.tell(&resolver, &feed).await;
+                let ttl = told.map_err(|why| feed.failed(format!("does not resolve: {why}")));
+                tokio::time::sleep(believed(ttl.ok(), refresh)).await;
             }
         }
         .boxed()

@@ -35,10 +35,11 @@ use serde_json::{Value, json};
 use self::containers::{Usual, servers};
 use self::endpoint::Endpoint;
 use super::Source;
+use super::course::Course;
 use super::followed::Feed;
 use super::left_out::LeftOut;
-use super::name::Resolver;
-use super::service::{Answer, Pause, REFRESH_FLOOR, Service, refused, too_often};
+use super::resolver::Resolver;
+use super::service::{Answer, REFRESH_FLOOR, Service, refused, too_often};
 use crate::component::{Kind, Options};
 use crate::config::schema::quantities::AtLeast;
 use crate::config::{self, Diagnostic, Spanned, code};
@@ -139,6 +140,16 @@ impl Source for Engine {
         format!("{self:?}")
     }
 
+    fn asks(&self) -> String {
+        let Self {
+            label,
+            usual,
+            service,
+            ..
+        } = self;
+        format!("{} {label:?} {usual:?} {service:?}", KIND.name)
+    }
+
     fn label(&self) -> String {
         format!("docker `{}`", self.label)
     }
@@ -146,17 +157,13 @@ impl Source for Engine {
     fn follow(&self, _: Arc<Resolver>, feed: Feed<ServerSpec>) -> BoxFuture<'static, ()> {
         let engine = self.clone();
         async move {
-            let (mut pause, mut left_out) = (Pause::default(), LeftOut::default());
+            let (mut course, mut left_out) = (Course::default(), LeftOut::default());
             loop {
-                let mut has_answered = false;
-                let Err(why) = engine
-                    .converse(&feed, &mut left_out, &mut has_answered)
-                    .await;
-                // A proxy in between ends what never ends after a while: that is no trouble as long as it begins again.
-                if !has_answered {
+                let Err(why) = engine.converse(&feed, &mut left_out, &mut course).await;
+                if !course.ended(&feed, &why) {
                     feed.failed(format!("cannot be asked: {why}"));
                 }
-                pause.after(has_answered).await;
+                course.pause().await;
             }
         }
         .boxed()
@@ -169,7 +176,7 @@ impl Engine {
         &self,
         feed: &Feed<ServerSpec>,
         left_out: &mut LeftOut,
-        has_answered: &mut bool,
+        course: &mut Course,
     ) -> Result<Infallible, String> {
         let version = self.version().await?;
         // They are listened to before the first look, so that nothing happens in between.
@@ -179,9 +186,9 @@ impl Engine {
         loop {
             let (servers, others) = self.look(&version).await?;
             others.tell(&self.label(), left_out);
-            feed.found(servers);
-            *has_answered = true;
-            events.change(self.refresh, |_| Ok(true)).await?;
+            course.found(feed, servers);
+            let longest = course.longest(self.refresh);
+            events.change(longest, |_| Ok(course.told(true))).await?;
         }
     }
 
@@ -241,6 +248,70 @@ fn request(target: &str) -> Result<Request<Full<bytes::Bytes>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::discover::Servers;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+
+    /// An engine without containers, whose events end at once. How often they were asked for.
+    fn engine_without_events(path: &std::path::Path) -> Arc<AtomicUsize> {
+        let listener = UnixListener::bind(path).unwrap();
+        let listened = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&listened);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 1024];
+                let length = stream.read(&mut head).await.unwrap_or(0);
+                let is_events = head[..length].starts_with(b"GET /events");
+                counted.fetch_add(usize::from(is_events), Ordering::Relaxed);
+                let body = if is_events { "" } else { "[]" };
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        listened
+    }
+
+    #[tokio::test]
+    async fn an_engine_whose_events_end_at_once_is_asked_less_and_less_often_and_it_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listened = engine_without_events(&path);
+        let engine = Engine {
+            label: "a".to_owned(),
+            usual: Usual::default(),
+            service: Service::Unix(path),
+            refresh: Duration::from_secs(60),
+        };
+        let begun = Instant::now();
+        let followed = Servers::start(engine.label(), None, |feed| {
+            engine.follow(Arc::new(Resolver::from_system()), feed)
+        });
+        let trouble = || followed.report().trouble.map(|trouble| trouble.what);
+        let fourth = async {
+            while listened.load(Ordering::Relaxed) < 4 {
+                // Once it is told it stays.
+                if listened.load(Ordering::Relaxed) > 2 {
+                    let told = trouble().unwrap();
+                    assert_eq!(told, "tells no changes: the stream of changes ended");
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(20), fourth);
+        in_time.await.unwrap();
+        // At least half of 250 ms, 500 ms and a second.
+        assert!(
+            begun.elapsed() >= Duration::from_millis(875),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert!(followed.was_asked() && trouble().is_some());
+    }
 
     #[test]
     fn only_a_version_becomes_a_part_of_a_path() {

@@ -29,10 +29,11 @@ use serde::{Deserialize, Serialize};
 
 use self::gateway::Gateway;
 use self::member::Member;
+use super::course::Course;
 use super::followed::Feed;
 use super::left_out::LeftOut;
-use super::name::Resolver;
-use super::service::{Pause, REFRESH_FLOOR, Service, too_often};
+use super::resolver::Resolver;
+use super::service::{REFRESH_FLOOR, Service, too_often};
 use super::{Source, list};
 use crate::component::{Kind, Options};
 use crate::config::schema::quantities::AtLeast;
@@ -134,6 +135,12 @@ impl Source for Keys {
         format!("{} {members:?} {prefix:?} {who:?} {refresh:?}", KIND.name)
     }
 
+    fn asks(&self) -> String {
+        let mut members = self.members.clone();
+        members.sort_unstable();
+        format!("{} {members:?} {:?}", KIND.name, self.prefix)
+    }
+
     fn label(&self) -> String {
         format!("etcd `{}`", self.prefix)
     }
@@ -147,25 +154,24 @@ impl Source for Keys {
 impl Keys {
     /// Stays with a member for as long as that goes well.
     async fn follow_in_turn(&self, feed: &Feed<ServerSpec>) {
-        let (mut pause, mut left_out) = (Pause::default(), LeftOut::default());
+        let (mut course, mut left_out) = (Course::default(), LeftOut::default());
         // Why a member could not be asked, since one could.
         let mut troubles: BTreeMap<usize, String> = BTreeMap::new();
         for (index, member) in self.members.iter().enumerate().cycle() {
             let gateway = Gateway::new(Service::Tcp(member.clone()), &self.prefix);
-            let mut has_answered = false;
-            let conversation = self.converse(gateway, feed, &mut left_out, &mut has_answered);
+            let conversation = self.converse(gateway, feed, &mut left_out, &mut course);
             let Err(why) = conversation.await;
-            if has_answered {
+            if course.ended(feed, &why) {
                 // What ended may begin again at once, with this one or another: no trouble yet.
                 troubles.clear();
-                pause.after(true).await;
+                course.pause().await;
                 continue;
             }
             troubles.insert(index, why);
             if troubles.len() == self.members.len() {
                 let all: Vec<String> = std::mem::take(&mut troubles).into_values().collect();
                 feed.failed(format!("cannot be asked: {}", all.join("; ")));
-                pause.after(false).await;
+                course.pause().await;
             }
         }
     }
@@ -176,7 +182,7 @@ impl Keys {
         mut gateway: Gateway,
         feed: &Feed<ServerSpec>,
         left_out: &mut LeftOut,
-        has_answered: &mut bool,
+        course: &mut Course,
     ) -> Result<Infallible, String> {
         if let Some((name, password)) = &self.who {
             gateway.log_in(name, password).await?;
@@ -186,9 +192,10 @@ impl Keys {
         loop {
             let (servers, others) = servers(&seen.pairs);
             others.tell(&self.label(), left_out);
-            feed.found(servers);
-            *has_answered = true;
-            changes.change(self.refresh, gateway::says_change).await?;
+            course.found(feed, servers);
+            let longest = course.longest(self.refresh);
+            let says = |line: &[u8]| Ok(course.told(gateway::says_change(line)?));
+            changes.change(longest, says).await?;
             seen = gateway.look().await?;
         }
     }
@@ -209,6 +216,11 @@ fn servers(pairs: &[(String, Vec<u8>)]) -> (Vec<ServerSpec>, LeftOut) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::discover::Servers;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     #[test]
     fn a_value_is_an_address_or_more_and_a_bad_one_spoils_no_other() {
@@ -233,6 +245,69 @@ mod tests {
         assert!(left_out.why("key `/api/e`").is_some());
     }
 
+    /// A member with one key, whose watches tell of a change and end. How many there were.
+    async fn member_without_patience(told: &'static str) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let watches = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&watches);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 4096];
+                let length = stream.read(&mut head).await.unwrap_or(0);
+                let is_watch = head[..length].starts_with(b"POST /v3/watch");
+                counted.fetch_add(usize::from(is_watch), Ordering::Relaxed);
+                let body = match is_watch {
+                    true => told,
+                    // `/a` and `10.0.0.7:80`.
+                    false => {
+                        r#"{"header":{"revision":"7"},"kvs":[{"key":"L2E=","value":"MTAuMC4wLjc6ODA="}]}"#
+                    }
+                };
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (at, watches)
+    }
+
+    /// What is told of such a member by its fifth watch, and how long that took.
+    async fn followed(told: &'static str) -> (Option<String>, Duration) {
+        let (member, watches) = member_without_patience(told).await;
+        let keys = Keys {
+            members: vec![member],
+            prefix: "/".to_owned(),
+            who: None,
+            refresh: Duration::from_secs(60),
+        };
+        let begun = Instant::now();
+        let followed = Servers::start(keys.label(), None, |feed| {
+            keys.follow(Arc::new(Resolver::from_system()), feed)
+        });
+        let fifth = async {
+            while watches.load(Ordering::Relaxed) < 5 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(20), fifth);
+        in_time.await.unwrap();
+        assert_eq!(followed.found().len(), 1);
+        let trouble = followed.report().trouble;
+        (trouble.map(|trouble| trouble.what), begun.elapsed())
+    }
+
+    #[tokio::test]
+    async fn watches_that_end_at_once_are_begun_less_and_less_often_unless_they_told_a_change() {
+        let (trouble, took) = followed("").await;
+        let told = "tells no changes: the stream of changes ended";
+        assert_eq!(trouble.as_deref(), Some(told));
+        // At least half of 250 ms, 500 ms, a second and two.
+        assert!(took >= Duration::from_millis(1875), "{took:?}");
+        let (trouble, _) = followed("{\"result\":{\"events\":[{}]}}\n").await;
+        assert_eq!(trouble, None);
+    }
+
     #[test]
     fn another_password_is_another_source() {
         let keys = |password: &str| Keys {
@@ -242,6 +317,8 @@ mod tests {
             refresh: Duration::from_secs(1),
         };
         assert_ne!(keys("one").identity(), keys("two").identity());
+        // Which begins with what the other one knows.
+        assert_eq!(keys("one").asks(), keys("two").asks());
         assert!(!keys("one").label().contains("one"));
     }
 }

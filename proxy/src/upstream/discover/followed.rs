@@ -1,16 +1,18 @@
 //! What is found out again and again by a task of its own: the addresses of a name, the servers of a source. What is known
 //! stays known while it cannot be found out.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
+use super::brief;
 use crate::upstream::live::Changes;
 
 /// What is followed. Dropping the last reference ends the task.
@@ -51,16 +53,23 @@ struct Known<T> {
 pub struct Feed<T>(Arc<Known<T>>);
 
 impl<T: PartialEq + Display + Send + Sync + 'static> Followed<T> {
-    /// Starts the task that `follow` makes; `label` is what the log calls it. Must be called within a tokio runtime.
-    pub fn start<F>(label: String, follow: impl FnOnce(Feed<T>) -> F) -> Arc<Self>
+    /// Starts the task that `follow` makes, with what `kin`, which asks the same, knows; `label` is what the log calls it. Must
+    /// be called within a tokio runtime.
+    pub fn start<F>(
+        label: String,
+        kin: Option<&Self>,
+        follow: impl FnOnce(Feed<T>) -> F,
+    ) -> Arc<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        // What was found when it was asked, and not what was before.
+        let asked = kin.is_some_and(Self::was_asked);
         let known = Arc::new(Known {
             label,
-            found: ArcSwap::default(),
-            asked: AtomicBool::new(false),
-            trouble: Mutex::default(),
+            found: ArcSwap::new(kin.map(Self::found).unwrap_or_default()),
+            asked: AtomicBool::new(asked),
+            trouble: Mutex::new(kin.and_then(|kin| kin.report().trouble)),
             changes: Changes::default(),
         });
         let following = follow(Feed(Arc::clone(&known)));
@@ -84,11 +93,10 @@ impl<T> Followed<T> {
 
     /// How it is doing.
     pub fn report(&self) -> Report {
-        let trouble = self.known.trouble.lock();
         Report {
             label: self.known.label.clone(),
             found: self.known.found.load().len(),
-            trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
+            trouble: self.known.trouble().clone(),
         }
     }
 
@@ -107,21 +115,31 @@ impl<T> Drop for Followed<T> {
 impl<T: PartialEq + Display> Feed<T> {
     /// These are all that there are.
     pub fn found(&self, found: Vec<T>) {
+        self.found_in_part(found, None);
+    }
+
+    /// These are all that are known, and not all of that was found out if there is `trouble`, which goes on from the label.
+    pub fn found_in_part(&self, found: Vec<T>, trouble: Option<String>) {
         let known = &self.0;
-        let trouble = known
-            .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
         let before = known.found.load();
         let is_change = **before != found;
         if is_change {
-            let list: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let (came, left) = (beside(&found, &before), beside(&before, &found));
             let (now, before) = (found.len(), before.len());
-            info!(found = ?list, "{}: {now} found, {before} before", known.label);
+            info!(
+                ?came,
+                ?left,
+                "{}: {now} found, {before} before",
+                known.label
+            );
             known.found.store(Arc::new(found));
-        } else if trouble.is_some() {
-            info!("{} answers again", known.label);
+        }
+        match trouble {
+            Some(what) => known.note(what),
+            None if known.trouble().take().is_some() && !is_change => {
+                info!("{} answers again", known.label);
+            }
+            None => (),
         }
         // Whoever sees that it was asked sees what it found.
         let is_first = !known.asked.swap(true, Ordering::AcqRel);
@@ -133,34 +151,107 @@ impl<T: PartialEq + Display> Feed<T> {
     /// It cannot be found out now: what is known stays. `what` goes on from the label: `does not resolve: ...`.
     pub fn failed(&self, what: String) {
         let known = &self.0;
-        let mut trouble = known.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        known.note(what);
+        if !known.asked.swap(true, Ordering::AcqRel) {
+            known.changes.announce();
+        }
+    }
+
+    /// What was found last.
+    pub fn known(&self) -> Arc<Vec<T>> {
+        self.0.found.load_full()
+    }
+}
+
+impl<T> Known<T> {
+    fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what is wrong, once.
+    fn note(&self, what: String) {
+        let what = brief::text(what);
+        let mut trouble = self.trouble();
         if trouble.as_ref().is_none_or(|last| last.what != what) {
-            let kept = known.found.load().len();
-            warn!(kept, "{} {what}", known.label);
+            let kept = self.found.load().len();
+            warn!(kept, "{} {what}", self.label);
             let since = trouble
                 .as_ref()
                 .map_or_else(SystemTime::now, |last| last.since);
             *trouble = Some(Trouble { since, what });
         }
-        drop(trouble);
-        if !known.asked.swap(true, Ordering::AcqRel) {
-            known.changes.announce();
-        }
     }
+}
+
+/// What is in `these` and not in `those`, as the log says it.
+fn beside<T: Display>(these: &[T], those: &[T]) -> Vec<String> {
+    let those: HashSet<String> = those.iter().map(ToString::to_string).collect();
+    let these = these.iter().map(ToString::to_string);
+    brief::list(these.filter(|one| !those.contains(one)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_known_stays_known_in_trouble_and_the_trouble_keeps_its_beginning() {
+    type Pair = (Arc<Followed<&'static str>>, Feed<&'static str>);
+
+    fn followed() -> Pair {
         let mut feed = None;
-        let followed = Followed::start("the list".to_owned(), |given| {
+        let followed = Followed::start("the list".to_owned(), None, |given| {
             feed = Some(given);
             std::future::pending()
         });
-        let feed = feed.unwrap();
+        (followed, feed.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_found_in_part_is_known_and_so_is_the_trouble() {
+        let (followed, feed) = followed();
+        feed.found_in_part(vec!["a"], Some("is half there".to_owned()));
+        assert!(followed.was_asked());
+        let first = followed.report().trouble.unwrap();
+        feed.failed("is gone".to_owned());
+        feed.found_in_part(vec!["b"], Some("is half there".to_owned()));
+        assert_eq!(followed.report().trouble, Some(first));
+        assert_eq!(*followed.found(), ["b"]);
+        feed.found(vec!["b"]);
+        assert_eq!(followed.report().trouble, None);
+    }
+
+    #[tokio::test]
+    async fn who_asks_the_same_begins_with_what_is_known_and_with_the_trouble() {
+        let start = |kin: Option<&Followed<&'static str>>| {
+            Followed::start("it".to_owned(), kin, |_| std::future::pending())
+        };
+        let (one, feed) = followed();
+        assert!(!start(Some(&*one)).was_asked());
+        feed.found(vec!["a"]);
+        feed.failed("is gone".to_owned());
+        let other = start(Some(&*one));
+        assert!(other.was_asked());
+        assert_eq!(*other.found(), ["a"]);
+        assert_eq!(other.report().trouble, one.report().trouble);
+    }
+
+    #[tokio::test]
+    async fn a_reason_is_not_as_long_as_others_want() {
+        let (followed, feed) = followed();
+        feed.failed("x".repeat(5000));
+        let trouble = followed.report().trouble.unwrap();
+        assert_eq!(trouble.what.chars().count(), 301);
+        feed.failed("x".repeat(6000));
+        assert_eq!(followed.report().trouble, Some(trouble));
+    }
+
+    #[test]
+    fn the_log_says_who_came_and_who_left() {
+        assert_eq!(beside(&["a", "b", "c"], &["b", "d"]), ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_stays_known_in_trouble_and_the_trouble_keeps_its_beginning() {
+        let (followed, feed) = followed();
         assert!(!followed.was_asked());
         feed.found(vec!["a"]);
         feed.failed("does not answer".to_owned());

@@ -24,10 +24,11 @@ use hyper_util::rt::TokioIo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::followed::Feed;
-use super::name::Resolver;
+use super::reach::first_of;
+use super::resolver::Resolver;
 use super::{Source, list, url};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
@@ -151,22 +152,19 @@ impl Registry {
         resolver: &Resolver,
         progress: &Progress,
     ) -> Result<TokioIo<TcpStream>, String> {
+        let begun = Instant::now();
         let addresses: Vec<IpAddr> = match &self.host {
             config::Host::Ip(ip) => vec![*ip],
             config::Host::Name(name) => {
                 let found = resolver.look_up(name).await;
                 let found = found.map_err(|why| format!("`{name}` does not resolve: {why}"))?;
-                found.0
+                found.addresses
             }
         };
-        let mut last = Err("it has no address".to_owned());
-        for ip in addresses {
-            last = connect(SocketAddr::new(ip, self.port), progress).await;
-            if last.is_ok() {
-                break;
-            }
-        }
-        last
+        let at = |ip| SocketAddr::new(ip, self.port);
+        let addresses: Vec<SocketAddr> = addresses.into_iter().map(at).collect();
+        let left = self.timeout.saturating_sub(begun.elapsed());
+        first_of(&addresses, left, |address| connect(address, progress)).await
     }
 
     fn request(&self, known: Option<&HeaderValue>) -> Request<Empty<Bytes>> {
@@ -206,6 +204,13 @@ impl Source for Registry {
                 .map(HeaderValue::as_bytes)
                 .collect::<Vec<_>>()
         )
+    }
+
+    fn asks(&self) -> String {
+        let Self {
+            host, port, target, ..
+        } = self;
+        format!("{} {host} {port} {target}", KIND.name)
     }
 
     /// Without the query: it may hold a key.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use tracing::warn;
 
+use super::brief;
+
 /// What is left out, and why.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct LeftOut(BTreeMap<String, String>);
@@ -11,7 +13,7 @@ pub(super) struct LeftOut(BTreeMap<String, String>);
 impl LeftOut {
     /// One more.
     pub(super) fn add(&mut self, what: String, why: String) {
-        self.0.insert(what, why);
+        self.0.insert(brief::text(what), brief::text(why));
     }
 
     /// Tells what is new beside what was left out `before`, and takes its place.

@@ -1,17 +1,22 @@
 //! Who is there: one file per source of servers, all named in [`KINDS`].
 //!
 //! A [`Source`] is what the file asks for; its task says who is there, at once and whenever that changes. Equal sources share
-//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `followed` what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
+//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `resolver` looks names up, `followed` is what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
 
+mod brief;
+mod course;
 mod dns;
 mod docker;
 mod etcd;
 mod file;
 pub mod followed;
 mod http;
+pub mod kin;
 mod left_out;
 mod list;
 pub mod name;
+mod reach;
+pub mod resolver;
 mod service;
 mod srv;
 mod url;
@@ -21,7 +26,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use self::followed::{Feed, Followed};
-use self::name::Resolver;
+use self::resolver::Resolver;
 use super::ServerSpec;
 use crate::component::Kind;
 
@@ -39,6 +44,11 @@ pub type Servers = Followed<ServerSpec>;
 pub trait Source: Send + Sync {
     /// Equal identities mean the same source with the same options.
     fn identity(&self) -> String;
+
+    /// Who is asked for what, whatever else the options say: what is known of it outlives an edit of those.
+    fn asks(&self) -> String {
+        self.identity()
+    }
 
     /// What the log and the operator's side call it, such as ``file `servers.yaml` ``.
     fn label(&self) -> String;

@@ -4,20 +4,22 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::reach::first_of;
 use crate::config::{self, Diagnostic, Spanned, code};
 
 /// For an answer, the connection included; one without an end has to begin by then.
@@ -56,7 +58,9 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) struct Lines {
     body: Incoming,
-    unread: Vec<u8>,
+    unread: BytesMut,
+    /// So much of it has no end of a line.
+    searched: usize,
     _connection: Connection,
 }
 
@@ -114,7 +118,8 @@ impl Service {
         }
         Ok(Lines {
             body,
-            unread: Vec::new(),
+            unread: BytesMut::new(),
+            searched: 0,
             _connection: connection,
         })
     }
@@ -131,19 +136,34 @@ impl Service {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Connection), String> {
-        let none = |error| format!("no connection to `{self}`: {}", reason(&error));
+        let none = |why| format!("no connection to `{self}`: {why}");
         let sent = match self {
             Self::Unix(path) => {
-                let stream = UnixStream::connect(path).await.map_err(none)?;
+                let stream = UnixStream::connect(path).await;
+                let stream = stream.map_err(|error| none(reason(&error)))?;
                 exchange(stream, request).await
             }
             Self::Tcp(address) => {
-                let stream = TcpStream::connect(address.as_str()).await.map_err(none)?;
+                let stream = connect(address).await.map_err(none)?;
                 exchange(stream, request).await
             }
         };
         sent.map_err(|error| format!("`{self}` gives no answer that can be read: {error}"))
     }
+}
+
+/// To the first of the addresses that takes it.
+async fn connect(address: &str) -> Result<TcpStream, String> {
+    let begun = Instant::now();
+    let all = lookup_host(address).await;
+    let all: Vec<SocketAddr> = all.map_err(|error| reason(&error))?.collect();
+    let left = PATIENCE.saturating_sub(begun.elapsed());
+    first_of(&all, left, async |one| {
+        TcpStream::connect(one)
+            .await
+            .map_err(|error| reason(&error))
+    })
+    .await
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -189,7 +209,7 @@ impl Lines {
     pub(super) async fn change(
         &mut self,
         longest: Duration,
-        says: impl Fn(&[u8]) -> Result<bool, String>,
+        mut says: impl FnMut(&[u8]) -> Result<bool, String>,
     ) -> Result<(), String> {
         let first = async {
             while !says(&self.next().await?)? {}
@@ -208,12 +228,14 @@ impl Lines {
     }
 
     /// May be dropped while it waits: nothing is lost.
-    async fn next(&mut self) -> Result<Vec<u8>, String> {
+    async fn next(&mut self) -> Result<BytesMut, String> {
         loop {
-            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let rest = self.unread.split_off(end + 1);
-                return Ok(std::mem::replace(&mut self.unread, rest));
+            let rest = self.unread.iter().skip(self.searched);
+            if let Some(end) = rest.copied().position(|byte| byte == b'\n') {
+                let length = std::mem::take(&mut self.searched) + end + 1;
+                return Ok(self.unread.split_to(length));
             }
+            self.searched = self.unread.len();
             if self.unread.len() > LINE_MAX {
                 return Err("a line of it is too long".to_owned());
             }
@@ -240,31 +262,6 @@ pub(super) fn too_often(refresh: Spanned<config::Duration>) -> Option<Diagnostic
         let problem = Diagnostic::error(code::OUT_OF_BOUNDS, message).at(refresh.span);
         problem.label(format!("expected at least `{least}`"))
     })
-}
-
-/// Between two tries with a service.
-#[derive(Debug)]
-pub(super) struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(Self::LEAST)
-    }
-}
-
-impl Pause {
-    const LEAST: Duration = Duration::from_millis(250);
-    const MOST: Duration = Duration::from_secs(8);
-
-    /// Waits; for longer each time that it did not answer. Up to half of it is left to chance: proxies that lost it together
-    /// do not come back together.
-    pub(super) async fn after(&mut self, has_answered: bool) {
-        if has_answered {
-            self.0 = Self::LEAST;
-        }
-        tokio::time::sleep(self.0.mul_f64(1.0 - fastrand::f64() / 2.0)).await;
-        self.0 = self.0.saturating_mul(2).min(Self::MOST);
-    }
 }
 
 #[cfg(test)]
@@ -318,7 +315,8 @@ mod tests {
         let (answer, connection) = answer.unwrap();
         let mut lines = Lines {
             body: answer.into_body(),
-            unread: Vec::new(),
+            unread: BytesMut::new(),
+            searched: 0,
             _connection: connection,
         };
         let says = |_: &[u8]| Ok(true);

@@ -41,7 +41,8 @@ fn folders() -> [Folder; 4] {
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
             others: &[
-                "mod", "followed", "left_out", "list", "name", "service", "srv", "url",
+                "mod", "brief", "course", "followed", "kin", "left_out", "list", "name", "reach",
+                "resolver", "service", "srv", "url",
             ],
         },
         Folder {

@@ -46,9 +46,8 @@ pub struct Running {
 impl Running {
     /// Runs `first`, not yet serving.
     pub fn new(path: PathBuf, first: Snapshot) -> Self {
-        for upstream in &first.upstreams {
-            upstream.take_effect();
-        }
+        first.upstreams.iter().for_each(Upstream::step_forward);
+        first.upstreams.iter().for_each(Upstream::take_effect);
         Self {
             path,
             snapshot: ArcSwap::from_pointee(first),
@@ -64,27 +63,29 @@ impl Running {
         self.snapshot.load_full()
     }
 
-    /// From now on every new request sees `next`. Upstreams that it does not go on with retire.
+    /// From now on every new request sees `next`. Upstreams that it does not go on with retire. One caller at a time.
     pub fn swap(&self, next: Snapshot) {
         let next = Arc::new(next);
         if next.reload.remember == 0 {
             self.recent.clear();
         }
-        let before = self.snapshot.swap(Arc::clone(&next));
-        let left = before.upstreams.iter().filter(|upstream| {
-            let mut kept = next.upstreams.iter();
-            !kept.any(|kept| Arc::ptr_eq(kept, upstream))
-        });
-        let left: Vec<&Arc<Upstream>> = left.collect();
-        for upstream in &left {
-            upstream.step_back();
-        }
-        // What was wanted of a server while these settled was said to those before them.
-        for upstream in &next.upstreams {
-            upstream.take_effect();
-        }
-        for upstream in left {
+        let before = self.snapshot();
+        let is_kept = |one: &Arc<Upstream>, all: &Snapshot| {
+            let mut all = all.upstreams.iter();
+            all.any(|other| Arc::ptr_eq(one, other))
+        };
+        let left = || before.upstreams.iter().filter(|one| !is_kept(one, &next));
+        left().for_each(|upstream| upstream.step_back());
+        let came = next.upstreams.iter().filter(|one| !is_kept(one, &before));
+        came.for_each(Upstream::step_forward);
+        self.snapshot.store(Arc::clone(&next));
+        next.upstreams.iter().for_each(Upstream::take_effect);
+        for upstream in left() {
             upstream.retire();
+            let mut others = next.upstreams.iter();
+            if !others.any(|other| other.name() == upstream.name()) {
+                upstream.leave();
+            }
         }
     }
 

@@ -93,16 +93,16 @@ impl Upstream {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::upstream::balance::{Asked, End, Tried};
-    use crate::upstream::tests::{in_effect, plain};
+    use crate::upstream::tests::{edit, in_effect, plain};
     use crate::upstream::{Live, Spec};
     use crate::{config, turns::Purpose};
 
-    const BOUNDS: Bounds = Bounds {
+    pub(in crate::upstream) const BOUNDS: Bounds = Bounds {
         consecutive_failures: 5,
         error_rate: None,
         latency: None,
@@ -133,6 +133,10 @@ mod tests {
             })
         };
         upstream.note(server, failed);
+    }
+
+    pub(in crate::upstream) fn put_out(upstream: &Upstream, port: u16) {
+        (0..BOUNDS.consecutive_failures).for_each(|_| fail(upstream, port));
     }
 
     fn ready(upstream: &Upstream) -> Vec<u16> {
@@ -177,20 +181,17 @@ mod tests {
     async fn an_edit_leaves_it_out_and_one_without_the_option_brings_it_back_for_good() {
         let live = Arc::new(Live::default());
         let first = in_effect(of(4), &live);
-        (0..5).for_each(|_| fail(&first, 2));
+        put_out(&first, 2);
         assert_eq!(ready(&first), [1, 3, 4]);
-        let second = in_effect(of(3), &live);
-        first.retire();
+        let second = edit(&first, of(3), &live);
         assert_eq!(ready(&second), [1, 3]);
         let without = Spec {
             outlier_ejection: None,
             ..of(3)
         };
-        let third = in_effect(without, &live);
-        second.retire();
+        let third = edit(&second, without, &live);
         assert_eq!(ready(&third), [1, 2, 3]);
-        let fourth = in_effect(of(3), &live);
-        third.retire();
+        let fourth = edit(&third, of(3), &live);
         assert_eq!(ready(&fourth), [1, 2, 3]);
         assert_eq!(
             (told(&fourth, "ejected"), told(&fourth, "returned")),
@@ -204,7 +205,7 @@ mod tests {
         let live = Arc::new(Live::default());
         let first = in_effect(of(4), &live);
         let second = in_effect(of(3), &live);
-        (0..5).for_each(|_| fail(&first, 2));
+        put_out(&first, 2);
         assert_eq!(ready(&second), [1, 3]);
     }
 
@@ -213,11 +214,10 @@ mod tests {
         let live = Arc::new(Live::default());
         let first = in_effect(of(6), &live);
         for port in 1..=3 {
-            (0..5).for_each(|_| fail(&first, port));
+            put_out(&first, port);
         }
         assert_eq!(ready(&first), [4, 5, 6]);
-        let second = in_effect(of(4), &live);
-        first.retire();
+        let second = edit(&first, of(4), &live);
         assert_eq!(ready(&second), [1, 4]);
     }
 
@@ -229,15 +229,14 @@ mod tests {
         let live = Arc::new(Live::default());
         let mut spec = of(2);
         let two = in_effect(spec.clone(), &live);
-        (0..5).for_each(|_| fail(&two, 2));
+        put_out(&two, 2);
         assert_eq!(ready(&two), [1]);
         for server in &mut spec.servers {
             if server.port == 1 {
                 server.seat.duty = Duty::Disabled;
             }
         }
-        let left = in_effect(spec, &live);
-        two.retire();
+        let left = edit(&two, spec, &live);
         assert_eq!(ready(&left), [2]);
         let asked = Asked {
             tried: Tried::NONE,
@@ -251,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn an_operator_brings_one_back() {
         let upstream = in_effect(of(3), &Arc::new(Live::default()));
-        (0..5).for_each(|_| fail(&upstream, 2));
+        put_out(&upstream, 2);
         let order = |duty| crate::upstream::standing::Order {
             duty: Some(crate::upstream::standing::Held {
                 value: duty,
@@ -274,9 +273,9 @@ mod tests {
             ..of(4)
         };
         let upstream = in_effect(spec, &Arc::new(Live::default()));
-        (0..5).for_each(|_| fail(&upstream, 1));
+        put_out(&upstream, 1);
         assert_eq!(ready(&upstream), [2, 3, 4]);
-        (0..5).for_each(|_| fail(&upstream, 2));
+        put_out(&upstream, 2);
         assert_eq!(ready(&upstream), [1, 2, 3, 4]);
         assert!(upstream.pool().in_panic());
     }

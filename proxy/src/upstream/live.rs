@@ -21,6 +21,7 @@ use super::endpoint::Load;
 use super::events::Events;
 use super::health::{Check, Watch};
 use super::limits::Gate;
+use super::news::Told;
 use super::standing::Standing;
 use super::tally::Tally;
 
@@ -44,18 +45,16 @@ impl Remembered {
     }
 }
 
-/// Those of a server, by their checks.
-type Watches = Vec<(String, Weak<Watch>)>;
-
 /// Shared by all snapshots of a process.
 pub struct Live {
     loads: Book<SocketAddr, Load>,
     tallies: Book<String, Tally>,
     gates: Book<String, Gate>,
+    told: Book<String, Told>,
     /// By the names of their upstreams.
     standings: Mutex<HashMap<String, HashMap<SocketAddr, Remembered>>>,
     events: Events,
-    watches: Mutex<HashMap<SocketAddr, Watches>>,
+    watches: Kin<(SocketAddr, String), String, Watch>,
     names: Kin<String, Duration, Name>,
     sources: Kin<String, String, Servers>,
     resolver: Arc<Resolver>,
@@ -68,9 +67,10 @@ impl Default for Live {
             loads: Book::default(),
             tallies: Book::default(),
             gates: Book::default(),
+            told: Book::default(),
             standings: Mutex::default(),
             events: Events::default(),
-            watches: Mutex::default(),
+            watches: Kin::default(),
             names: Kin::default(),
             sources: Kin::default(),
             resolver: Arc::new(Resolver::from_system()),
@@ -101,6 +101,11 @@ impl Live {
         self.gates.get_or(upstream.to_owned(), Arc::default)
     }
 
+    /// What was told of the upstream of this name.
+    pub fn told(&self, upstream: &str) -> Arc<Told> {
+        self.told.get_or(upstream.to_owned(), Arc::default)
+    }
+
     /// Closes the connections to servers that nobody wants any more.
     pub fn sweep(&self) {
         let now = Instant::now();
@@ -113,10 +118,6 @@ impl Live {
             }
         }
         self.forget(now);
-        self.all_watches().retain(|_, of| {
-            of.retain(|(_, watch)| watch.strong_count() > 0);
-            !of.is_empty()
-        });
     }
 
     /// What happened to servers lately.
@@ -148,11 +149,24 @@ impl Live {
     }
 
     /// All of the upstream with this name.
-    pub fn standings_of(&self, upstream: &str) -> Vec<(SocketAddr, Arc<Standing>)> {
+    pub fn standings_of(&self, upstream: &str) -> Vec<Arc<Standing>> {
+        let standings = self.all_standings();
+        let of = standings.get(upstream).into_iter();
+        of.flat_map(HashMap::values)
+            .map(|known| Arc::clone(&known.standing))
+            .collect()
+    }
+
+    /// Those of the upstream with this name that are gone are gone. Returns who was there until now.
+    pub fn note_gone(
+        &self,
+        upstream: &str,
+        is_gone: impl Fn(SocketAddr) -> bool,
+    ) -> Vec<SocketAddr> {
         let standings = self.all_standings();
         let of = standings.get(upstream).into_iter().flatten();
-        of.map(|(address, known)| (*address, Arc::clone(&known.standing)))
-            .collect()
+        let gone = of.filter(|(address, known)| is_gone(**address) && known.standing.note_gone());
+        gone.map(|(address, _)| *address).collect()
     }
 
     fn standings(&self) -> Vec<Arc<Standing>> {
@@ -181,31 +195,16 @@ impl Live {
     /// The health of this server under this check: equal checks of the same server share their probes, and one that asks
     /// the same at another pace begins with what is known.
     pub fn watch(&self, address: SocketAddr, check: &Arc<Check>) -> Arc<Watch> {
-        let mut watches = self.all_watches();
-        let of = watches.entry(address).or_default();
-        of.retain(|(_, watch)| watch.strong_count() > 0);
-        let identity = check.identity();
-        let mut equal = of.iter().filter(|(known, _)| *known == identity);
-        if let Some(watch) = equal.find_map(|(_, watch)| watch.upgrade()) {
-            return watch;
-        }
-        let mut others = of.iter().filter_map(|(_, watch)| watch.upgrade());
-        let kin = others.find(|watch| watch.asks() == check.asks());
-        let watch = Watch::start(address, Arc::clone(check), kin.as_deref());
-        of.push((identity, Arc::downgrade(&watch)));
-        watch
-    }
-
-    fn all_watches(&self) -> MutexGuard<'_, HashMap<SocketAddr, Watches>> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+        let asks = (address, check.asks().to_owned());
+        self.watches.get_or(asks, check.identity(), |kin| {
+            Watch::start(address, Arc::clone(check), kin)
+        })
     }
 
     /// Whether anybody probes this server.
     #[cfg(test)]
     pub(super) fn is_watched(&self, address: SocketAddr) -> bool {
-        let watches = self.all_watches();
-        let mut of = watches.get(&address).into_iter().flatten();
-        of.any(|(_, watch)| watch.strong_count() > 0)
+        self.watches.is_held(|(known, _)| *known == address)
     }
 
     /// The addresses behind a name.

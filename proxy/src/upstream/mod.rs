@@ -53,6 +53,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use self::balance::Outcome;
@@ -63,6 +64,7 @@ pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
 use self::limits::{Gate, Limits};
 pub use self::live::Live;
+use self::news::Told;
 pub use self::pool::{Pool, Unavailable};
 use self::refresh::Refreshing;
 pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
@@ -75,12 +77,17 @@ pub struct Upstream {
     live: Arc<Live>,
     tally: Arc<Tally>,
     gate: Arc<Gate>,
+    told: Arc<Told>,
+    /// Probes servers and looks names up; one that asks nobody has none.
+    runtime: Option<Handle>,
     names: Mutex<HashMap<String, Arc<Name>>>,
     source: Mutex<Option<Arc<Servers>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
     retired: AtomicBool,
     /// It is what the file says.
     in_effect: AtomicBool,
+    /// All about it was known once.
+    settled: AtomicBool,
     refreshing: Refreshing,
     pool: ArcSwap<Pool>,
     /// Waits for what changes by itself first: an order that ends, a server that comes back.
@@ -100,6 +107,8 @@ impl Upstream {
             Self {
                 tally: live.tally(&spec.name),
                 gate: live.gate(&spec.name),
+                told: live.told(&spec.name),
+                runtime: Some(Handle::current()),
                 spec,
                 live: Arc::clone(live),
                 names: Mutex::default(),
@@ -107,6 +116,7 @@ impl Upstream {
                 members: Mutex::default(),
                 retired: AtomicBool::new(false),
                 in_effect: AtomicBool::new(false),
+                settled: AtomicBool::new(false),
                 refreshing: Refreshing::default(),
                 pool,
                 next_change: Mutex::default(),
@@ -122,6 +132,8 @@ impl Upstream {
         Arc::new(Self {
             tally: live.tally(&spec.name),
             gate: live.gate(&spec.name),
+            told: live.told(&spec.name),
+            runtime: None,
             spec,
             live: Arc::clone(live),
             names: Mutex::default(),
@@ -129,6 +141,7 @@ impl Upstream {
             members: Mutex::default(),
             retired: AtomicBool::new(true),
             in_effect: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
             refreshing: Refreshing::default(),
             pool,
             next_change: Mutex::default(),
@@ -187,21 +200,28 @@ impl Upstream {
         self.spec.policy.identity() == other.spec.policy.identity()
     }
 
-    /// It is what the file says now: servers that it does not have are gone, and its limits hold for all who wait.
-    pub fn take_effect(self: &Arc<Self>) {
+    /// It is about to be what the file says: what there is to tell of its servers is told by it, and those that it does not have
+    /// are gone.
+    pub fn step_forward(self: &Arc<Self>) {
         self.in_effect.store(true, Ordering::Release);
+        self.refresh();
+    }
+
+    /// It is what the file says now: its limits hold from here on, for all who wait.
+    pub fn take_effect(self: &Arc<Self>) {
+        // What was wanted of a server meanwhile was said to those before it.
         self.refresh();
         self.gate.rule(self.spec.limits, self);
     }
 
-    /// Another one takes its place: what is told of its servers is told by that one.
+    /// Another one takes its place, and tells what there is to tell.
     pub fn step_back(&self) {
         let _refreshing = self.refreshing.begin();
         self.in_effect.store(false, Ordering::Release);
     }
 
     /// What is known of all servers that it ever had, as far as that is not forgotten.
-    fn standings(&self) -> Vec<(SocketAddr, Arc<Standing>)> {
+    fn standings(&self) -> Vec<Arc<Standing>> {
         self.live.standings_of(self.name())
     }
 
@@ -245,10 +265,16 @@ impl Upstream {
         }
     }
 
-    /// Whether its source was asked, every name looked up and every server probed at least once.
+    /// Whether its source was asked, every name looked up and every server probed at least once, and that was taken in. What
+    /// comes later is no reason to wait.
     pub fn is_settled(&self) -> bool {
         let all = |pool: &Pool| pool.all().iter().all(|server| server.is_settled());
-        self.refreshing.is_done() && all(&self.pool.load())
+        let is_settled = || self.refreshing.is_done() && all(&self.pool.load());
+        self.settled.load(Ordering::Acquire) || {
+            let is_settled = is_settled();
+            self.settled.store(is_settled, Ordering::Release);
+            is_settled
+        }
     }
 
     /// What an operator wants of a server. Whether there is such a server.
@@ -292,8 +318,12 @@ impl Upstream {
         *self.source() = None;
         for server in self.pool.load().all() {
             server.forget();
-            server.standing().forget_if_back(Instant::now());
         }
+    }
+
+    /// Nobody has come in its place: its servers are gone.
+    pub fn leave(&self) {
+        self.tell_gone(&[]);
     }
 
     fn names(&self) -> MutexGuard<'_, HashMap<String, Arc<Name>>> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -11,6 +12,15 @@ use super::events::Event;
 use super::health::Health;
 use super::standing::{Duty, Seen};
 use super::{Endpoint, Pool, Upstream};
+
+/// What was told of the upstream of a name, over reloads.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// All servers are asked, whatever their probes say.
+    panic: AtomicBool,
+    /// Who its servers are was known once.
+    is_known: AtomicBool,
+}
 
 impl Upstream {
     /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
@@ -64,10 +74,9 @@ impl Upstream {
     /// Those that are not among these any more left: their source does not name them, or the file.
     pub(super) fn tell_gone(&self, members: &[Arc<Endpoint>]) {
         let members: HashSet<SocketAddr> = members.iter().map(|it| it.address()).collect();
-        for (address, standing) in self.standings() {
-            if !members.contains(&address) && standing.note_gone() {
-                self.log_and_tell(Some(address), "left", None);
-            }
+        let is_gone = |address| !members.contains(&address);
+        for address in self.live.note_gone(self.name(), is_gone) {
+            self.log_and_tell(Some(address), "left", None);
         }
     }
 
@@ -87,8 +96,17 @@ impl Upstream {
         self.live.events().note(self.name(), event);
     }
 
+    /// Whether it is the first time that who its servers are is known: those of the beginning are no late comers, however long it
+    /// takes to find out about them.
+    pub(super) fn is_beginning(&self, is_known: bool) -> bool {
+        match is_known {
+            true => !self.told.is_known.swap(true, Ordering::AcqRel),
+            false => !self.told.is_known.load(Ordering::Acquire),
+        }
+    }
+
     /// Loudly: the probes are not listened to.
-    pub(super) fn tell_panic(&self, before: &Pool, pool: &Pool, now: Instant) {
+    pub(super) fn tell_panic(&self, pool: &Pool, now: Instant) {
         let upstream = self.name();
         let up = pool
             .all()
@@ -96,7 +114,8 @@ impl Upstream {
             .filter(|server| server.health() == Health::Up)
             .filter(|server| self.ejected(server, now).is_none());
         let (up, all) = (up.count(), pool.all().len());
-        match (before.in_panic(), pool.in_panic()) {
+        let was_in_panic = self.told.panic.swap(pool.in_panic(), Ordering::AcqRel);
+        match (was_in_panic, pool.in_panic()) {
             (false, true) => {
                 self.tally().panics.note();
                 error!(

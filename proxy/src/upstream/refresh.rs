@@ -1,8 +1,8 @@
 //! What changed is taken in: addresses that came or went, servers that fell ill or recovered, orders, edits.
 //!
-//! With few servers that takes microseconds, and is done at once. It takes milliseconds where servers are counted in thousands, and
-//! they may all change at once: there, changes are taken in together, beside the threads that serve, and after a pause as long as
-//! the last time took.
+//! With few servers that takes some hundred microseconds at most, and whoever notices a change takes it in at once. It takes
+//! milliseconds where servers are counted in thousands, or a policy computes tables, and they may all change at once: there,
+//! changes are taken in together, beside the threads that serve, and after a pause as long as the last time took.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
+
 use super::{Endpoint, Host, Pool, Seat, ServerSpec, Upstream};
 
-/// With so many servers, changes are taken in by whoever notices them.
-const FEW: usize = 100;
+/// So many servers are few, and so much weight that they have together.
+const FEW: (usize, u32) = (100, 10_000);
 
 /// One at a time takes in what changed.
 #[derive(Debug, Default)]
@@ -38,9 +40,9 @@ impl Refreshing {
 }
 
 impl Upstream {
-    /// Takes in what changed, soon. Must be called within a tokio runtime.
+    /// Takes in what changed, soon.
     pub fn refresh_soon(self: &Arc<Self>) {
-        if self.pool.load().all().len() <= FEW {
+        if self.has_few() {
             self.refresh();
             return;
         }
@@ -48,29 +50,47 @@ impl Upstream {
             // Somebody is about to, and looks again if that is too late.
             return;
         }
+        let Some(runtime) = &self.runtime else {
+            return;
+        };
         let me = Arc::downgrade(self);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             while let Some(upstream) = me.upgrade() {
                 let begun = Instant::now();
-                let taking_in = tokio::task::spawn_blocking(move || {
-                    let changes = &upstream.refreshing.changes;
-                    let seen = changes.load(Ordering::Acquire);
-                    upstream.refresh();
-                    changes
-                        .compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed)
-                        .is_ok()
-                });
-                // It fails when the process ends.
-                if taking_in.await.unwrap_or(true) {
+                let seen = upstream.refreshing.changes.load(Ordering::Acquire);
+                let taking = Arc::clone(&upstream);
+                let taken_in = tokio::task::spawn_blocking(move || taking.refresh()).await;
+                let changes = &upstream.refreshing.changes;
+                let order = (Ordering::AcqRel, Ordering::Relaxed);
+                if changes.compare_exchange(seen, 0, order.0, order.1).is_ok() {
                     return;
                 }
+                if taken_in.is_err() {
+                    // It panicked, or the process ends: the next change is another try.
+                    changes.store(0, Ordering::Release);
+                    return;
+                }
+                drop(upstream);
                 tokio::time::sleep(begun.elapsed()).await;
             }
         });
     }
 
+    /// Whether what changed is taken in within microseconds.
+    fn has_few(&self) -> bool {
+        let pool = self.pool.load();
+        let coming = self.source().as_ref().map(|source| source.found());
+        let weights = pool.all().iter().map(|server| u32::from(server.weight()));
+        !self.spec.policy.takes_time()
+            && pool.all().len() <= FEW.0
+            && coming.is_none_or(|servers| servers.len() <= FEW.0)
+            && weights.sum::<u32>() <= FEW.1
+    }
+
     /// Takes in what changed, now.
     pub fn refresh(self: &Arc<Self>) {
+        // Whoever notices a change, it is none of the threads that serve that probes servers and looks names up.
+        let _within = self.runtime.as_ref().map(Handle::enter);
         let turn = self.refreshing.begin();
         if self.retired.load(Ordering::Acquire) {
             return;
@@ -86,12 +106,14 @@ impl Upstream {
             member.weigh(now);
         }
         // Until then others serve under its name, and the edit may be refused.
-        if self.in_effect.load(Ordering::Acquire) {
+        let in_effect = self.in_effect.load(Ordering::Acquire);
+        if in_effect {
             self.take_note(&members, is_known, now);
         }
-        let before = self.pool.load();
         let pool = Pool::new(&members, self.spec.rules(), now);
-        self.tell_panic(&before, &pool, now);
+        if in_effect {
+            self.tell_panic(&pool, now);
+        }
         self.pool.store(Arc::new(pool));
         self.refreshing.knew.store(is_known, Ordering::Release);
         self.wait_for_the_next_change(&members, now);
@@ -105,10 +127,16 @@ impl Upstream {
         if is_known {
             self.tell_gone(members);
         }
-        self.make_room(members, now);
-        // Those that come first are no late comers, however long it takes to find out about them.
+        match self.spec.outlier_ejection {
+            Some(_) => self.make_room(members, now),
+            // An earlier file that comes again puts nobody out for what was then.
+            None => members.iter().for_each(|member| {
+                member.standing().outlier().take_back(now);
+            }),
+        }
         let mut others = members.iter();
-        let serves = is_known && others.any(|member| member.standing().ready_since().is_some());
+        let serves = !self.is_beginning(is_known)
+            && others.any(|member| member.standing().ready_since().is_some());
         for member in members {
             self.see(member, serves, now);
         }

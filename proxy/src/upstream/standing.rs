@@ -129,14 +129,6 @@ impl Standing {
         self.outlier().ejected(now, bounds?)
     }
 
-    /// By the file of now it is not out: an earlier one that comes again puts it out no more.
-    pub fn forget_if_back(&self, now: Instant) {
-        let is_back = self.lock().seen.is_some_and(|seen| !seen.is_ejected);
-        if is_back {
-            self.outlier().take_back(now);
-        }
-    }
-
     /// Since when it may be picked.
     pub fn ready_since(&self) -> Option<Instant> {
         self.lock().ready_since

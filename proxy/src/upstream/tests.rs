@@ -72,8 +72,30 @@ pub(super) fn plain(ports: &[u16]) -> Spec {
 /// An upstream of the file.
 pub(super) fn in_effect(spec: Spec, live: &Arc<Live>) -> Arc<Upstream> {
     let upstream = Upstream::start(spec, live);
+    upstream.step_forward();
     upstream.take_effect();
     upstream
+}
+
+/// The same in another's place.
+pub(super) fn edit(before: &Arc<Upstream>, spec: Spec, live: &Arc<Live>) -> Arc<Upstream> {
+    let after = Upstream::start(spec, live);
+    before.step_back();
+    after.step_forward();
+    after.take_effect();
+    before.retire();
+    after
+}
+
+/// Until all that changed is taken in.
+async fn taken_in(upstream: &Upstream) {
+    let taken_in = async {
+        while !upstream.refreshing.is_done() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), taken_in).await;
+    in_time.expect("what changed is taken in");
 }
 
 #[tokio::test]
@@ -104,12 +126,12 @@ async fn a_server_leaves_with_the_edit_that_takes_effect_and_not_with_one_that_i
             .collect::<Vec<u16>>()
     };
     assert_eq!(left(), [0; 0]);
-    let after = Upstream::start(plain(&[1]), &live);
-    before.step_back();
-    after.take_effect();
-    before.retire();
-    after.refresh();
+    let after = edit(&before, plain(&[1]), &live);
     assert_eq!(left(), [2]);
+    after.step_back();
+    after.retire();
+    after.leave();
+    assert_eq!(left(), [2, 1]);
 }
 
 /// Both are there until all servers of the edit were asked once.
@@ -131,8 +153,9 @@ async fn what_an_edit_says_of_a_server_is_told_when_it_takes_effect_and_once() {
     };
     assert_eq!(told(), [""; 0]);
     before.step_back();
-    after.take_effect();
+    after.step_forward();
     before.refresh();
+    after.take_effect();
     before.retire();
     assert_eq!(told(), ["1 -> 5, by the file"]);
 }
@@ -150,14 +173,74 @@ async fn with_many_servers_changes_are_taken_in_together_and_none_is_lost() {
         server.standing().give(Order { duty, weight: None });
         upstream.refresh_soon();
     }
-    let taken_in = async {
-        while !upstream.is_settled() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(Duration::from_secs(20), taken_in).await;
-    in_time.expect("what changed is taken in");
+    taken_in(&upstream).await;
     assert_eq!(upstream.pool().ready().len(), 0);
     let events = upstream.events();
     assert!(events.iter().all(|event| event.what == "draining"));
+}
+
+#[tokio::test]
+async fn servers_of_the_beginning_are_not_late_and_those_of_an_edit_are() {
+    let live = Arc::new(Live::default());
+    let with_slow_start = |ports: &[u16]| Spec {
+        slow_start: Duration::from_secs(60),
+        ..plain(ports)
+    };
+    let mut spec = with_slow_start(&[1]);
+    // Its address is known only when it is looked up.
+    spec.servers.push(ServerSpec {
+        host: Host::Name("localhost".to_owned()),
+        port: 2,
+        seat: Seat::of_weight(1),
+    });
+    let before = in_effect(spec.clone(), &live);
+    taken_in(&before).await;
+    let warms = |upstream: &Upstream| {
+        let pool = upstream.pool();
+        let warms = pool
+            .all()
+            .iter()
+            .filter(|it| it.standing().warms_since().is_some());
+        warms.map(|it| it.address().port()).collect::<Vec<_>>()
+    };
+    assert!(before.pool().all().len() > 1);
+    assert_eq!(warms(&before), [0; 0]);
+    spec.servers
+        .push(ServerSpec::at(([127, 0, 0, 1], 3).into()));
+    let after = edit(&before, spec, &live);
+    taken_in(&after).await;
+    assert_eq!(warms(&after), [3]);
+}
+
+#[tokio::test]
+async fn a_panic_is_told_once_and_so_is_its_end_whatever_edits_come_between() {
+    let live = Arc::new(Live::default());
+    let down = |ports: &[u16], down: u16| {
+        let mut spec = Spec {
+            panic_below: Some("60%".parse().unwrap()),
+            outlier_ejection: Some(ejection::tests::BOUNDS),
+            ..plain(ports)
+        };
+        spec.servers.iter_mut().for_each(|it| it.seat.weight = down);
+        spec
+    };
+    let told = |what: &str| {
+        let events = live.events().of("a");
+        events.iter().filter(|event| event.what == what).count()
+    };
+    let first = in_effect(down(&[1, 2, 3, 4], 1), &live);
+    for port in [1, 2] {
+        ejection::tests::put_out(&first, port);
+    }
+    assert_eq!((told("panic"), told("calm")), (1, 0));
+    let second = edit(&first, down(&[1, 2, 3, 4], 2), &live);
+    assert!(second.pool().in_panic());
+    assert_eq!((told("panic"), told("calm")), (1, 0));
+    assert_eq!(second.tally().panics.get(), 1);
+    let refused = Upstream::start(down(&[3, 4], 3), &live);
+    refused.retire();
+    assert_eq!(told("calm"), 0);
+    let third = edit(&second, down(&[3, 4], 3), &live);
+    assert!(!third.pool().in_panic());
+    assert_eq!((told("panic"), told("calm")), (1, 1));
 }

@@ -116,6 +116,10 @@ impl Policy for Maglev {
         format!("{self:?}")
     }
 
+    fn takes_time(&self) -> bool {
+        true
+    }
+
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker> {
         Box::new(Table {
             places: table(ready, self.table_size),

@@ -51,6 +51,11 @@ pub trait Policy: Send + Sync {
     /// Prepares to pick from `ready`.
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker>;
 
+    /// Whether that takes milliseconds: a table is computed that holds for every key.
+    fn takes_time(&self) -> bool {
+        false
+    }
+
     /// What of a request decides, if anything does; the same for all its attempts.
     fn key(&self, _request: &Request<'_>) -> Option<u64> {
         None

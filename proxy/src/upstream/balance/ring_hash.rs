@@ -87,6 +87,10 @@ impl Policy for RingHash {
         format!("{self:?}")
     }
 
+    fn takes_time(&self) -> bool {
+        true
+    }
+
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker> {
         let bound = self.bounded_load.map(|factor| Bound::new(factor, ready));
         Box::new(Ring::new(ready, self.replicas, bound))

@@ -117,6 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_thousands_is_found() {
+        let ready: Vec<Arc<Endpoint>> = (1..=3000).map(server).collect();
+        let picker = RoundRobin::default().picker(&ready);
+        let all = ready.iter().map(|server| server.address());
+        let tried = Tried::NONE.with(all.filter(|address| address.port() != 2500));
+        let picked = picker.pick(&ready, &asked(&tried));
+        assert_eq!(picked.map(|server| server.address().port()), Some(2500));
+        let tried = tried.with([ready[2499].address()].into_iter());
+        assert!(picker.pick(&ready, &asked(&tried)).is_none());
+    }
+
+    #[test]
     fn nobody_to_pick_is_not_a_crash() {
         let picker = RoundRobin::default().picker(&[]);
         assert!(picker.pick(&[], &asked(Tried::NONE)).is_none());

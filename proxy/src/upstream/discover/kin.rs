@@ -45,6 +45,14 @@ impl<A: Eq + Hash, H: PartialEq, V> Kin<A, H, V> {
         of.push((how, Arc::downgrade(&value)));
         value
     }
+
+    /// Whether somebody holds one that asks this.
+    #[cfg(test)]
+    pub fn is_held(&self, asks: impl Fn(&A) -> bool) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of = known.by_question.iter().filter(|(known, _)| asks(known));
+        of.any(|(_, of)| of.iter().any(|(_, value)| value.strong_count() > 0))
+    }
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Gate {
             None => Adaptive::new(bounds),
         });
         if rule.has_connections() {
-            for (_, standing) in upstream.standings() {
+            for standing in upstream.standings() {
                 self.make_room(rule, 0, standing.taken(), upstream);
             }
         }
@@ -388,7 +388,7 @@ impl Gate {
         if !is_too_much(rule.all.connections, open()) {
             return;
         }
-        for (_, standing) in upstream.standings() {
+        for standing in upstream.standings() {
             while is_too_much(rule.all.connections, open()) && standing.taken().close_one() {}
         }
     }

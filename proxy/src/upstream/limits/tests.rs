@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::upstream::balance::Tried;
 use crate::upstream::kept::Wire;
-use crate::upstream::tests::plain;
+use crate::upstream::tests::{in_effect, plain};
 use crate::upstream::{Live, Spec};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -34,9 +34,7 @@ fn limits(requests: Option<usize>, at_server: Option<usize>, queue: usize) -> Li
 }
 
 fn start(live: &Arc<Live>, servers: &[u16], limits: Limits) -> Arc<Upstream> {
-    let upstream = Upstream::start(spec(servers, limits), live);
-    upstream.take_effect();
-    upstream
+    in_effect(spec(servers, limits), live)
 }
 
 fn ask(upstream: &Arc<Upstream>) -> Answer {

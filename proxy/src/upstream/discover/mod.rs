@@ -1,7 +1,17 @@
 //! Who is there: one file per source of servers, all named in [`KINDS`].
 //!
 //! A [`Source`] is what the file asks for; its task says who is there, at once and whenever that changes. Equal sources share
-//! one task, and what it knows outlives a reload. `name` is what stands behind every name of a server, `resolver` looks names up, `followed` is what all have in common, `list` how servers are written, `srv` what such records say, `url` who is asked.
+//! one task, and what it knows outlives a reload.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `followed` | what is found out again and again, and stays known in trouble |
+//! | `kin` | what outlives an edit of how it is asked for |
+//! | `name`, `resolver` | the addresses behind a name, and who knows them |
+//! | `service`, `course` | a service that tells what changes, and how that goes |
+//! | `url`, `reach` | who is asked, and over which of its addresses |
+//! | `list`, `srv` | servers as lists write them, and as records do |
+//! | `left_out`, `brief` | what is said of what was found, and how much |
 
 mod brief;
 mod course;

@@ -76,10 +76,10 @@ impl Running {
         };
         let left = || before.upstreams.iter().filter(|one| !is_kept(one, &next));
         left().for_each(|upstream| upstream.step_back());
-        let came = next.upstreams.iter().filter(|one| !is_kept(one, &before));
-        came.for_each(Upstream::step_forward);
+        let came = || next.upstreams.iter().filter(|one| !is_kept(one, &before));
+        came().for_each(Upstream::step_forward);
         self.snapshot.store(Arc::clone(&next));
-        next.upstreams.iter().for_each(Upstream::take_effect);
+        came().for_each(Upstream::take_effect);
         for upstream in left() {
             upstream.retire();
             let mut others = next.upstreams.iter();

@@ -321,9 +321,10 @@ impl Upstream {
         }
     }
 
-    /// Nobody has come in its place: its servers are gone.
+    /// Nobody has come in its place: its servers are gone, and should it come back, it begins anew.
     pub fn leave(&self) {
         self.tell_gone(&[]);
+        self.told.forget();
     }
 
     fn names(&self) -> MutexGuard<'_, HashMap<String, Arc<Name>>> {

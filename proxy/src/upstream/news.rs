@@ -22,6 +22,14 @@ pub struct Told {
     is_known: AtomicBool,
 }
 
+impl Told {
+    /// Nothing was told yet.
+    pub(super) fn forget(&self) {
+        self.panic.store(false, Ordering::Release);
+        self.is_known.store(false, Ordering::Release);
+    }
+}
+
 impl Upstream {
     /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
     pub(super) fn see(&self, member: &Endpoint, serves: bool, now: Instant) {

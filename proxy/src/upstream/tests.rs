@@ -243,4 +243,12 @@ async fn a_panic_is_told_once_and_so_is_its_end_whatever_edits_come_between() {
     let third = edit(&second, down(&[3, 4], 3), &live);
     assert!(!third.pool().in_panic());
     assert_eq!((told("panic"), told("calm")), (1, 1));
+    // It leaves in panic, somebody still holds it, and it comes back.
+    let fourth = edit(&third, down(&[1, 2, 3, 4], 1), &live);
+    assert!(fourth.pool().in_panic());
+    fourth.retire();
+    fourth.leave();
+    let fifth = in_effect(down(&[1, 2, 3, 4], 1), &live);
+    assert!(fifth.pool().in_panic());
+    assert_eq!((told("panic"), told("calm")), (3, 1));
 }

@@ -257,6 +257,10 @@ impl Policy for Sticky {
         self.identity.clone()
     }
 
+    fn takes_time(&self) -> bool {
+        self.first.takes_time()
+    }
+
     fn picker(&self, ready: &[Arc<Endpoint>]) -> Box<dyn Picker> {
         let marks = (0..)
             .zip(ready)

@@ -6,19 +6,25 @@ const TEXT_MAX: usize = 300;
 /// Entries of a list.
 const ENTRIES_MAX: usize = 20;
 
-/// The beginning of a text.
-pub(super) fn text(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
-        text.truncate(end);
-        text.push('…');
+/// The beginning of a text, in one line.
+pub(super) fn text(text: &str) -> String {
+    let mut rest = text.chars();
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut short: String = rest.by_ref().take(TEXT_MAX).map(plain).collect();
+    if rest.next().is_some() {
+        short.push('…');
     }
-    text
+    short
 }
 
 /// The first of a list, and how many more there are.
 pub(super) fn list(all: impl Iterator<Item = String>) -> Vec<String> {
     let mut all = all.fuse();
-    let mut shown: Vec<String> = all.by_ref().take(ENTRIES_MAX).map(text).collect();
+    let mut shown: Vec<String> = all
+        .by_ref()
+        .take(ENTRIES_MAX)
+        .map(|one| text(&one))
+        .collect();
     match all.count() {
         0 => (),
         more => shown.push(format!("and {more} more")),
@@ -33,8 +39,13 @@ mod tests {
     #[test]
     fn a_text_is_cut_between_characters() {
         let just = "é".repeat(TEXT_MAX);
-        assert_eq!(text(just.clone()), just);
-        assert_eq!(text(format!("{just}é")), format!("{just}…"));
+        assert_eq!(text(&just), just);
+        assert_eq!(text(&format!("{just}é")), format!("{just}…"));
+    }
+
+    #[test]
+    fn a_text_of_others_begins_no_line_of_the_log() {
+        assert_eq!(text("a\r\nWARN b\u{1b}[31m"), "a  WARN b [31m");
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl<T> Known<T> {
 
     /// Tells what is wrong, once.
     fn note(&self, what: String) {
-        let what = brief::text(what);
+        let what = brief::text(&what);
         let mut trouble = self.trouble();
         if trouble.as_ref().is_none_or(|last| last.what != what) {
             let kept = self.found.load().len();

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::header::{ETAG, HOST, IF_NONE_MATCH};
+use http::header::{AUTHORIZATION, COOKIE, ETAG, HOST, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -206,11 +206,17 @@ impl Source for Registry {
         )
     }
 
+    /// All but what shows who asks.
     fn asks(&self) -> String {
         let Self {
             host, port, target, ..
         } = self;
-        format!("{} {host} {port} {target}", KIND.name)
+        let fields = self.headers.iter();
+        let fields = fields.filter(|(name, _)| ![AUTHORIZATION, COOKIE].contains(name));
+        let fields: Vec<_> = fields
+            .map(|(name, value)| (name, value.as_bytes()))
+            .collect();
+        format!("{} {host} {port} {target} {fields:?}", KIND.name)
     }
 
     /// Without the query: it may hold a key.

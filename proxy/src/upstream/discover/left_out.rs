@@ -13,13 +13,13 @@ pub(super) struct LeftOut(BTreeMap<String, String>);
 impl LeftOut {
     /// One more.
     pub(super) fn add(&mut self, what: String, why: String) {
-        self.0.insert(brief::text(what), brief::text(why));
+        self.0.insert(what, brief::text(&why));
     }
 
     /// Tells what is new beside what was left out `before`, and takes its place.
     pub(super) fn tell(self, label: &str, before: &mut Self) {
         for (what, why) in self.beside(before) {
-            warn!("{label}: {what} is left out: {why}");
+            warn!("{label}: {} is left out: {why}", brief::text(what));
         }
         *before = self;
     }

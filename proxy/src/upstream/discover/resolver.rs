@@ -1,12 +1,18 @@
 //! Names are looked up, with the system's resolver settings and its hosts file.
 //!
 //! The two families are asked for side by side and told apart: one that cannot be found out is not one without addresses. So
-//! search domains are gone through here: the first name that has any address is the one that is meant, in both families.
+//! search domains are gone through here: the first name that has any address is the one that is meant, in both families. One that
+//! cannot be found out ends the search (as in musl's resolver): what comes behind it may be somebody else's. The hosts file comes
+//! first, and who stands there stands there in all families.
 
+use std::collections::VecDeque;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use hickory_resolver::config::ResolverConfig;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -14,6 +20,7 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Hosts, TokioResolver};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::srv::Service;
@@ -55,8 +62,21 @@ struct Search {
     ndots: usize,
 }
 
-/// The addresses of a family, and how long they may be believed.
-type Family = (Vec<IpAddr>, Duration);
+/// A family that is silent is waited for so much longer than one that has answered; some networks drop what asks for IPv6.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// One that could not be found out is asked for again after this time at the latest.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The addresses of a family.
+#[derive(Debug)]
+struct Family {
+    addresses: Vec<IpAddr>,
+    /// How long they may be believed.
+    ttl: Duration,
+    /// The name is there, with or without such addresses.
+    exists: bool,
+}
 
 impl Found {
     /// With those of `known` that are of the family that could not be found out; and what is wrong, in words that go on from
@@ -175,22 +195,39 @@ impl System {
 
     async fn look_up(&self, name: &str) -> Result<Found, String> {
         let name = Name::from_utf8(name).map_err(|error| error.to_string())?;
-        let mut why = None;
-        for name in self.search.all(&name) {
-            let (four, six) = tokio::join!(
-                self.family(&name, RecordType::A),
-                self.family(&name, RecordType::AAAA)
-            );
-            match both(four, six) {
-                // Whoever writes a name into the hosts file need not have a name server that knows it.
-                Ok(found) if self.is_host(&name) => {
-                    return Ok(Found::whole(found.addresses, found.ttl));
-                }
-                Ok(found) => return Ok(found),
-                Err(trouble) => why = trouble.or(why),
-            }
+        if let Some(found) = self.in_hosts(&name) {
+            return Ok(found);
         }
-        Err(why.unwrap_or_else(|| NO_ADDRESSES.to_owned()))
+        first(self.search.all(&name), |name| self.ask(name)).await
+    }
+
+    /// For both families of a name, which is whole; none if there is no address, and why, if that is for a failure.
+    async fn ask(&self, name: Name) -> Result<Found, Option<String>> {
+        let four = pin!(self.family(&name, RecordType::A));
+        let six = pin!(self.family(&name, RecordType::AAAA));
+        match select(four, six).await {
+            Either::Left((four, six)) => {
+                let six = other(six, &four).await;
+                both(four, six)
+            }
+            Either::Right((six, four)) => both(other(four, &six).await, six),
+        }
+    }
+
+    fn in_hosts(&self, name: &Name) -> Option<Found> {
+        let mut name = name.clone();
+        name.set_fqdn(true);
+        let of = |kind| {
+            let found = self
+                .hosts
+                .lookup_static_host(&Query::query(name.clone(), kind));
+            let records = found.map(|found| found.answers().to_vec());
+            let records = records.into_iter().flatten();
+            records.filter_map(|record| record.data.ip_addr())
+        };
+        let addresses = of(RecordType::A).chain(of(RecordType::AAAA));
+        let addresses: Vec<IpAddr> = addresses.collect();
+        (!addresses.is_empty()).then(|| Found::whole(addresses, Duration::MAX))
     }
 
     /// None at all is an answer, too.
@@ -199,18 +236,48 @@ impl System {
             Ok(answer) => {
                 let records = answer.answers().iter();
                 let addresses = records.filter_map(|record| record.data.ip_addr());
-                Ok((addresses.collect(), left_until(answer.valid_until())))
+                Ok(Family {
+                    addresses: addresses.collect(),
+                    ttl: left_until(answer.valid_until()),
+                    exists: true,
+                })
             }
-            Err(error) if error.is_no_records_found() => Ok((Vec::new(), Duration::MAX)),
+            Err(error) if error.is_no_records_found() => Ok(Family {
+                addresses: Vec::new(),
+                ttl: Duration::MAX,
+                exists: !error.is_nx_domain(),
+            }),
             Err(error) => Err(error.to_string()),
         }
     }
+}
 
-    fn is_host(&self, name: &Name) -> bool {
-        [RecordType::A, RecordType::AAAA].into_iter().any(|kind| {
-            let query = Query::query(name.clone(), kind);
-            self.hosts.lookup_static_host(&query).is_some()
-        })
+/// The first of these names that has an address; none if it cannot be told which one that is.
+async fn first<F>(names: Vec<Name>, ask: impl Fn(Name) -> F) -> Result<Found, String>
+where
+    F: Future<Output = Result<Found, Option<String>>>,
+{
+    for name in names {
+        match ask(name).await {
+            Ok(found) => return Ok(found),
+            Err(None) => {}
+            Err(Some(why)) => return Err(why),
+        }
+    }
+    Err(NO_ADDRESSES.to_owned())
+}
+
+/// The second family to answer, which is not waited for long if the first one said enough.
+async fn other(
+    second: impl Future<Output = Result<Family, String>>,
+    first: &Result<Family, String>,
+) -> Result<Family, String> {
+    match first {
+        Ok(first) if !first.addresses.is_empty() || !first.exists => {
+            let late = |_| Err(format!("no answer within {PATIENCE:?}"));
+            timeout(PATIENCE, second).await.unwrap_or_else(late)
+        }
+        _ => second.await,
     }
 }
 
@@ -220,38 +287,39 @@ fn both(
     six: Result<Family, String>,
 ) -> Result<Found, Option<String>> {
     let missing = |is_v6, why| Some(Missing { is_v6, why });
-    let ((mut addresses, ttl), missing) = match (four, six) {
-        (Ok((mut four, ttl)), Ok((six, other))) => {
-            let ttl = match (four.is_empty(), six.is_empty()) {
-                (false, true) => ttl,
-                (true, false) => other,
-                _ => ttl.min(other),
-            };
-            four.extend(six);
-            ((four, ttl), None)
-        }
-        (Ok(four), Err(why)) => (four, missing(true, why)),
-        (Err(why), Ok(six)) => (six, missing(false, why)),
+    let (families, missing) = match (four, six) {
+        (Ok(four), Ok(six)) => (vec![four, six], None),
+        (Ok(four), Err(why)) => (vec![four], missing(true, why)),
+        (Err(why), Ok(six)) => (vec![six], missing(false, why)),
         (Err(why), Err(_)) => return Err(Some(why)),
     };
-    if addresses.is_empty() {
-        // Nothing was found, and what failed may be all that there is.
-        return Err(missing.map(|missing| missing.why));
-    }
+    let exists = families.iter().all(|family| family.exists);
+    let with_any = || {
+        families
+            .iter()
+            .filter(|family| !family.addresses.is_empty())
+    };
+    let ttl = with_any().map(|family| family.ttl).min();
+    let Some(ttl) = ttl else {
+        // Nothing was found. What failed may be all that there is, unless there is no such name.
+        return Err(missing.filter(|_| exists).map(|missing| missing.why));
+    };
+    let mut addresses: Vec<IpAddr> = with_any()
+        .flat_map(|family| family.addresses.clone())
+        .collect();
     addresses.sort_unstable();
     Ok(Found {
         addresses,
-        ttl,
+        ttl: missing.as_ref().map_or(ttl, |_| ttl.min(AGAIN)),
         missing,
     })
 }
 
 impl Search {
     fn new(config: &ResolverConfig, ndots: usize) -> Self {
-        let own = config.domain.iter();
-        let own = own.filter(|domain| !config.search.contains(domain));
+        let domains = config.domain.iter().chain(&config.search);
         Self {
-            domains: own.chain(&config.search).cloned().collect(),
+            domains: domains.cloned().collect(),
             ndots,
         }
     }
@@ -264,11 +332,21 @@ impl Search {
             return vec![alone];
         }
         let domains = self.domains.iter();
-        let below = domains.filter_map(|domain| name.clone().append_domain(domain).ok());
-        let mut all: Vec<Name> = below.collect();
+        let mut below: VecDeque<Name> = domains
+            .filter_map(|domain| name.clone().append_domain(domain).ok())
+            .collect();
         let is_first = usize::from(name.num_labels()) > self.ndots || name.is_localhost();
-        let place = if is_first { 0 } else { all.len() };
-        all.insert(place, alone);
+        match is_first {
+            true => below.push_front(alone),
+            false => below.push_back(alone),
+        }
+        let mut all: Vec<Name> = Vec::new();
+        for mut name in below {
+            name.set_fqdn(true);
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
         all
     }
 }
@@ -286,11 +364,22 @@ mod tests {
     }
 
     fn some(written: &[&str], seconds: u64) -> Result<Family, String> {
-        Ok((ips(written), Duration::from_secs(seconds)))
+        Ok(Family {
+            addresses: ips(written),
+            ttl: Duration::from_secs(seconds),
+            exists: true,
+        })
     }
 
     fn none() -> Result<Family, String> {
-        Ok((Vec::new(), Duration::MAX))
+        some(&[], 1)
+    }
+
+    fn no_name() -> Result<Family, String> {
+        none().map(|none| Family {
+            exists: false,
+            ..none
+        })
     }
 
     fn failed(why: &str) -> Result<Family, String> {
@@ -321,6 +410,46 @@ mod tests {
         assert_eq!(both(none(), failed("late")), late);
         assert_eq!(both(failed("late"), none()), late);
         assert_eq!(both(failed("late"), failed("later")), late);
+        assert_eq!(both(no_name(), failed("late")), Err(None));
+        assert_eq!(both(failed("late"), no_name()), Err(None));
+        // Some name servers say so of a family (RFC 4074, section 4.2).
+        assert!(both(some(&["10.0.0.1"], 9), no_name()).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_again_soon() {
+        let found = both(some(&["10.0.0.1"], 600), failed("late")).unwrap();
+        assert_eq!(found.ttl, AGAIN);
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_a_name_that_cannot_be_found_out_is_not_taken_for_it() {
+        let name = |text: &str| Name::from_utf8(text).unwrap();
+        let ask = |name: Name| {
+            std::future::ready(match name.to_string().as_str() {
+                "gone." => Err(None),
+                "late." => Err(Some("late".to_owned())),
+                _ => Ok(Found::whole(ips(&["10.0.0.1"]), AGAIN)),
+            })
+        };
+        let all = |names: &[&str]| names.iter().map(|it| name(it)).collect::<Vec<Name>>();
+        assert!(first(all(&["gone.", "a."]), ask).await.is_ok());
+        let late = first(all(&["gone.", "late.", "a."]), ask).await;
+        assert_eq!(late, Err("late".to_owned()));
+        let none = first(all(&["gone."]), ask).await;
+        assert_eq!(none, Err(NO_ADDRESSES.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_silent_family_does_not_hold_back_the_one_that_has_answered() {
+        let silent = || std::future::pending::<Result<Family, String>>();
+        for enough in [some(&["10.0.0.1"], 9), no_name()] {
+            assert!(other(silent(), &enough).await.is_err());
+        }
+        for too_little in [none(), failed("late")] {
+            let waiting = timeout(2 * PATIENCE, other(silent(), &too_little)).await;
+            assert!(waiting.is_err());
+        }
     }
 
     #[test]
@@ -342,5 +471,9 @@ mod tests {
         assert_eq!(tried("x.y", 1)[0], "x.y.");
         assert_eq!(tried("x.y", 5)[3], "x.y.");
         assert_eq!(tried("localhost", 5)[0], "localhost.");
+        let twice = ResolverConfig::from_parts(None, vec![name("."), name("a.test")], Vec::new());
+        let all = Search::new(&twice, 1).all(&name("api"));
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(all, ["api.", "api.a.test."]);
     }
 }

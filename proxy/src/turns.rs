@@ -4,7 +4,7 @@
 //! `b a a a c a a`, never `a a a a a b c`. It is the order of a scheduler that serves the earliest deadline first (Envoy's
 //! `EdfScheduler`; Demers, Keshav and Shenker, "Analysis and Simulation of a Fair Queueing Algorithm", 1989), computed once for
 //! a set: taking a turn is one atomic addition, and over each full round the shares are exact. Memory: four bytes per unit of
-//! weight after the weights are divided by their greatest common divisor. Beyond [`TURNS_MAX`] they are rounded, to one at least:
+//! weight after the weights are divided by their greatest common divisor. Beyond 131,072 units they are rounded, to one at least:
 //! some thousands of servers with weights up to 1000 shall cost milliseconds, not minutes.
 
 use std::collections::HashMap;

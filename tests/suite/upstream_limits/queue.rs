@@ -166,10 +166,13 @@ async fn an_edit_of_the_limit_holds_for_those_that_wait_and_loses_none() {
     for one in held {
         one.go();
     }
-    for _ in 0..4 {
-        assert_eq!(server.next().await.go(), "/");
+    let mut came = Vec::new();
+    for _ in 0..5 {
+        came.push(server.next().await.go());
     }
-    assert_eq!(server.next().await.go(), "/late");
+    // Two are on their way at a time, and the last of them may overtake each other there.
+    let late = came.iter().position(|path| path == "/late");
+    assert!(late.is_some_and(|place| place >= 3), "{came:?}");
     for client in clients {
         is_ok(client).await;
     }

@@ -175,7 +175,9 @@ PEERS: tuple[Peer, ...] = (
                               "--access-log", "on" if setup.access_log else "off"],
          reload=_watches, http2=True, server='"{0}", ',
          policies={name: name for name in ("round_robin", "random", "least_request", "peak_ewma")}
-         | {name: f"{{ {name}: {{ key: {{ query: user }} }} }}" for name in ("ring_hash", "maglev")}),
+         | {name: f"{{ {name}: {{ key: {{ query: user }} }} }}" for name in ("ring_hash", "maglev")}
+         # Nobody keeps the cookie: every answer brings one, which is the dearer half of it.
+         | {"sticky": "{ sticky: { cookie: place, secret: 0123456789abcdef } }"}),
     Peer("bare", "tidegate-bare", (), lambda path, setup: [path, setup.listen, *_servers()], version=()),
     Peer("pingap", "pingap", ("pingap.toml",),
          lambda path, setup: [path, "-c", str(setup.directory / "pingap.toml"), "--autoreload"],

@@ -40,10 +40,7 @@ fn folders() -> [Folder; 4] {
                 .iter()
                 .map(|kind| (kind.name, kind.summary))
                 .collect(),
-            others: &[
-                "mod", "brief", "course", "followed", "kin", "left_out", "list", "name", "reach",
-                "resolver", "service", "srv", "url",
-            ],
+            others: &["mod", "list"],
         },
         Folder {
             path: "upstream/health",

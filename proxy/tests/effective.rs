@@ -178,6 +178,8 @@ fn every_piece_that_is_shown_comes_back() {
 /// Everything that a file can have, with nothing said that has a default.
 const MINIMAL: &str = include_str!("effective/minimal.yaml");
 
+const UPSTREAMS: &str = include_str!("effective/upstreams.yaml");
+
 #[test]
 fn whatever_has_a_default_is_printed_with_it() {
     let folder = repository().join("proxy/tests/effective");
@@ -195,6 +197,99 @@ fn whatever_has_a_default_is_printed_with_it() {
         "not in effective/minimal.yaml: {unseen:#?}"
     );
     assert!(known.len() > 40, "{known:#?}");
+}
+
+/// What is printed of an upstream, its components aside, is what the plan holds: no key is read and forgotten.
+#[test]
+fn whatever_is_written_of_an_upstream_is_in_the_plan() {
+    let written: Value = serde_yaml::from_str(UPSTREAMS).expect("a file");
+    let schema = schema(&Catalogue::default());
+    let written = written.get("upstreams").expect("upstreams");
+    let all = written.as_object().into_iter().flatten();
+    let upstreams: Vec<&Value> = all.map(|(_, upstream)| upstream).collect();
+    let mut left_out = Vec::new();
+    all_of(
+        &schema,
+        schema.pointer("/$defs/Upstream").expect("upstreams"),
+        &upstreams,
+        "",
+        &mut left_out,
+    );
+    assert!(
+        left_out.is_empty(),
+        "not in effective/upstreams.yaml: {left_out:#?}"
+    );
+
+    let folder = repository().join("proxy/tests/effective");
+    let plan = plan("upstreams.yaml", UPSTREAMS, &folder).expect("a plan");
+    let printed = plan.effective().value().pointer("/upstreams");
+    holds(printed, written, "upstreams");
+}
+
+/// Goes through the schema with all that is written beside it: every key has to be there, with another value than its default.
+fn all_of(
+    root: &Value,
+    schema: &Value,
+    written: &[&Value],
+    place: &str,
+    left_out: &mut Vec<String>,
+) {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(target.trim_start_matches('#')).expect(target);
+        all_of(root, target, written, place, left_out);
+    }
+    for key in ["anyOf", "oneOf"] {
+        let choices = schema.get(key).and_then(Value::as_array);
+        for choice in choices.into_iter().flatten() {
+            all_of(root, choice, written, place, left_out);
+        }
+    }
+    if let Some(items) = schema.get("items") {
+        let written: Vec<&Value> = written
+            .iter()
+            .filter_map(|it| it.as_array())
+            .flatten()
+            .collect();
+        all_of(root, items, &written, place, left_out);
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for (key, property) in properties.into_iter().flatten() {
+        // Components are built from their own options, and tested by what they do.
+        if ["discover", "balance", "health_check"].contains(&key.as_str()) {
+            continue;
+        }
+        let place = format!("{place}.{key}");
+        let values: Vec<&Value> = written.iter().filter_map(|it| it.get(key)).collect();
+        if values
+            .iter()
+            .all(|value| Some(*value) == property.get("default"))
+        {
+            left_out.push(place);
+            continue;
+        }
+        all_of(root, property, &values, &place, left_out);
+    }
+}
+
+/// Whatever is written is printed, with the same value.
+fn holds(printed: Option<&Value>, written: &Value, place: &str) {
+    match written {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let printed = printed.and_then(|it| it.get(key));
+                holds(printed, value, &format!("{place}.{key}"));
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                let printed = printed.and_then(|it| it.get(at));
+                holds(printed, item, &format!("{place}[{at}]"));
+            }
+        }
+        // A component without options, or a server without more than its address, is printed in full.
+        Value::String(_) if printed.is_some_and(Value::is_object) => {}
+        value => assert_eq!(printed, Some(value), "{place}"),
+    }
 }
 
 /// The descriptions of all keys that have a default, with the default: what tells one from another.

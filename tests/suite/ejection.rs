@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_tests::{Connection, Gateway, Origin, PATIENCE, client, eventually};
+use tidegate_tests::{Connection, Gateway, Load, Origin, PATIENCE, client, eventually};
 
 /// The status that stands for "hangs up instead of an answer".
 const HANGS_UP: u16 = 0;
@@ -149,6 +149,23 @@ async fn told(gateway: &Gateway, what: &str) -> Vec<String> {
     let own = events.iter().filter(|event| event["what"] == what);
     own.map(|event| event["reason"].as_str().unwrap_or_default().to_owned())
         .collect()
+}
+
+/// It comes back all the time, and each time a few requests find out that it still fails.
+#[tokio::test]
+async fn one_of_ten_that_fails_every_request_costs_less_than_one_in_a_thousand() {
+    const REQUESTS: u64 = 20_000;
+    let all = servers([200, 200, 200, 500, 200, 200, 200, 200, 200, 200]).await;
+    let gateway = Gateway::start(&routing(&all, "outlier_ejection: { time: 1s }")).await;
+    while ejected(&gateway).await.is_empty() {
+        ask(&gateway, 10).await;
+    }
+    let load = Load::run(&gateway.url("/"), 16, REQUESTS).await;
+    assert_eq!(load.total(), REQUESTS, "{load:?}");
+    assert!(load.failures() < REQUESTS / 1000, "{load:?}");
+    assert!(!told(&gateway, "returned").await.is_empty());
+    let failed = load.statuses.get(&500).copied().unwrap_or_default();
+    assert_eq!(load.failures(), failed, "{load:?}");
 }
 
 #[tokio::test]

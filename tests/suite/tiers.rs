@@ -1,7 +1,9 @@
 //! Who is asked at all: tiers and backups, panic, slow start, and what an operator wants of a server.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::Value;
-use tidegate_tests::{Gateway, PATIENCE, Patient, eventually};
+use tidegate_tests::{Gateway, PATIENCE, Patient, eventually, refusing_address};
 
 /// A routing file whose one upstream has these servers, in the file's own notation, and says this besides.
 fn routing(servers: &[String], more: &str) -> String {
@@ -105,6 +107,7 @@ async fn a_later_tier_and_the_backups_wait_until_those_before_are_down() {
     let what: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(what, ["came", "up", "down", "up"], "{told:?}");
     assert!(told[2].1.contains("503"), "{told:?}");
+    assert_eq!(told[3].1, "a good probe");
     let servers = upstream(&gateway).await["servers"].clone();
     let servers = servers.as_array().unwrap();
     let probes: Vec<&Value> = servers.iter().map(|server| &server["probes"]).collect();
@@ -228,6 +231,46 @@ async fn the_file_can_drain_and_disable_a_server() {
 }
 
 #[tokio::test]
+async fn in_panic_a_failure_says_so_too() {
+    let gone = refusing_address();
+    let file = routing(&[format!("\"{gone}\"")], "    panic_below: 50%\n");
+    let gateway = Gateway::start(&file).await;
+    eventually("there is panic", PATIENCE, async || {
+        upstream(&gateway).await["panic"] == true
+    })
+    .await;
+    let answer = gateway.get("/").await;
+    assert_eq!(answer.status(), 502);
+    assert_eq!(answer.headers()["x-tidegate-panic"], "api");
+}
+
+#[tokio::test]
+async fn a_state_of_the_file_ends_at_its_moment() {
+    let all = patients::<2>().await;
+    let [serves, drains] = &all;
+    let until = SystemTime::now() + Duration::from_secs(3);
+    let until = humantime::format_rfc3339_seconds(until).to_string();
+    let state = format!(", state: disable, until: \"{until}\"");
+    let file = routing(&[server(serves, ""), server(drains, &state)], "");
+    let gateway = Gateway::start(&file).await;
+    ready(&gateway, &[serves]).await;
+    let servers = upstream(&gateway).await["servers"].clone();
+    let mut servers = servers.as_array().unwrap().iter();
+    let said = servers.find(|one| one["state"] == "disabled").unwrap();
+    assert_eq!(said["until"], until.as_str(), "{said}");
+    ready(&gateway, &[serves, drains]).await;
+    assert_eq!(spread(&gateway, &all, 20).await, [10, 10]);
+    let told = events(&gateway, drains).await;
+    assert_eq!(told.last().unwrap().0, "serving", "{told:?}");
+    // Who reads it later is told that it is over.
+    gateway
+        .reload(&format!("{file}timeouts: {{ read: 5s }}\n"))
+        .await;
+    let log = gateway.process.logged("W0505").await;
+    assert!(log.contains("has ended"), "{log}");
+}
+
+#[tokio::test]
 async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
     let all = patients::<2>().await;
     let [one, two] = &all;
@@ -290,6 +333,13 @@ async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
         ],
         "{told:?}"
     );
+    let why: Vec<&str> = told.iter().map(|(_, why)| why.as_str()).collect();
+    let operator = "by the operator";
+    let over = "the operator's order is over";
+    assert_eq!(why[..2], ["by the file", "its first probe was good"]);
+    assert_eq!(why[2..4], [operator, "1 -> 3, by the operator"]);
+    assert_eq!(why[4..7], [operator, operator, over]);
+    assert_eq!(why[7], "3 -> 1, the operator's order is over");
     let log = gateway.process.logged("server: draining").await;
     assert!(log.contains("by the operator"), "{log}");
 

@@ -18,6 +18,7 @@
 mod config;
 mod edits;
 mod explain;
+mod orders;
 mod origin;
 mod ready;
 mod replay;
@@ -67,7 +68,7 @@ fn router(operator: Operator) -> Router {
         .route("/upstreams", get(upstreams::all))
         .route(
             "/upstreams/{name}/servers/{address}",
-            post(upstreams::order).delete(upstreams::take_back),
+            post(orders::order).delete(orders::take_back),
         )
         .route("/routes", get(routes::answer))
         .route("/replay", get(replay::answer))

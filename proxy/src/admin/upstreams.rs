@@ -1,29 +1,21 @@
-//! `/upstreams`: upstreams and their servers, how each is and why, what happened to them lately; and what an operator wants of a
-//! server for a while.
+//! `/upstreams`: upstreams and their servers, how each is and why, what is counted, and what happened to them lately.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde::Serialize;
 
-use super::{Operator, Problem};
-use crate::config::Duration as Span;
+use super::Operator;
 use crate::upstream::discover::followed::Report;
 use crate::upstream::events::Event;
 use crate::upstream::health::Findings;
-use crate::upstream::outlier::Ejected;
-use crate::upstream::standing::{Duty, Held, Order};
-use crate::upstream::tally::{Attempts, Tally};
+use crate::upstream::outlier::{Ejected, Figures};
+use crate::upstream::standing::Order;
+use crate::upstream::tally::{Attempts, Failures, Retries};
 use crate::upstream::{Endpoint, Seat, Upstream};
-
-/// The longest time that an order may hold; without `for` it holds until it is taken back.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) async fn all(State(operator): State<Operator>) -> impl IntoResponse {
     let snapshot = operator.running.snapshot();
@@ -33,7 +25,7 @@ pub(super) async fn all(State(operator): State<Operator>) -> impl IntoResponse {
 
 /// One of the answer of `/upstreams`.
 #[derive(Debug, Serialize)]
-struct UpstreamState {
+pub(super) struct UpstreamState {
     name: String,
     /// Servers that may be picked.
     ready: usize,
@@ -54,6 +46,9 @@ struct SourceState {
     source: String,
     /// How many addresses or servers it knows.
     found: usize,
+    /// How often that was found out, and how often it could not be, or not all of it.
+    answers: u64,
+    failures: u64,
     /// Since when it cannot be asked; what it found stays.
     failing_since: Option<String>,
     reason: Option<String>,
@@ -64,25 +59,55 @@ struct SourceState {
 struct RequestsState {
     under_way: usize,
     all: u64,
+    /// Requests for which no server could be picked: all are down, or none is known.
+    all_down: u64,
+    no_servers: u64,
+    /// Attempts that failed.
+    failures: FailuresState,
     /// Attempts after the first one.
     retries: u64,
-    /// Requests that are sent again, as far as the budget counts them.
+    /// What they came after.
+    retries_after: RetriesState,
+    /// Requests that are sent again, as far as the budget counts them, and as many as may be now.
     retries_under_way: usize,
+    retries_allowed: usize,
     /// Requests that were answered, and not with 500 or above, after more than one attempt.
     retries_succeeded: u64,
     /// Times that the budget was used up.
     retries_denied: u64,
-    /// Attempts that ended because a server was waited for too long.
-    timeouts: u64,
     /// Requests that were sent to a second server beside the first, and those that it answered.
     hedges: u64,
     hedges_won: u64,
+    /// How long a request waits for its first server now, if that is known.
+    hedge_after_ms: Option<f64>,
     /// Times that so few servers were up that all were asked.
     panics: u64,
     /// Times that a server was put out for what became of its requests.
     ejections: u64,
     /// Times that one was not because too many were out already.
     ejections_spared: u64,
+}
+
+/// By the label that the log has for them; `status_5xx` are answers of 500 and above.
+#[derive(Debug, Serialize)]
+struct FailuresState {
+    connect_failed: u64,
+    connect_timeout: u64,
+    upstream_timeout: u64,
+    request_timeout: u64,
+    upstream_closed: u64,
+    bad_answer: u64,
+    status_5xx: u64,
+}
+
+/// By the words of `retry.when`, and `statuses`.
+#[derive(Debug, Serialize)]
+struct RetriesState {
+    not_sent: u64,
+    refused: u64,
+    perhaps_processed: u64,
+    timeout: u64,
+    statuses: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,6 +126,9 @@ struct LimitsState {
     /// Requests that were turned away at once, and those that waited in vain.
     shed: u64,
     queue_timeouts: u64,
+    /// Requests that waited, and for how long in all.
+    queued: u64,
+    queued_ms: f64,
 }
 
 /// What a server has of its upstream, if that is limited.
@@ -122,6 +150,8 @@ struct ServerState {
     /// Whether it may be picked now.
     ready: bool,
     state: &'static str,
+    /// When the state that the file gives it ends.
+    until: Option<String>,
     health: &'static str,
     /// Why it is down.
     reason: Option<String>,
@@ -129,6 +159,8 @@ struct ServerState {
     probes: Option<ProbesState>,
     /// Whether it is out for what became of its requests.
     ejected: Option<EjectedState>,
+    /// What decides on that, if the file asks for it.
+    outlier: Option<OutlierState>,
     in_flight: usize,
     limits: Option<ServerLimitsState>,
     attempts: AttemptsState,
@@ -153,6 +185,15 @@ struct ProbesState {
     bad: u64,
     /// How long the latest took.
     last_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct OutlierState {
+    failures_in_a_row: u32,
+    /// The share of its requests that failed, if that is asked for and known.
+    error_rate: Option<f64>,
+    /// How long its answers take on average, if that is asked for and known.
+    latency_ms: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -186,7 +227,7 @@ struct EventState {
 }
 
 impl UpstreamState {
-    fn of(upstream: &Upstream) -> Self {
+    pub(super) fn of(upstream: &Upstream) -> Self {
         let pool = upstream.pool();
         let now = Instant::now();
         let ready = pool.ready();
@@ -196,7 +237,7 @@ impl UpstreamState {
             name: upstream.name().to_owned(),
             ready: ready.len(),
             panic: pool.in_panic(),
-            requests: RequestsState::of(upstream.tally()),
+            requests: RequestsState::of(upstream),
             sources: upstream
                 .sources()
                 .into_iter()
@@ -217,6 +258,8 @@ impl SourceState {
         Self {
             source: report.label,
             found: report.found,
+            answers: report.answers,
+            failures: report.failures,
             failing_since: since.map(|since| humantime::format_rfc3339_millis(since).to_string()),
             reason: report.trouble.map(|trouble| trouble.what),
         }
@@ -224,20 +267,53 @@ impl SourceState {
 }
 
 impl RequestsState {
-    fn of(tally: &Tally) -> Self {
+    fn of(upstream: &Upstream) -> Self {
+        let (tally, spec) = (upstream.tally(), upstream.spec());
+        let after = spec.hedge.and_then(|after| tally.latencies.delay(after));
         Self {
             under_way: tally.under_way(),
             all: tally.requests.get(),
+            all_down: tally.all_down.get(),
+            no_servers: tally.no_servers.get(),
+            failures: FailuresState::of(&tally.failures),
             retries: tally.retries.get(),
+            retries_after: RetriesState::of(&tally.retries_after),
             retries_under_way: tally.retrying(),
+            retries_allowed: tally.allows(spec.retry.budget),
             retries_succeeded: tally.retries_succeeded.get(),
             retries_denied: tally.retries_denied.get(),
-            timeouts: tally.timeouts.get(),
             hedges: tally.hedges.get(),
             hedges_won: tally.hedges_won.get(),
+            hedge_after_ms: after.map(milliseconds),
             panics: tally.panics.get(),
             ejections: tally.ejections.get(),
             ejections_spared: tally.ejections_spared.get(),
+        }
+    }
+}
+
+impl FailuresState {
+    fn of(failures: &Failures) -> Self {
+        Self {
+            connect_failed: failures.connect_failed.get(),
+            connect_timeout: failures.connect_timeout.get(),
+            upstream_timeout: failures.upstream_timeout.get(),
+            request_timeout: failures.request_timeout.get(),
+            upstream_closed: failures.upstream_closed.get(),
+            bad_answer: failures.bad_answer.get(),
+            status_5xx: failures.status_5xx.get(),
+        }
+    }
+}
+
+impl RetriesState {
+    fn of(retries: &Retries) -> Self {
+        Self {
+            not_sent: retries.not_sent.get(),
+            refused: retries.refused.get(),
+            perhaps_processed: retries.perhaps_processed.get(),
+            timeout: retries.timeout.get(),
+            statuses: retries.statuses.get(),
         }
     }
 }
@@ -255,6 +331,8 @@ impl LimitsState {
             longest: stand.longest,
             shed: upstream.tally().shed.get(),
             queue_timeouts: upstream.tally().queue_timeouts.get(),
+            queued: upstream.tally().queued.get(),
+            queued_ms: milliseconds(Duration::from_micros(upstream.tally().queued_micros.get())),
         })
     }
 }
@@ -283,12 +361,17 @@ impl ServerState {
             backup: priority == Seat::BACKUP,
             ready,
             state: server.duty(now).as_str(),
+            until: server
+                .seat()
+                .until
+                .map(|until| humantime::format_rfc3339(until).to_string()),
             health: server.health().as_str(),
             reason: server.reason(),
             probes: server.findings().map(ProbesState::of),
             ejected: upstream
                 .ejected(server, now)
                 .map(|ejected| EjectedState::of(ejected, now)),
+            outlier: OutlierState::of(server, upstream, now),
             in_flight: server.in_flight(),
             limits: ServerLimitsState::of(server, upstream),
             attempts: AttemptsState::of(server.standing().attempts()),
@@ -319,6 +402,22 @@ impl ProbesState {
             bad: findings.bad,
             last_ms: findings.last_duration.map(milliseconds),
         }
+    }
+}
+
+impl OutlierState {
+    fn of(server: &Endpoint, upstream: &Upstream, now: Instant) -> Option<Self> {
+        let bounds = upstream.spec().outlier_ejection.as_ref()?;
+        let Figures {
+            failures_in_a_row,
+            failed,
+            takes,
+        } = server.standing().outlier().figures(now, bounds);
+        Some(Self {
+            failures_in_a_row,
+            error_rate: failed,
+            latency_ms: takes.map(|seconds| seconds * 1000.0),
+        })
     }
 }
 
@@ -370,113 +469,5 @@ impl EventState {
             what: event.what,
             reason: event.reason,
         }
-    }
-}
-
-/// What is wanted of a server.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    state: Option<Wish>,
-    weight: Option<u16>,
-    /// For how long.
-    r#for: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Wish {
-    Serve,
-    Drain,
-    Disable,
-}
-
-impl Wanted {
-    fn order(&self, now: Instant) -> Result<Order, String> {
-        if self.state.is_none() && self.weight.is_none() {
-            return Err("nothing is wanted: say `state=drain`, `state=disable`, `state=serve` or `weight=N`".to_owned());
-        }
-        if self
-            .weight
-            .is_some_and(|weight| !(1..=1000).contains(&weight))
-        {
-            return Err(
-                "a weight is a whole number from 1 to 1000; `state=drain` sends no more".to_owned(),
-            );
-        }
-        let span: Option<Span> = self
-            .r#for
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| "`for` is no duration such as `10m` or `48h`".to_owned())?;
-        let span = span.map(Span::get);
-        if span.is_some_and(|span| span.is_zero() || span > LONGEST) {
-            return Err("`for` is from `1ms` to 30 days".to_owned());
-        }
-        let until = span.and_then(|span| now.checked_add(span));
-        let duty = self.state.map(|wish| match wish {
-            Wish::Serve => Duty::Serving,
-            Wish::Drain => Duty::Draining,
-            Wish::Disable => Duty::Disabled,
-        });
-        Ok(Order {
-            duty: duty.map(|value| Held { value, until }),
-            weight: self.weight.map(|value| Held { value, until }),
-        })
-    }
-}
-
-pub(super) async fn order(
-    State(operator): State<Operator>,
-    Path((name, address)): Path<(String, SocketAddr)>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Response {
-    let order = wanted
-        .map_err(|rejection| rejection.body_text())
-        .and_then(|Query(wanted)| wanted.order(Instant::now()));
-    match order {
-        Ok(order) => give(&operator, &name, address, |upstream| {
-            upstream.order(address, order)
-        }),
-        Err(why) => Problem::new(why).with(StatusCode::BAD_REQUEST),
-    }
-}
-
-pub(super) async fn take_back(
-    State(operator): State<Operator>,
-    Path((name, address)): Path<(String, SocketAddr)>,
-) -> Response {
-    give(&operator, &name, address, |upstream| {
-        upstream.take_back(address)
-    })
-}
-
-/// Until no edit has taken the place of what it was said to: the order is for what runs then.
-fn give(
-    operator: &Operator,
-    name: &str,
-    address: SocketAddr,
-    give: impl Fn(&Arc<Upstream>) -> bool,
-) -> Response {
-    loop {
-        let snapshot = operator.running.snapshot();
-        let upstream = snapshot.upstreams.iter().find(|one| one.name() == name);
-        let Some(upstream) = upstream else {
-            let why = format!("there is no upstream `{name}`");
-            return Problem::new(why).with(StatusCode::NOT_FOUND);
-        };
-        let is_known = give(upstream);
-        if !Arc::ptr_eq(&snapshot, &operator.running.snapshot()) {
-            continue;
-        }
-        if is_known {
-            return Json(UpstreamState::of(upstream)).into_response();
-        }
-        let pool = upstream.pool();
-        let known = pool.all().iter().map(|server| server.address().to_string());
-        let known = known.collect::<Vec<_>>().join(", ");
-        let why = format!("upstream `{name}` has no server `{address}`; known are {known}");
-        return Problem::new(why).with(StatusCode::NOT_FOUND);
     }
 }

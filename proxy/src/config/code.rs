@@ -181,6 +181,8 @@ codes! {
     NO_HEALTH_CHECK = warning 502 "several servers without a health check";
     NONE_SERVES = warning 503 "no server gets requests";
     LIST_UNUSABLE = warning 504 "a list of servers that cannot be used";
+    STATE_ENDED = warning 505 "a state of a server that has ended";
+    NO_EFFECT = warning 506 "a key that changes nothing here";
 
     NAME_OF_A_KIND = error 601 "a filter named like a kind of filter";
     OPTIONS_TWICE = error 602 "options for a filter that has them already";

@@ -22,8 +22,8 @@ use super::schema::places;
 use super::schema::quantities::{AtLeast, SomeShare, Time};
 use super::text_or_keys::{InFull, TextOrKeys};
 use super::{
-    Component, Duration, Hedge, OutlierEjection, Retry, ServerAddress, Share, Spanned, Switch,
-    Timeouts, UpstreamLimits,
+    Component, Duration, Hedge, Moment, OutlierEjection, Retry, ServerAddress, Share, Spanned,
+    Switch, Timeouts, UpstreamLimits,
 };
 
 /// Asking the resolver more often (in milliseconds) finds nothing new and burdens it.
@@ -92,6 +92,9 @@ pub struct Server {
     pub backup: Option<Spanned<bool>>,
     /// Whether it gets requests.
     pub state: Duty,
+    /// When `state` ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Spanned<Moment>>,
 }
 
 /// Whether a server gets requests, its health aside.
@@ -128,6 +131,7 @@ impl<'de> Deserialize<'de> for Server {
                 priority: None,
                 backup: None,
                 state: Duty::default(),
+                until: None,
             },
             TextOrKeys::Keys(full) => Self {
                 weight: full
@@ -137,6 +141,7 @@ impl<'de> Deserialize<'de> for Server {
                 priority: full.priority,
                 backup: full.backup,
                 state: full.state,
+                until: full.until,
             },
         })
     }
@@ -161,6 +166,8 @@ pub(super) struct Full {
     /// Whether it gets requests: `serve`, `drain` (no new clients) or `disable`. Default: `serve`.
     #[serde(default)]
     state: Duty,
+    /// When `drain` or `disable` ends, and it serves again. Default: when the file says otherwise.
+    until: Option<Spanned<Moment>>,
 }
 
 impl InFull for Full {

@@ -91,20 +91,23 @@ pub fn answer(
     {
         response.append_header(SET_COOKIE, cookie)?;
     }
-    if let Some(upstream) = in_panic(exchange) {
-        response.insert_header(PANIC, upstream)?;
-    }
+    note_panic(response, exchange)?;
     response.append_header(VIA, VIA_HTTP1)?;
     Ok(())
 }
 
-/// The upstream, if so few of its servers are up that all are asked.
-fn in_panic(exchange: &Exchange) -> Option<&str> {
-    exchange
-        .attempt
-        .as_ref()
-        .filter(|attempt| attempt.in_panic)?;
-    Some(exchange.target()?.upstream.name())
+/// Names the upstream, if so few of its servers are up that all are asked.
+///
+/// # Errors
+/// Only if the field cannot be added, which is a mistake of ours.
+pub fn note_panic(response: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
+    let attempt = exchange.attempt.as_ref();
+    if attempt.is_some_and(|attempt| attempt.in_panic)
+        && let Some(target) = exchange.target()
+    {
+        response.insert_header(PANIC, target.upstream.name())?;
+    }
+    Ok(())
 }
 
 /// What keeps the client with the server that answered, if its upstream does that and it is not there already.

@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use pingora::http::RequestHeader;
 
 use super::{Attempt, Exchange, learn, retry, select};
+use crate::error::Failure;
 use crate::turns::Purpose;
 use crate::upstream::balance::{Asked, Tried};
 use crate::upstream::kept::Wire;
@@ -124,6 +126,17 @@ pub struct Chosen {
     pub pass: Option<Box<Pass>>,
 }
 
+/// How a second server went out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Its connection was closed before it said anything.
+    Closed,
+    /// It failed otherwise.
+    Failed(Failure),
+    /// Its answer is worth less than what the first one may say.
+    Answered(StatusCode),
+}
+
 impl Hedge {
     /// Picks the second server, if there is one with room and the budget allows it.
     pub fn begin(&self) -> Option<Chosen> {
@@ -181,16 +194,16 @@ impl Hedge {
     }
 
     /// The second server is out of it: the first one is waited for alone.
-    pub fn lost(&self, is_its_fault: bool) {
+    pub fn lost(&self, how: Lost) {
         let mut second = self.lock();
         (second.place, second.budget) = (None, None);
         let Some(attempt) = second.attempt.take() else {
             return;
         };
         // One that was kept may have been closed while it was.
-        if is_its_fault || !attempt.reused {
+        if how != Lost::Closed || !attempt.reused {
             second.failed = Some(attempt.server.address());
-            learn::second_failed(&self.upstream, &attempt);
+            learn::second_failed(how, &self.upstream, &attempt);
         }
     }
 

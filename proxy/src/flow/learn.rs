@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
+use super::hedge::Lost;
 use super::{Attempt, Exchange};
+use crate::error::Failure;
 use crate::upstream::Upstream;
 use crate::upstream::balance::{End, Outcome};
+use crate::upstream::tally::Failures;
 
 /// The whole request was read: from here on the server has no excuse.
 pub fn body_ended(exchange: &mut Exchange) {
@@ -30,6 +33,9 @@ pub fn answered(status: StatusCode, exchange: &mut Exchange) {
     let end = end(status);
     if end != End::Answered {
         count_failure(exchange);
+        if let Some(target) = exchange.target() {
+            target.upstream.tally().failures.status_5xx.note();
+        }
     }
     let head = exchange.first_byte.map(|took| exchange.started + took);
     let has_ended = exchange.body_ended;
@@ -78,13 +84,41 @@ pub fn failed(exchange: &Exchange) {
     });
 }
 
+/// Counts an attempt that failed. Failures of clients, and of ours, are not those of an upstream.
+pub fn count(failure: Failure, failures: &Failures) {
+    match failure {
+        Failure::ConnectFailed => failures.connect_failed.note(),
+        Failure::ConnectTimeout => failures.connect_timeout.note(),
+        Failure::UpstreamTimeout => failures.upstream_timeout.note(),
+        Failure::RequestTimeout => failures.request_timeout.note(),
+        Failure::UpstreamClosed => failures.upstream_closed.note(),
+        Failure::BadAnswer => failures.bad_answer.note(),
+        _ => {}
+    }
+}
+
 /// A second server, asked beside the first, failed.
-pub fn second_failed(upstream: &Upstream, attempt: &Attempt) {
+pub fn second_failed(how: Lost, upstream: &Upstream, attempt: &Attempt) {
+    let failures = &upstream.tally().failures;
+    let end = match how {
+        Lost::Answered(status) => {
+            failures.status_5xx.note();
+            end(status)
+        }
+        Lost::Failed(failure) => {
+            count(failure, failures);
+            End::Failed
+        }
+        Lost::Closed => {
+            failures.upstream_closed.note();
+            End::Failed
+        }
+    };
     attempt.server.standing().attempts().failed.note();
     upstream.note(&attempt.server, || {
         let at = Instant::now();
         let took = at.saturating_duration_since(attempt.picked);
-        Some(outcome(End::Failed, Some(took), at, attempt))
+        Some(outcome(end, Some(took), at, attempt))
     });
 }
 

@@ -7,7 +7,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::receive::REQUEST_ID;
-use super::{Exchange, onward};
+use super::{Exchange, answer, onward};
 use crate::error::Failure;
 
 /// Pingora's name for a chunk whose size cannot be read (`protocols/http/v1/body.rs`); the constant itself is not public.
@@ -98,6 +98,7 @@ pub fn page(
     for (name, value) in &fields {
         head.insert_header(name.clone(), value.clone())?;
     }
+    answer::note_panic(&mut head, exchange)?;
     let body = onward::of_ours(&request.method, &mut head, body.into(), exchange);
     let body = (request.method != Method::HEAD).then_some(body);
     Ok((Box::new(head), body))

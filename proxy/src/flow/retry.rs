@@ -67,8 +67,8 @@ enum Cause {
 /// How it can go on.
 #[derive(Debug, Clone, Copy)]
 struct Circumstances {
-    /// The attempt was on a kept connection that the server had given up.
-    is_stale: bool,
+    /// No server has anything of it.
+    is_free: bool,
     /// If nobody else is ready, whoever failed it may be asked again.
     may_come_back: bool,
 }
@@ -88,7 +88,7 @@ pub fn after_connect_failure(error: &mut Error, exchange: &mut Exchange) {
         unanswered: true,
     };
     let circumstances = Circumstances {
-        is_stale: false,
+        is_free: true,
         // Who did not take a connection in time was asked several times, by the kernel.
         may_come_back: failure == Failure::ConnectFailed,
     };
@@ -121,37 +121,39 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         }
         leave(exchange);
     }
+    let cause = cause(failure, error.etype(), exchange);
     let circumstances = Circumstances {
-        is_stale,
+        is_free: is_stale || cause == Some(Cause::Failure(RetryWhen::NotSent)),
         may_come_back: false,
     };
-    let cause = cause(failure, error.etype(), exchange);
     let again = cause.is_some_and(|cause| again(cause, sent, circumstances, exchange));
     error.set_retry(again);
 }
 
 /// Whether the answer whose head has come is dropped, and the request sent again.
 pub fn drops(status: StatusCode, sent: Sent, exchange: &mut Exchange) -> bool {
-    let is_reused = is_reused(exchange);
-    let cause = match status {
-        StatusCode::MISDIRECTED_REQUEST => Cause::Failure(RetryWhen::Refused),
-        // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9).
-        StatusCode::REQUEST_TIMEOUT if is_reused => Cause::Failure(RetryWhen::Refused),
-        status => Cause::Status(status.as_u16()),
-    };
     let Some(upstream) = upstream(exchange) else {
         return false;
     };
-    if !upstream.spec().retry.takes(cause) {
+    let rules = &upstream.spec().retry;
+    // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9).
+    let is_late = status == StatusCode::REQUEST_TIMEOUT && is_reused(exchange);
+    let refused = Cause::Failure(RetryWhen::Refused);
+    let is_refusal = (is_late || status == StatusCode::MISDIRECTED_REQUEST) && rules.takes(refused);
+    let cause = match is_refusal {
+        true => refused,
+        false => Cause::Status(status.as_u16()),
+    };
+    if !rules.takes(cause) {
         return false;
     }
-    let is_stale = is_reused && status == StatusCode::REQUEST_TIMEOUT;
+    let is_stale = is_refusal && is_late;
     exchange.went_stale |= is_stale;
     if !is_stale {
         leave(exchange);
     }
     let circumstances = Circumstances {
-        is_stale,
+        is_free: is_stale,
         may_come_back: false,
     };
     let drops = again(cause, sent, circumstances, exchange);
@@ -233,7 +235,7 @@ fn again(cause: Cause, sent: Sent, circumstances: Circumstances, exchange: &mut 
     if !has_other && !circumstances.may_come_back {
         return false;
     }
-    let is_free = circumstances.is_stale || cause == Cause::Failure(RetryWhen::NotSent);
+    let is_free = circumstances.is_free;
     let pause = match has_other && is_free {
         true => None,
         false => Some(rules.backoff.pause(exchange.attempts)),
@@ -247,6 +249,10 @@ fn again(cause: Cause, sent: Sent, circumstances: Circumstances, exchange: &mut 
             return false;
         }
     }
+    upstream.tally().retries_after.note(match cause {
+        Cause::Failure(failure) => Some(failure),
+        Cause::Status(_) => None,
+    });
     exchange.may_come_back = circumstances.may_come_back;
     exchange.pause = pause;
     if let Some(attempt) = &mut exchange.attempt {
@@ -290,12 +296,9 @@ impl Exchange {
 }
 
 fn note(failure: Failure, exchange: &mut Exchange) {
-    use Failure::{ConnectTimeout, RequestTimeout, UpstreamTimeout};
     exchange.failure = Some(failure);
-    if let (ConnectTimeout | RequestTimeout | UpstreamTimeout, Some(target)) =
-        (failure, exchange.target())
-    {
-        target.upstream.tally().timeouts.note();
+    if let Some(target) = exchange.target() {
+        learn::count(failure, &target.upstream.tally().failures);
     }
 }
 

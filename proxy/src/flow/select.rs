@@ -48,7 +48,23 @@ pub fn select(
         }
         picked => picked,
     }
-    .map_err(|reason| exchange.failure.unwrap_or(reason.into()))
+    .map_err(|reason| unserved(reason.into(), exchange))
+}
+
+/// Without a server, a request fails for what failed its last attempt; if there was none, for this, which is counted.
+fn unserved(reason: Failure, exchange: &Exchange) -> Failure {
+    if let Some(failure) = exchange.failure {
+        return failure;
+    }
+    if let Some(target) = exchange.target() {
+        let tally = target.upstream.tally();
+        match reason {
+            Failure::AllDown => tally.all_down.note(),
+            Failure::NoServers => tally.no_servers.note(),
+            _ => {}
+        }
+    }
+    reason
 }
 
 /// The file's, for the whole request.
@@ -106,8 +122,19 @@ pub async fn wait(
     exchange: &mut Exchange,
     new: bool,
 ) -> Result<Option<Box<Wire>>, Failure> {
-    match waiting.turn(exchange.deadline).await {
-        Ok(grant) => Ok(take_up(grant, exchange, Instant::now(), new)),
+    let begun = Instant::now();
+    let turn = waiting.turn(exchange.deadline).await;
+    let now = Instant::now();
+    if let Some(target) = exchange.target() {
+        let waited = now.saturating_duration_since(begun);
+        let tally = target.upstream.tally();
+        tally.queued.note();
+        tally
+            .queued_micros
+            .add(waited.as_micros().try_into().unwrap_or(u64::MAX));
+    }
+    match turn {
+        Ok(grant) => Ok(take_up(grant, exchange, now, new)),
         Err(Refused::Late) if exchange.is_overdue() => {
             Err(exchange.failure.unwrap_or(Failure::RequestTimeout))
         }
@@ -117,7 +144,7 @@ pub async fn wait(
             {
                 target.upstream.tally().queue_timeouts.note();
             }
-            Err(exchange.failure.unwrap_or(reason.into()))
+            Err(unserved(reason.into(), exchange))
         }
     }
 }

@@ -8,11 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::StatusCode;
+use pingora::ErrorType;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::link::dial;
-use crate::flow::hedge::Hedge;
+use crate::error::Failure;
+use crate::flow::hedge::{Hedge, Lost};
 use crate::upstream::Endpoint;
 use crate::upstream::kept::Wire;
 use crate::upstream::limits::Pass;
@@ -20,7 +23,7 @@ use crate::upstream::limits::Pass;
 /// Where the status begins in the first line of an answer.
 const STATUS_AT: usize = "HTTP/1.1 ".len();
 /// So much of an answer says what it is worth.
-const ENOUGH: usize = STATUS_AT + 1;
+const ENOUGH: usize = STATUS_AT + "200".len();
 
 /// What the second server said is worth more than what the first one may say, or less, or will only be heard if the first one ends.
 enum Worth {
@@ -132,7 +135,10 @@ impl Race {
                         self.hedge.connected();
                         Stage::Writing(server, wire, 0)
                     }
-                    Poll::Ready(Err(_)) => self.lose(true),
+                    Poll::Ready(Err(error)) => self.lose(Lost::Failed(match error.etype() {
+                        ErrorType::ConnectTimedout => Failure::ConnectTimeout,
+                        _ => Failure::ConnectFailed,
+                    })),
                 },
                 Stage::Writing(server, mut wire, written) => {
                     let Some(rest) = self.sent.get(written..).filter(|rest| !rest.is_empty())
@@ -146,11 +152,11 @@ impl Race {
                             return Poll::Pending;
                         }
                         Poll::Ready(Ok(more @ 1..)) => Stage::Writing(server, wire, written + more),
-                        Poll::Ready(_) => self.lose(false),
+                        Poll::Ready(_) => self.lose(Lost::Closed),
                     }
                 }
                 Stage::Reading(server, mut wire, mut said) => {
-                    if said.len() < ENOUGH {
+                    if !says_enough(&said) {
                         let mut more = [0; ENOUGH];
                         let room = ENOUGH - said.len();
                         let mut more = ReadBuf::new(more.get_mut(..room).unwrap_or_default());
@@ -165,7 +171,10 @@ impl Race {
                                 continue;
                             }
                             Poll::Ready(_) if said.is_empty() || self.has_first() => {
-                                self.stage = self.lose(!said.is_empty());
+                                self.stage = self.lose(match said.is_empty() {
+                                    true => Lost::Closed,
+                                    false => Lost::Failed(Failure::UpstreamClosed),
+                                });
                                 continue;
                             }
                             // It is all that there is.
@@ -179,7 +188,10 @@ impl Race {
                             let pass = self.pass.take();
                             return Poll::Ready(Ok(Second { server, wire, pass }));
                         }
-                        Worth::Less => self.lose(true),
+                        Worth::Less => self.lose(match status(&said) {
+                            Some(status) => Lost::Answered(status),
+                            None => Lost::Failed(Failure::BadAnswer),
+                        }),
                         Worth::Later => {
                             self.stage = Stage::Reading(server, wire, said);
                             return Poll::Pending;
@@ -209,19 +221,34 @@ impl Race {
 
     /// What the second server said, beside what the first one may still say.
     fn judge(&self, said: &[u8]) -> Worth {
-        let status = said.get(STATUS_AT).filter(|_| said.starts_with(b"HTTP/1."));
-        match status {
+        match status(said) {
             _ if !self.has_first() => Worth::More,
-            Some(b'2'..=b'4') => Worth::More,
             // Nothing is answered by it yet, and what follows is unknown.
-            Some(b'1') => Worth::Later,
+            Some(status) if status.is_informational() => Worth::Later,
+            Some(status) if status.as_u16() < 500 => Worth::More,
             _ => Worth::Less,
         }
     }
 
-    fn lose(&mut self, is_its_fault: bool) -> Stage {
+    fn lose(&mut self, how: Lost) -> Stage {
         self.pass = None;
-        self.hedge.lost(is_its_fault);
+        self.hedge.lost(how);
         Stage::Over
     }
+}
+
+/// Whether more of it would not change what it is worth.
+fn says_enough(said: &[u8]) -> bool {
+    said.len() >= ENOUGH || !is_http(said)
+}
+
+/// Whether it is the beginning of an answer, as far as it goes.
+fn is_http(said: &[u8]) -> bool {
+    said.iter().zip(b"HTTP/1.").all(|(one, other)| one == other)
+}
+
+/// The status of an answer that begins with this.
+fn status(said: &[u8]) -> Option<StatusCode> {
+    let digits = said.get(STATUS_AT..ENOUGH).filter(|_| is_http(said))?;
+    StatusCode::from_bytes(digits).ok()
 }

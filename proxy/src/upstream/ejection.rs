@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::balance::Outcome;
 use super::health::Health;
-use super::outlier::{Bounds, Ejected, Other, Suspicion, Verdict};
+use super::outlier::{Back, Bounds, Ejected, Other, Suspicion, Verdict};
 use super::standing::Duty;
 use super::{Endpoint, Upstream};
 
@@ -87,7 +87,7 @@ impl Upstream {
         out.sort_by_key(|(until, _)| *until);
         let too_many = out.len().saturating_sub(bounds.room(members.len()));
         for (_, member) in out.into_iter().take(too_many) {
-            member.standing().outlier().take_back(now);
+            member.standing().outlier().take_back(now, Back::NoRoom);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use crossbeam_utils::atomic::AtomicCell;
@@ -38,6 +38,8 @@ pub struct Seat {
     pub priority: u8,
     /// Whether it gets requests.
     pub duty: Duty,
+    /// When that ends, and it serves.
+    pub until: Option<SystemTime>,
 }
 
 impl Seat {
@@ -50,6 +52,20 @@ impl Seat {
             weight,
             priority: 0,
             duty: Duty::Serving,
+            until: None,
+        }
+    }
+
+    /// For how long its duty holds, on the clock of the wall; none if nothing ends.
+    pub fn left(&self) -> Option<Duration> {
+        let left = self.until?.duration_since(SystemTime::now());
+        Some(left.unwrap_or_default())
+    }
+
+    fn duty_now(&self) -> Duty {
+        match self.left() {
+            Some(Duration::ZERO) => Duty::Serving,
+            _ => self.duty,
         }
     }
 }
@@ -153,7 +169,7 @@ impl Endpoint {
     /// Whether it gets requests: what an operator wants, or else what the file says.
     pub fn duty(&self, now: Instant) -> Duty {
         let ordered = self.standing.order(now).duty;
-        ordered.map_or(self.seat.duty, |held| held.value)
+        ordered.map_or_else(|| self.seat.duty_now(), |held| held.value)
     }
 
     /// Its tier: 0 comes first.

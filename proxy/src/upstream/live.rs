@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 
 use super::Upstream;
 use super::copies::Copies;
-use super::discover::kin::Kin;
-use super::discover::name::{self, Name};
-use super::discover::resolver::Resolver;
+use super::discover::followed::kin::Kin;
+use super::discover::names::resolver::Resolver;
+use super::discover::names::{self, Name};
 use super::discover::{Servers, Source};
 use super::endpoint::Load;
 use super::events::Events;
@@ -157,16 +157,17 @@ impl Live {
             .collect()
     }
 
-    /// Those of the upstream with this name that are gone are gone. Returns who was there until now.
+    /// Those of the upstream with this name that are gone are gone. Returns who was there until now, and who named it.
     pub fn note_gone(
         &self,
         upstream: &str,
         is_gone: impl Fn(SocketAddr) -> bool,
-    ) -> Vec<SocketAddr> {
+    ) -> Vec<(SocketAddr, Option<String>)> {
         let standings = self.all_standings();
         let of = standings.get(upstream).into_iter().flatten();
-        let gone = of.filter(|(address, known)| is_gone(**address) && known.standing.note_gone());
-        gone.map(|(address, _)| *address).collect()
+        let gone = of.filter(|(address, _)| is_gone(**address));
+        gone.filter_map(|(address, known)| Some((*address, known.standing.note_gone()?)))
+            .collect()
     }
 
     fn standings(&self) -> Vec<Arc<Standing>> {
@@ -210,7 +211,7 @@ impl Live {
     /// The addresses behind a name.
     pub fn follow(&self, name: &str, refresh: Duration) -> Arc<Name> {
         self.names.get_or(name.to_owned(), refresh, |kin| {
-            name::follow(name, refresh, Arc::clone(&self.resolver), kin)
+            names::follow(name, refresh, Arc::clone(&self.resolver), kin)
         })
     }
 

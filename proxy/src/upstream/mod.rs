@@ -59,12 +59,13 @@ use tokio::task::AbortHandle;
 use self::balance::Outcome;
 use self::discover::Servers;
 use self::discover::followed::Report;
-use self::discover::name::Name;
+use self::discover::names::Name;
 pub use self::endpoint::{Endpoint, InFlight, Seat};
 use self::events::Event;
 use self::limits::{Gate, Limits};
 pub use self::live::Live;
 use self::news::Told;
+use self::outlier::Back;
 pub use self::pool::{Pool, Unavailable};
 use self::refresh::Refreshing;
 pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
@@ -286,7 +287,10 @@ impl Upstream {
         };
         server.standing().give(order);
         if order.duty.is_some_and(|duty| duty.value == Duty::Serving) {
-            server.standing().outlier().take_back(Instant::now());
+            server
+                .standing()
+                .outlier()
+                .take_back(Instant::now(), Back::ByOperator);
         }
         self.refresh();
         true

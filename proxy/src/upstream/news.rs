@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::events::Event;
 use super::health::Health;
 use super::standing::{Duty, Seen};
-use super::{Endpoint, Pool, Upstream};
+use super::{Endpoint, Host, Pool, Upstream};
 
 /// What was told of the upstream of a name, over reloads.
 #[derive(Debug, Default)]
@@ -30,36 +30,54 @@ impl Told {
     }
 }
 
+/// Who names servers where no source does.
+const THE_FILE: &str = "the file";
+
+/// Who changed what a server gets.
+const fn by(is_ordered: bool, was_ordered: bool) -> &'static str {
+    match (is_ordered, was_ordered) {
+        (true, _) => "by the operator",
+        (false, true) => "the operator's order is over",
+        (false, false) => "by the file",
+    }
+}
+
 impl Upstream {
     /// Notes how a server is now, and what is new about that. `serves` is whether others serve already.
     pub(super) fn see(&self, member: &Endpoint, serves: bool, now: Instant) {
         let ejected = self.ejected(member, now);
+        let order = member.standing().order(now);
         let seen = Seen {
             health: member.health(),
             duty: member.duty(now),
             weight: member.weight(),
             is_ejected: ejected.is_some(),
+            is_duty_ordered: order.duty.is_some(),
+            is_weight_ordered: order.weight.is_some(),
         };
         let Some(before) = member.standing().note(seen, serves, now) else {
             return;
         };
-        let order = member.standing().order(now);
-        let by = |is_ordered: bool| match is_ordered {
-            true => "by the operator",
-            false => "by the file",
-        };
         let server = Some(member.address());
         if before.is_none() {
-            self.log_and_tell(server, "came", None);
+            let by = self.named_by(member.address());
+            let reason = format!("by {by}");
+            member.standing().came(by);
+            self.log_and_tell(server, "came", reason);
         }
         let health = before.map(|before| before.health);
         if health != Some(seen.health) && seen.health != Health::Untried {
+            let reason = match seen.health {
+                Health::Down => member.reason(),
+                _ => Some(self.why_up(health)),
+            };
             // The log has it from the one who probes.
-            self.tell(server, seen.health.as_str(), member.reason());
+            self.tell(server, seen.health.as_str(), reason);
         }
         if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
-            let by = by(order.duty.is_some()).to_owned();
-            self.log_and_tell(server, seen.duty.as_str(), Some(by));
+            let was_ordered = before.is_some_and(|before| before.is_duty_ordered);
+            let by = by(seen.is_duty_ordered, was_ordered);
+            self.log_and_tell(server, seen.duty.as_str(), by.to_owned());
         }
         let was_ejected = before.is_some_and(|before| before.is_ejected);
         match ejected {
@@ -69,29 +87,70 @@ impl Upstream {
                 warn!(upstream, server = %member.address(), reason, times, "server: ejected");
                 self.tell(server, "ejected", Some(reason));
             }
-            None if was_ejected => self.log_and_tell(server, "returned", None),
+            None if was_ejected => {
+                let bounds = self.spec.outlier_ejection.as_ref();
+                let why = member.standing().outlier().why_back(bounds);
+                self.log_and_tell(server, "returned", why.to_string());
+            }
             _ => {}
         }
         if let Some(before) = before.filter(|before| before.weight != seen.weight) {
-            let by = by(order.weight.is_some());
+            let by = by(seen.is_weight_ordered, before.is_weight_ordered);
             let change = format!("{} -> {}, {by}", before.weight, seen.weight);
-            self.log_and_tell(server, "weight", Some(change));
+            self.log_and_tell(server, "weight", change);
         }
     }
 
-    /// Those that are not among these any more left: their source does not name them, or the file.
+    /// Who says that there is such a server.
+    fn named_by(&self, server: SocketAddr) -> String {
+        if let Some(source) = &*self.source() {
+            return source.label().to_owned();
+        }
+        let mut servers = self.spec.servers.iter();
+        let names = self.names();
+        let behind = servers.find_map(|one| match &one.host {
+            Host::Ip(ip) => (server == SocketAddr::new(*ip, one.port)).then_some(None),
+            Host::Name(name) => {
+                let name = names.get(name)?;
+                let is_it = server.port() == one.port && name.found().contains(&server.ip());
+                is_it.then_some(Some(name.label().to_owned()))
+            }
+        });
+        behind.flatten().unwrap_or_else(|| THE_FILE.to_owned())
+    }
+
+    fn why_up(&self, before: Option<Health>) -> String {
+        match (&self.spec.check, before) {
+            (None, _) => "it is not probed".to_owned(),
+            (Some(check), Some(Health::Down)) => match check.pace().healthy_after {
+                1 => "a good probe".to_owned(),
+                number => format!("{number} good probes in a row"),
+            },
+            (Some(_), _) => "its first probe was good".to_owned(),
+        }
+    }
+
+    /// Those that are not among these any more left: whoever named them does not any more.
     pub(super) fn tell_gone(&self, members: &[Arc<Endpoint>]) {
         let members: HashSet<SocketAddr> = members.iter().map(|it| it.address()).collect();
         let is_gone = |address| !members.contains(&address);
-        for address in self.live.note_gone(self.name(), is_gone) {
-            self.log_and_tell(Some(address), "left", None);
+        for (address, by) in self.live.note_gone(self.name(), is_gone) {
+            let by = by.filter(|by| self.asks(by));
+            let by = by.as_deref().unwrap_or(THE_FILE);
+            self.log_and_tell(Some(address), "left", format!("by {by}"));
         }
     }
 
-    fn log_and_tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
+    /// Whether those who know its servers are asked, of whom this is one.
+    fn asks(&self, label: &str) -> bool {
+        let is_source = self.source().as_ref().is_some_and(|it| it.label() == label);
+        is_source || self.names().values().any(|name| name.label() == label)
+    }
+
+    fn log_and_tell(&self, server: Option<SocketAddr>, what: &'static str, reason: String) {
         let (upstream, address) = (self.name(), server.map(|server| server.to_string()));
         info!(upstream, server = address, reason, "server: {what}");
-        self.tell(server, what, reason);
+        self.tell(server, what, Some(reason));
     }
 
     fn tell(&self, server: Option<SocketAddr>, what: &'static str, reason: Option<String>) {
@@ -142,7 +201,7 @@ impl Upstream {
         }
     }
 
-    /// An order that ends changes who may be picked, and so does a server that comes back.
+    /// An order that ends changes who may be picked, and so does a state of the file's, and a server that comes back.
     pub(super) fn wait_for_the_next_change(
         self: &Arc<Self>,
         members: &[Arc<Endpoint>],
@@ -151,9 +210,12 @@ impl Upstream {
         let ends = members.iter().flat_map(|member| {
             let order = member.standing().order(now).until();
             let ejected = self.ejected(member, now);
+            // The clock of the wall may be set meanwhile: then it is looked at again.
+            let left = member.seat().left().filter(|left| !left.is_zero());
             order
                 .into_iter()
                 .chain(ejected.map(|ejected| ejected.until))
+                .chain(left.and_then(|left| now.checked_add(left)))
         });
         let waiting = ends.min().map(|end| {
             let me = Arc::downgrade(self);

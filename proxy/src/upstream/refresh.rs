@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+use super::outlier::Back;
 use super::{Endpoint, Host, Pool, Seat, ServerSpec, Upstream};
 
 /// So many servers are few, and so much weight that they have together.
@@ -131,7 +132,7 @@ impl Upstream {
             Some(_) => self.make_room(members, now),
             // An earlier file that comes again puts nobody out for what was then.
             None => members.iter().for_each(|member| {
-                member.standing().outlier().take_back(now);
+                member.standing().outlier().take_back(now, Back::ByFile);
             }),
         }
         let mut others = members.iter();

@@ -96,6 +96,7 @@ impl From<&config::Server> for ServerSpec {
                 config::Duty::Drain => Duty::Draining,
                 config::Duty::Disable => Duty::Disabled,
             },
+            until: server.until.map(|until| until.get()),
         };
         Self {
             host,

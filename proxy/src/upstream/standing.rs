@@ -85,6 +85,10 @@ pub struct Seen {
     pub weight: u16,
     /// Whether it is out for what became of its requests.
     pub is_ejected: bool,
+    /// Whether it is an operator that says so of `duty`, and of `weight`.
+    pub is_duty_ordered: bool,
+    /// As `is_duty_ordered`.
+    pub is_weight_ordered: bool,
 }
 
 /// What is known of a server within its upstream.
@@ -102,6 +106,8 @@ pub struct Standing {
 struct Known {
     order: Order,
     seen: Option<Seen>,
+    /// Who named it when it came.
+    by: Option<String>,
     ready_since: Option<Instant>,
     /// It was down, or came to others that serve already: once it is ready, it has to warm up.
     is_cold: bool,
@@ -160,8 +166,13 @@ impl Standing {
         (before != Some(seen)).then_some(before)
     }
 
-    /// It is gone. Whether it was there.
-    pub fn note_gone(&self) -> bool {
+    /// Who named it.
+    pub fn came(&self, by: String) {
+        self.lock().by = Some(by);
+    }
+
+    /// It is gone. If it was there, who named it.
+    pub fn note_gone(&self) -> Option<Option<String>> {
         let mut known = self.lock();
         let order = known.order;
         let before = std::mem::replace(
@@ -171,7 +182,7 @@ impl Standing {
                 ..Known::default()
             },
         );
-        before.seen.is_some()
+        before.seen.map(|_| before.by)
     }
 
     /// What an operator wants, as far as that still holds.
@@ -212,6 +223,8 @@ mod tests {
             duty: Duty::Serving,
             weight: 1,
             is_ejected: false,
+            is_duty_ordered: false,
+            is_weight_ordered: false,
         }
     }
 

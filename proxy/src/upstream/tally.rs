@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::hedge::Latencies;
 use super::retry::Budget;
+use crate::config::RetryWhen;
 
 /// One thing that happens again and again.
 #[derive(Debug, Default)]
@@ -17,9 +18,61 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many at once.
+    pub fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
     /// How often so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Attempts that failed, by what became of them.
+#[derive(Debug, Default)]
+pub struct Failures {
+    /// No connection.
+    pub connect_failed: Count,
+    /// None in time.
+    pub connect_timeout: Count,
+    /// No answer in time, or no more of it.
+    pub upstream_timeout: Count,
+    /// The time of the whole request was over.
+    pub request_timeout: Count,
+    /// The server hung up.
+    pub upstream_closed: Count,
+    /// The answer was no HTTP.
+    pub bad_answer: Count,
+    /// The answer was one of 500 and above.
+    pub status_5xx: Count,
+}
+
+/// Requests that are sent again, by what happened before.
+#[derive(Debug, Default)]
+pub struct Retries {
+    /// They were not sent.
+    pub not_sent: Count,
+    /// The server says that it did nothing.
+    pub refused: Count,
+    /// It hung up.
+    pub perhaps_processed: Count,
+    /// It did not answer in time.
+    pub timeout: Count,
+    /// Its answer has a status of the list.
+    pub statuses: Count,
+}
+
+impl Retries {
+    /// One more; without a failure it is by its status.
+    pub fn note(&self, after: Option<RetryWhen>) {
+        match after {
+            Some(RetryWhen::NotSent) => self.not_sent.note(),
+            Some(RetryWhen::Refused) => self.refused.note(),
+            Some(RetryWhen::PerhapsProcessed) => self.perhaps_processed.note(),
+            Some(RetryWhen::Timeout) => self.timeout.note(),
+            None => self.statuses.note(),
+        }
     }
 }
 
@@ -36,8 +89,14 @@ pub struct Tally {
     pub retries_succeeded: Count,
     /// Times that the budget was used up.
     pub retries_denied: Count,
-    /// Attempts that ended because a server was waited for too long.
-    pub timeouts: Count,
+    /// What they came after.
+    pub retries_after: Retries,
+    /// Attempts that failed.
+    pub failures: Failures,
+    /// Requests for which no server could be picked: all are down, or none is known.
+    pub all_down: Count,
+    /// As `all_down`.
+    pub no_servers: Count,
     /// Requests that were sent to a second server beside the first.
     pub hedges: Count,
     /// Those that the second server answered.
@@ -50,6 +109,10 @@ pub struct Tally {
     pub shed: Count,
     /// Requests that waited for a place in vain.
     pub queue_timeouts: Count,
+    /// Requests that waited for a place, and for how many microseconds in all.
+    pub queued: Count,
+    /// As `queued`.
+    pub queued_micros: Count,
     /// Times that a server was put out for what became of its requests.
     pub ejections: Count,
     /// Times that one was not because too many were out already.
@@ -65,6 +128,11 @@ impl Tally {
     /// Requests under way that were sent again on the budget.
     pub fn retrying(&self) -> usize {
         self.retrying.load(Ordering::Relaxed)
+    }
+
+    /// How many may be under way on the budget now.
+    pub fn allows(&self, budget: Budget) -> usize {
+        budget.allows(self.under_way().saturating_sub(self.retrying()))
     }
 
     /// Takes a place in the budget until the returned value is dropped; none if it is used up.

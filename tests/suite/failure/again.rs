@@ -197,6 +197,10 @@ async fn a_server_that_says_it_did_nothing_is_taken_at_its_word() {
     assert_eq!(saved(misdirected, &[], &post, None).await, 10);
     let never = "retry: { when: [] }";
     assert_eq!(saved(misdirected, &[never], &post, None).await, 5);
+    // As an answer like any other it can be named.
+    let named = "retry: { when: [], statuses: [ 421 ] }";
+    assert_eq!(saved(misdirected, &[named], &post, None).await, 5);
+    assert_eq!(saved(misdirected, &[named], &Method::GET, None).await, 10);
 }
 
 /// It gave up waiting for the next request when that was on its way.

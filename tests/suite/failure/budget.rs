@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tidegate_tests::{Gateway, Load, Origin, PATIENCE, client, eventually};
+use tidegate_tests::{
+    Blackhole, Gateway, Load, Origin, PATIENCE, client, eventually, refusing_address,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -115,4 +117,68 @@ async fn as_many_are_sent_again_as_the_budget_says_and_an_edit_forgets_none() {
     };
     eventually("the places are free", PATIENCE, free).await;
     assert_eq!(gateway.get("/last").await.status(), 200);
+}
+
+/// A server that is gone fails no request, whether its machine says so or not; there is nothing that it would do twice.
+#[tokio::test]
+async fn a_connection_that_does_not_stand_costs_no_place() {
+    let silent = Blackhole::start().await;
+    let well = Counting::start(End::Answer).await;
+    for (server, kind) in [
+        (silent.address, "connect_timeout"),
+        (refusing_address(), "connect_failed"),
+    ] {
+        let options = [
+            "timeouts: { connect: 100ms }",
+            "retry: { budget: { share: 0%, min: 0 } }",
+        ];
+        let gateway = Gateway::start(&routing(&[server, well.address()], &options)).await;
+        let report = Load::run(&gateway.url("/"), 10, 40).await;
+        assert_eq!(report.statuses[&200], 40, "{kind}: {report:?}");
+        let requests = requests(&gateway).await;
+        assert_eq!(requests["retries_denied"], 0, "{requests}");
+        assert!(requests["retries_after"]["not_sent"].as_u64() >= Some(10));
+        assert_eq!(
+            requests["retries_after"]["not_sent"],
+            requests["failures"][kind]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_of_requests_is_counted_by_its_kind() {
+    let counted = async |end: Option<End>, options: &[&str]| {
+        let server = Counting::start(end.unwrap_or(End::Close)).await;
+        let address = match end {
+            Some(_) => server.address(),
+            None => refusing_address(),
+        };
+        let gateway = Gateway::start(&routing(&[address], options)).await;
+        gateway.get("/").await;
+        requests(&gateway).await
+    };
+    let once = "retry: { attempts: 1 }";
+    let busy = End::Say(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+    let nonsense = End::Say(b"SSH-2.0-x\r\n\r\n");
+    for (end, kind) in [
+        (End::Close, "upstream_closed"),
+        (busy, "status_5xx"),
+        (nonsense, "bad_answer"),
+    ] {
+        let requests = counted(Some(end), &[once]).await;
+        let failures = requests["failures"].as_object().unwrap();
+        for (name, number) in failures {
+            assert_eq!(*number, u64::from(name == kind), "{kind}: {requests}");
+        }
+    }
+    let probed = "health_check: { tcp: { interval: 50ms } }";
+    let requests = counted(None, &[once, probed]).await;
+    assert_eq!(
+        (&requests["all_down"], &requests["no_servers"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(requests["retries_allowed"], 3, "{requests}");
+    assert_eq!(requests["hedge_after_ms"], Value::Null);
+    let requests = counted(None, &[once, "hedge: { after: 50ms }"]).await;
+    assert_eq!(requests["hedge_after_ms"], 50.0, "{requests}");
 }

@@ -78,7 +78,7 @@ async fn the_whole_request_has_a_deadline() {
     let line = gateway.log_line("/late").await;
     assert_eq!(line["failure"], "request_timeout");
     let requests = &gateway.operator("/upstreams").await[0]["requests"];
-    assert_eq!(requests["timeouts"], 3, "{requests}");
+    assert_eq!(requests["failures"]["request_timeout"], 3, "{requests}");
     let gone = async || silent.open() == 0;
     eventually("the server is left", PATIENCE, gone).await;
 }

@@ -172,6 +172,33 @@ async fn a_second_server_that_fails_does_not_win() {
     }
 }
 
+/// As for a server that is asked alone: some failures are the request's.
+#[tokio::test]
+async fn a_second_server_that_fails_is_put_out_for_it_unless_it_does_not_know_what_is_asked() {
+    for (status, out) in [(500, 1), (501, 0), (505, 0)] {
+        let stage = Arc::new(Stage::default());
+        let answers_late = |mut connection: Connection, stage: Arc<Stage>| async move {
+            stage.second_is_done.notified().await;
+            connection.write(OK).await;
+            connection.read_until_closed().await;
+        };
+        let fails = move |mut connection: Connection, stage: Arc<Stage>| async move {
+            let head = format!("HTTP/1.1 {status} Oops\r\nContent-Length: 0\r\n\r\n");
+            connection.write(head.as_bytes()).await;
+            connection.read_until_closed().await;
+            stage.second_is_done.notify_one();
+        };
+        let servers = pair(&stage, answers_late, fails).await;
+        let ejection = "outlier_ejection: { consecutive_failures: 1, max_ejected: 50% }";
+        let gateway = gateway(&servers, &[SOON, ejection]).await;
+        assert_eq!(gateway.get("/").await.status(), 200);
+        let upstream = gateway.operator("/upstreams").await[0].clone();
+        let servers = upstream["servers"].as_array().unwrap();
+        let ejected = servers.iter().filter(|one| !one["ejected"].is_null());
+        assert_eq!(ejected.count(), out, "{status}: {upstream}");
+    }
+}
+
 #[tokio::test]
 async fn an_interim_answer_of_the_second_server_is_none() {
     first_is_heard(|mut connection, stage| async move {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_tests::{Gateway, PATIENCE, Patient, eventually};
+use tidegate_tests::{Blackhole, Gateway, PATIENCE, Patient, eventually};
 
 use super::{becomes, http, routing, state};
 
@@ -77,5 +77,18 @@ async fn every_kind_has_a_pace_for_servers_that_are_down() {
         // It is noticed within the hour.
         let noticed = tokio::time::timeout(PATIENCE, listener.accept()).await;
         noticed.expect("a probe").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_kind_waits_as_long_as_its_timeout_says() {
+    let silent = Blackhole::start().await;
+    for kind in ["http", "tcp", "grpc"] {
+        // Longer than a kernel waits before it asks again, and than Pingora does.
+        let check = format!("{kind}: {{ interval: 50ms, timeout: 1500ms }}");
+        let gateway = Gateway::start(&routing(&[silent.address], &check)).await;
+        becomes(&gateway, silent.address, "down").await;
+        let reason = state(&gateway, silent.address).await["reason"].clone();
+        assert_eq!(reason, "no connection within 1.5s", "{kind}");
     }
 }

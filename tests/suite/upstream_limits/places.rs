@@ -13,7 +13,7 @@ async fn a_server_that_is_full_is_passed_over_by_every_policy() {
         "peak_ewma",
         "{ ring_hash: { key: path } }",
         "{ maglev: { key: path } }",
-        "{ sticky: { cookie: c } }",
+        "{ sticky: { cookie: c, secret: 0123456789abcdef } }",
     ];
     for policy in policies {
         let servers = [Holder::start().await, Holder::start().await];
@@ -47,7 +47,7 @@ async fn a_client_that_a_cookie_keeps_waits_for_its_server() {
     let servers = [Holder::start().await, Holder::start().await];
     let limits = format!("{{ server: {{ requests: 1 }}, queue: {LONG} }}");
     let all = [&servers[0], &servers[1]];
-    let sticky = "balance: { sticky: { cookie: c } }";
+    let sticky = "balance: { sticky: { cookie: c, secret: 0123456789abcdef } }";
     let gateway = Gateway::start(&routing(&all, &limits, sticky)).await;
     let first = ask(&gateway, "/");
     let its = tokio::select! {

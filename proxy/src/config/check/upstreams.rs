@@ -14,6 +14,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
         one_source(context, name, upstream, found);
         twice(&format!("upstream `{name}`"), &upstream.servers, found);
         tiers(&upstream.servers, found);
+        ends(&upstream.servers, found);
         bounds(upstream, found);
         outliers::check(upstream, found);
         none_serves(name, upstream, found);
@@ -25,6 +26,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
 pub(in crate::config) fn listed(servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
     twice("the list", servers, found);
     tiers(servers, found);
+    ends(servers, found);
 }
 
 /// Its servers are named, or somebody knows them.
@@ -111,6 +113,24 @@ fn tiers(servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
                 .label("one of the two")
                 .related(backup, "backups come behind every `priority`"),
         );
+    }
+}
+
+/// What ends has to be there.
+fn ends(servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
+    for server in servers {
+        if let Some(until) = server.until.filter(|_| server.state == Duty::Serve) {
+            let message = format!(
+                "server `{}` has an `until` and no `state` that ends",
+                server.address
+            );
+            found.push(
+                Diagnostic::error(code::MISSING_KEY, message)
+                    .at(until.span)
+                    .label("the end of what?")
+                    .help("add `state: drain` or `state: disable`"),
+            );
+        }
     }
 }
 

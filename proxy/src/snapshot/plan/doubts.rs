@@ -1,6 +1,7 @@
 //! What a file can be used with and its author probably does not want. Only a file without errors is looked at: what seems
 //! doubtful in another one may be a consequence of what is wrong there.
 
+mod inert;
 mod secrets;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ pub(super) fn doubts(loaded: &Loaded<Plan>) -> Vec<Diagnostic> {
         expressions(&route.matches, &mut found);
     }
     unchecked(loaded, &mut found);
+    inert::check(loaded, &mut found);
     unused(loaded, &mut found);
     secrets::check(loaded, &mut found);
     found

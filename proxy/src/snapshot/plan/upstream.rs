@@ -33,7 +33,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Some requests have to go through for anything to be found out.
 const ADAPTIVE_MIN: usize = 3;
 const ADAPTIVE_MAX: usize = 1000;
-const DNS_REFRESH: Duration = Duration::from_secs(5);
+pub(super) const DNS_REFRESH: Duration = Duration::from_secs(5);
 
 /// What an upstream asks for.
 pub(super) fn spec(

@@ -13,8 +13,8 @@
 //! other proxies with the same secret understand it. A cookie that names no server of this moment (forged, of another upstream, of a
 //! server that is out or gone) counts as none, and the answer brings a new one.
 //!
-//! What a cookie can do is choose among the servers. Without a `secret` anybody who guesses a server's address can make the cookie
-//! that leads there, and find out whether a guess is right.
+//! What a cookie can do is choose among the servers: without a `secret`, anybody who guesses a server's address could make the cookie
+//! that leads there, and find out whether a guess is right. So there is no `sticky` without one.
 //!
 //! A pick is one look into a hash map, an answer one MAC.
 
@@ -59,8 +59,8 @@ const LENGTH: usize = 11;
 struct Written {
     /// Its name: one for each upstream that a browser comes to.
     cookie: Spanned<String>,
-    /// What its values are made with, at least 16 characters; the same on every proxy. Default: anybody can make them.
-    secret: Option<Spanned<String>>,
+    /// What its values are signed with, at least 16 characters; the same on every proxy.
+    secret: Spanned<String>,
     /// How long it is kept, counted from when it was set. Default: until the browser is closed.
     max_age: Option<Spanned<Duration>>,
     /// Below which path it is sent. Default: `/`.
@@ -140,9 +140,8 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Policy>, Vec<Diagnostic>> {
 fn mistakes(written: &Written) -> Vec<Diagnostic> {
     let mut wrong = Vec::new();
     wrong.extend(field_name(&written.cookie).err().map(|problem| *problem));
-    if let Some(secret) = &written.secret
-        && secret.len() < SECRET_MIN
-    {
+    let secret = &written.secret;
+    if secret.len() < SECRET_MIN {
         let message = format!("`secret` has {} characters", secret.chars().count());
         wrong.push(
             Diagnostic::error(code::OUT_OF_BOUNDS, message)
@@ -195,11 +194,7 @@ fn within_itself(name: &Spanned<String>) -> Diagnostic {
 
 impl Sticky {
     fn new(written: &Written, first: Arc<dyn Policy>) -> Self {
-        let secret = written
-            .secret
-            .as_ref()
-            .map_or("", |secret| secret.value.as_str());
-        let key = Blake2s256::digest(secret);
+        let key = Blake2s256::digest(&written.secret.value);
         let attributes = attributes(written);
         Self {
             identity: format!(

@@ -17,10 +17,11 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Source;
 use super::followed::Feed;
-use super::name::believed;
-use super::resolver::Resolver;
-use super::{Source, srv};
+use super::names::believed;
+use super::names::resolver::Resolver;
+use super::names::srv;
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
 use crate::config::schema::quantities::AtLeast;

@@ -29,10 +29,10 @@ use serde::{Deserialize, Serialize};
 
 use self::gateway::Gateway;
 use self::member::Member;
-use super::course::Course;
 use super::followed::Feed;
-use super::left_out::LeftOut;
-use super::resolver::Resolver;
+use super::followed::left_out::LeftOut;
+use super::names::resolver::Resolver;
+use super::service::course::Course;
 use super::service::{REFRESH_FLOOR, Service, too_often};
 use super::{Source, list};
 use crate::component::{Kind, Options};

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::followed::Feed;
-use super::resolver::Resolver;
+use super::names::resolver::Resolver;
 use super::{Source, list};
 use crate::component::{Kind, Options};
 use crate::config::{Diagnostic, Inputs, Spanned, code};

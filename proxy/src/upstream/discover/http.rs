@@ -27,9 +27,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::followed::Feed;
-use super::reach::first_of;
-use super::resolver::Resolver;
-use super::{Source, list, url};
+use super::names::resolver::Resolver;
+use super::service::reach::first_of;
+use super::service::url;
+use super::{Source, list};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
 use crate::config::schema::quantities::{AtLeast, SomeTime};

@@ -5,38 +5,27 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `followed` | what is found out again and again, and stays known in trouble |
-//! | `kin` | what outlives an edit of how it is asked for |
-//! | `name`, `resolver` | the addresses behind a name, and who knows them |
-//! | `service`, `course` | a service that tells what changes, and how that goes |
-//! | `url`, `reach` | who is asked, and over which of its addresses |
-//! | `list`, `srv` | servers as lists write them, and as records do |
-//! | `left_out`, `brief` | what is said of what was found, and how much |
+//! | `followed` | what is found out again and again, what of it outlives trouble and edits, and how much is said of it |
+//! | `names` | the addresses and the servers behind a name, and who knows them |
+//! | `service` | who is asked over HTTP, and who tells what changes |
+//! | `list` | servers as lists write them |
 
-mod brief;
-mod course;
 mod dns;
 mod docker;
 mod etcd;
 mod file;
 pub mod followed;
 mod http;
-pub mod kin;
-mod left_out;
 mod list;
-pub mod name;
-mod reach;
-pub mod resolver;
+pub mod names;
 mod service;
-mod srv;
-mod url;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use self::followed::{Feed, Followed};
-use self::resolver::Resolver;
+use self::names::resolver::Resolver;
 use super::ServerSpec;
 use crate::component::Kind;
 

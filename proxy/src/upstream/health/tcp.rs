@@ -62,7 +62,12 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
 }
 
 /// Pingora's own, one for all: each reads the system's certificates when it is made.
-static PROBE: LazyLock<Box<TcpHealthCheck>> = LazyLock::new(TcpHealthCheck::new);
+static PROBE: LazyLock<Box<TcpHealthCheck>> = LazyLock::new(|| {
+    let mut probe = TcpHealthCheck::new();
+    // A second, unless told otherwise: how long, the check's own `timeout` says.
+    probe.peer_template.options.connection_timeout = None;
+    probe
+});
 
 struct Connects;
 

@@ -33,6 +33,10 @@ impl Streak {
         self.to_prove = self.to_prove.saturating_sub(1);
     }
 
+    pub(super) const fn failures(self) -> u32 {
+        self.failures
+    }
+
     pub(super) const fn is_failing(self) -> bool {
         self.failures > 0
     }

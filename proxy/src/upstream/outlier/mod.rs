@@ -155,6 +155,17 @@ pub struct Other {
     takes: Option<f64>,
 }
 
+/// What decides whether a server is put out, as far as it is known and the file asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// Attempts that failed, since one went well.
+    pub failures_in_a_row: u32,
+    /// The share that failed.
+    pub failed: Option<f64>,
+    /// How long an answer takes on average, in seconds.
+    pub takes: Option<f64>,
+}
+
 /// What speaks against a server, if the others do better.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Suspicion {
@@ -229,7 +240,32 @@ struct Ejection {
     since: Instant,
     times: u32,
     /// It was taken back before its time.
-    ended: Option<Instant>,
+    ended: Option<(Instant, Back)>,
+}
+
+/// Why a server is back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// It was out for as long as it should be.
+    InTime,
+    /// An operator wants it to serve.
+    ByOperator,
+    /// More were out than may be.
+    NoRoom,
+    /// The file puts nobody out, or not for this.
+    ByFile,
+}
+
+/// As it is told to operators.
+impl fmt::Display for Back {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InTime => "its time is over",
+            Self::ByOperator => "by the operator",
+            Self::NoRoom => "more are out than may be",
+            Self::ByFile => "by the file",
+        })
+    }
 }
 
 impl Ejection {
@@ -238,7 +274,7 @@ impl Ejection {
         let span = bounds.span(self.times);
         // No clock goes that far.
         let end = self.since.checked_add(span).unwrap_or(self.since);
-        self.ended.map_or(end, |ended| ended.min(end))
+        self.ended.map_or(end, |(ended, _)| ended.min(end))
     }
 }
 
@@ -308,6 +344,16 @@ impl Record {
         (failures.is_some() || failed.is_some() || takes.is_some()).then_some(suspicion)
     }
 
+    /// What it is like, for the operator.
+    pub fn figures(&self, now: Instant, bounds: &Bounds) -> Figures {
+        let Other { failed, takes, .. } = self.as_other(now, bounds);
+        Figures {
+            failures_in_a_row: self.streak.failures(),
+            failed,
+            takes,
+        }
+    }
+
     /// What it is like, for the others.
     pub fn as_other(&self, now: Instant, bounds: &Bounds) -> Other {
         let rate = bounds.error_rate.as_ref();
@@ -371,9 +417,22 @@ impl Record {
     }
 
     /// It comes back before its time.
-    pub fn take_back(&mut self, now: Instant) {
+    pub fn take_back(&mut self, now: Instant, why: Back) {
         if let Some(ejection) = &mut self.ejection {
-            ejection.ended.get_or_insert(now);
+            ejection.ended.get_or_insert((now, why));
+        }
+    }
+
+    /// Why it is back, if it is.
+    pub fn why_back(&self, bounds: Option<&Bounds>) -> Back {
+        let ejection = self.ejection.as_ref();
+        let is_asked = ejection
+            .zip(bounds)
+            .is_some_and(|(it, by)| it.reason.is_asked(by));
+        match ejection.and_then(|ejection| ejection.ended) {
+            _ if !is_asked => Back::ByFile,
+            Some((_, why)) => why,
+            None => Back::InTime,
         }
     }
 

@@ -271,7 +271,7 @@ fn other_bounds_hold_for_who_is_out_already() {
     };
     let until = record.ejected(at, &shorter).map(|ejected| ejected.until);
     assert_eq!(until, Some(at + 10 * SECOND));
-    record.take_back(at + SECOND);
+    record.take_back(at + SECOND, Back::NoRoom);
     assert_eq!(record.ejected(at + SECOND, &BOUNDS), None);
 }
 

@@ -123,7 +123,7 @@ fn a_cookie_is_of_one_secret_and_says_nothing_of_the_address() {
     let values = [
         json!({ "cookie": "shop", "secret": SECRET }),
         json!({ "cookie": "shop", "secret": "another one of them" }),
-        json!({ "cookie": "shop" }),
+        json!({ "cookie": "shop", "secret": "one that is a third" }),
     ]
     .map(|options| {
         answer(&*policy(&options), &ready, "a=b", Tried::NONE)
@@ -140,7 +140,7 @@ fn a_cookie_is_of_one_secret_and_says_nothing_of_the_address() {
 #[test]
 fn attributes_are_those_of_the_file() {
     let options = json!({
-        "cookie": "s", "max_age": "1h", "path": "/shop", "secure": true, "http_only": false, "same_site": "none"
+        "cookie": "s", "secret": SECRET, "max_age": "1h", "path": "/shop", "secure": true, "http_only": false, "same_site": "none"
     });
     let (_, cookie) = answer(&*policy(&options), &servers(1..2), "a=b", Tried::NONE);
     let cookie = cookie.unwrap();

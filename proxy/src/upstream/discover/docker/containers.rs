@@ -7,8 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::config::nearest::listed;
-use crate::upstream::discover::left_out::LeftOut;
-use crate::upstream::standing::Duty;
+use crate::upstream::discover::followed::left_out::LeftOut;
 use crate::upstream::{Host, Seat, ServerSpec};
 
 /// What holds for containers that do not say otherwise.
@@ -185,9 +184,8 @@ impl Container {
             (_, priority) => priority.unwrap_or(0),
         };
         Ok(Seat {
-            weight: weight.unwrap_or(1),
             priority,
-            duty: Duty::Serving,
+            ..Seat::of_weight(weight.unwrap_or(1))
         })
     }
 }

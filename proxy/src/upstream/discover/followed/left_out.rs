@@ -8,16 +8,16 @@ use super::brief;
 
 /// What is left out, and why.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct LeftOut(BTreeMap<String, String>);
+pub(in crate::upstream::discover) struct LeftOut(BTreeMap<String, String>);
 
 impl LeftOut {
     /// One more.
-    pub(super) fn add(&mut self, what: String, why: String) {
+    pub(in crate::upstream::discover) fn add(&mut self, what: String, why: String) {
         self.0.insert(what, brief::text(&why));
     }
 
     /// Tells what is new beside what was left out `before`, and takes its place.
-    pub(super) fn tell(self, label: &str, before: &mut Self) {
+    pub(in crate::upstream::discover) fn tell(self, label: &str, before: &mut Self) {
         for (what, why) in self.beside(before) {
             warn!("{label}: {} is left out: {why}", brief::text(what));
         }
@@ -31,7 +31,7 @@ impl LeftOut {
 
     /// Why this one is.
     #[cfg(test)]
-    pub(super) fn why(&self, what: &str) -> Option<&str> {
+    pub(in crate::upstream::discover) fn why(&self, what: &str) -> Option<&str> {
         self.0.get(what).map(String::as_str)
     }
 }

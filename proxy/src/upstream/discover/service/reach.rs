@@ -13,7 +13,7 @@ const SHARE_MIN: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// Why the last one did not take it.
-pub(super) async fn first_of<T, F>(
+pub(in crate::upstream::discover) async fn first_of<T, F>(
     addresses: &[SocketAddr],
     within: Duration,
     connect: impl Fn(SocketAddr) -> F,

@@ -81,7 +81,7 @@ struct Family {
 impl Found {
     /// With those of `known` that are of the family that could not be found out; and what is wrong, in words that go on from
     /// a label.
-    pub(super) fn beside(
+    pub(in crate::upstream::discover) fn beside(
         self,
         known: impl Iterator<Item = IpAddr>,
     ) -> (Vec<IpAddr>, Option<String>) {
@@ -113,7 +113,10 @@ impl Resolver {
     ///
     /// # Errors
     /// Why there are none.
-    pub(super) async fn services(&self, name: &str) -> Result<(Vec<Service>, Duration), String> {
+    pub(in crate::upstream::discover) async fn services(
+        &self,
+        name: &str,
+    ) -> Result<(Vec<Service>, Duration), String> {
         let system = self.system.as_ref();
         let system = system.ok_or("the system's resolver settings cannot be read")?;
         let answer = system.resolver.srv_lookup(name).await;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::followed::Feed;
 use crate::upstream::ServerSpec;
+use crate::upstream::discover::followed::Feed;
 
 /// The conversations with a service.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(in crate::upstream::discover) struct Course {
     /// Before the next one.
     pause: Duration,
     /// Since when the one of now finds who is there.
@@ -43,7 +43,11 @@ impl Course {
     const MOST: Duration = Duration::from_secs(8);
 
     /// These are all, at this moment.
-    pub(super) fn found(&mut self, feed: &Feed<ServerSpec>, servers: Vec<ServerSpec>) {
+    pub(in crate::upstream::discover) fn found(
+        &mut self,
+        feed: &Feed<ServerSpec>,
+        servers: Vec<ServerSpec>,
+    ) {
         let since = *self.since.get_or_insert_with(Instant::now);
         if self.told || since.elapsed() >= Self::MOST {
             self.is_of_use();
@@ -52,13 +56,13 @@ impl Course {
     }
 
     /// Whether the conversation told a change just now.
-    pub(super) fn told(&mut self, change: bool) -> bool {
+    pub(in crate::upstream::discover) fn told(&mut self, change: bool) -> bool {
         self.told |= change;
         change
     }
 
     /// How long changes may be waited for, where everything is looked at so often.
-    pub(super) fn longest(&self, refresh: Duration) -> Duration {
+    pub(in crate::upstream::discover) fn longest(&self, refresh: Duration) -> Duration {
         match self.trouble {
             // It is told soon that it is over.
             Some(_) => refresh.min(Self::MOST),
@@ -67,7 +71,11 @@ impl Course {
     }
 
     /// The conversation is over. Whether it had found anything out.
-    pub(super) fn ended(&mut self, feed: &Feed<ServerSpec>, why: &str) -> bool {
+    pub(in crate::upstream::discover) fn ended(
+        &mut self,
+        feed: &Feed<ServerSpec>,
+        why: &str,
+    ) -> bool {
         let Some(since) = self.since.take() else {
             return false;
         };
@@ -85,7 +93,7 @@ impl Course {
     }
 
     /// Before the next one; longer each time that it is of no use.
-    pub(super) async fn pause(&mut self) {
+    pub(in crate::upstream::discover) async fn pause(&mut self) {
         let pause = self.next_pause();
         // Up to half of it is left to chance: proxies that lost a service together do not come back together.
         tokio::time::sleep(pause.mul_f64(1.0 - fastrand::f64() / 2.0)).await;

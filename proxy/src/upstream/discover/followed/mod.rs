@@ -1,5 +1,10 @@
 //! What is found out again and again by a task of its own: the addresses of a name, the servers of a source. What is known
-//! stays known while it cannot be found out.
+//! stays known while it cannot be found out (`kin`: also over an edit of how it is asked), and those who know do not decide how
+//! much is said (`brief`, `left_out`).
+
+mod brief;
+pub mod kin;
+pub(super) mod left_out;
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -12,8 +17,8 @@ use arc_swap::ArcSwap;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
-use super::brief;
 use crate::upstream::live::Changes;
+use crate::upstream::tally::Count;
 
 /// What is followed. Dropping the last reference ends the task.
 pub struct Followed<T> {
@@ -28,6 +33,10 @@ pub struct Report {
     pub label: String,
     /// How much it has found.
     pub found: usize,
+    /// How often it was found out, and how often it could not be.
+    pub answers: u64,
+    /// As `answers`.
+    pub failures: u64,
     /// Why nothing new is known, if that is so.
     pub trouble: Option<Trouble>,
 }
@@ -45,8 +54,20 @@ struct Known<T> {
     label: String,
     found: ArcSwap<Vec<T>>,
     asked: AtomicBool,
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<Told>>,
+    answers: Count,
+    failures: Count,
     changes: Changes,
+}
+
+/// So many reasons of one trouble are logged, each once: some name the moment, and two servers may each have one of their own.
+const REASONS_MAX: usize = 8;
+
+/// A trouble, and the reasons that the log has of it.
+#[derive(Clone)]
+struct Told {
+    trouble: Trouble,
+    reasons: Vec<String>,
 }
 
 /// Where the task says what it finds.
@@ -69,7 +90,9 @@ impl<T: PartialEq + Display + Send + Sync + 'static> Followed<T> {
             label,
             found: ArcSwap::new(kin.map(Self::found).unwrap_or_default()),
             asked: AtomicBool::new(asked),
-            trouble: Mutex::new(kin.and_then(|kin| kin.report().trouble)),
+            trouble: Mutex::new(kin.and_then(|kin| kin.known.trouble().clone())),
+            answers: Count::default(),
+            failures: Count::default(),
             changes: Changes::default(),
         });
         let following = follow(Feed(Arc::clone(&known)));
@@ -91,12 +114,23 @@ impl<T> Followed<T> {
         self.known.asked.load(Ordering::Acquire)
     }
 
+    /// What the log calls it.
+    pub fn label(&self) -> &str {
+        &self.known.label
+    }
+
     /// How it is doing.
     pub fn report(&self) -> Report {
         Report {
             label: self.known.label.clone(),
             found: self.known.found.load().len(),
-            trouble: self.known.trouble().clone(),
+            answers: self.known.answers.get(),
+            failures: self.known.failures.get(),
+            trouble: self
+                .known
+                .trouble()
+                .as_ref()
+                .map(|told| told.trouble.clone()),
         }
     }
 
@@ -134,6 +168,9 @@ impl<T: PartialEq + Display> Feed<T> {
             );
             known.found.store(Arc::new(found));
         }
+        if trouble.is_none() {
+            known.answers.note();
+        }
         match trouble {
             Some(what) => known.note(what),
             None if known.trouble().take().is_some() && !is_change => {
@@ -164,22 +201,38 @@ impl<T: PartialEq + Display> Feed<T> {
 }
 
 impl<T> Known<T> {
-    fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+    fn trouble(&self) -> MutexGuard<'_, Option<Told>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what is wrong, once.
     fn note(&self, what: String) {
+        self.failures.note();
         let what = brief::text(&what);
         let mut trouble = self.trouble();
-        if trouble.as_ref().is_none_or(|last| last.what != what) {
+        let told = trouble.get_or_insert_with(|| Told {
+            trouble: Trouble {
+                since: SystemTime::now(),
+                what: String::new(),
+            },
+            reasons: Vec::new(),
+        });
+        if told.is_news(&what) {
             let kept = self.found.load().len();
             warn!(kept, "{} {what}", self.label);
-            let since = trouble
-                .as_ref()
-                .map_or_else(SystemTime::now, |last| last.since);
-            *trouble = Some(Trouble { since, what });
         }
+        told.trouble.what = what;
+    }
+}
+
+impl Told {
+    /// Whether the log is to have this reason.
+    fn is_news(&mut self, what: &str) -> bool {
+        let is_news = self.reasons.len() < REASONS_MAX && !self.reasons.iter().any(|it| it == what);
+        if is_news {
+            self.reasons.push(what.to_owned());
+        }
+        is_news
     }
 }
 
@@ -242,6 +295,23 @@ mod tests {
         assert_eq!(trouble.what.chars().count(), 301);
         feed.failed("x".repeat(6000));
         assert_eq!(followed.report().trouble, Some(trouble));
+    }
+
+    #[test]
+    fn a_trouble_with_reasons_by_turns_is_logged_once_for_each_and_not_for_ever() {
+        let mut told = Told {
+            trouble: Trouble {
+                since: SystemTime::UNIX_EPOCH,
+                what: String::new(),
+            },
+            reasons: Vec::new(),
+        };
+        assert!(told.is_news("SERVFAIL"));
+        assert!(told.is_news("timed out"));
+        assert!(!told.is_news("SERVFAIL"));
+        assert!(!told.is_news("timed out"));
+        let others = (0..100).filter(|at| told.is_news(&format!("question {at} failed")));
+        assert_eq!(others.count(), REASONS_MAX - 2);
     }
 
     #[test]

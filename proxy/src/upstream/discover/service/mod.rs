@@ -1,5 +1,15 @@
 //! Services that know servers, and how they are asked: HTTP/1.1 over a connection for each question, of TCP or a Unix socket;
 //! and answers without an end, which say line by line that something changed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `url` | where one is that is named by a URL |
+//! | `reach` | a host with several addresses |
+//! | `course` | how it goes with one that tells what changes |
+
+pub(super) mod course;
+pub(super) mod reach;
+pub(super) mod url;
 
 use std::fmt;
 use std::future::Future;
@@ -19,7 +29,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-use super::reach::first_of;
+use self::reach::first_of;
 use crate::config::{self, Diagnostic, Spanned, code};
 
 /// For an answer, the connection included; one without an end has to begin by then.

@@ -12,20 +12,20 @@ const WEIGHT_MAX: u32 = 1000;
 
 /// A record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Service {
+pub(in crate::upstream::discover) struct Service {
     /// The lowest come first.
-    pub(super) priority: u16,
+    pub(in crate::upstream::discover) priority: u16,
     /// Where; `.` is nowhere.
-    pub(super) target: String,
+    pub(in crate::upstream::discover) target: String,
     /// At which port.
-    pub(super) port: u16,
+    pub(in crate::upstream::discover) port: u16,
     /// Its share among those of one priority.
-    pub(super) weight: u16,
+    pub(in crate::upstream::discover) weight: u16,
 }
 
 /// The servers that records stand for. Priorities become tiers by their rank. Weights stay what they are, where they can: 0 is
 /// the least that there is, which is a thousandth of the largest.
-pub(super) fn servers(mut records: Vec<Service>) -> Vec<ServerSpec> {
+pub(in crate::upstream::discover) fn servers(mut records: Vec<Service>) -> Vec<ServerSpec> {
     // "A target of `.` means that the service is decidedly not available at this domain."
     records.retain(|record| record.target != "." && record.port != 0);
     records.sort_unstable();

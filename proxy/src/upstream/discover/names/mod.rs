@@ -3,14 +3,17 @@
 //! The system's resolver settings and hosts file are honoured. An answer is believed for its TTL, but never longer than
 //! the upstream's `dns_refresh`: Docker's own DNS, for one, gives ten minutes to names whose containers change by the
 //! second. A look-up that fails keeps the addresses that are known and says so once; one that fails for IPv4 or IPv6 keeps
-//! those of that kind.
+//! those of that kind. `resolver` is who knows, `srv` what servers are by SRV records.
+
+pub mod resolver;
+pub(super) mod srv;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::followed::{Feed, Followed};
-use super::resolver::Resolver;
+use self::resolver::Resolver;
+use crate::upstream::discover::followed::{Feed, Followed};
 
 /// Even a TTL of zero is not asked for more often than this.
 const REFRESH_FLOOR: Duration = Duration::from_secs(1);

@@ -6,17 +6,19 @@ use crate::config::{Complaint, Diagnostic, Host, ServerAddress, Spanned, code};
 
 /// Its parts, as a question needs them.
 #[derive(Debug)]
-pub(super) struct Plain {
-    pub(super) host: Host,
-    pub(super) port: u16,
+pub(in crate::upstream::discover) struct Plain {
+    pub(in crate::upstream::discover) host: Host,
+    pub(in crate::upstream::discover) port: u16,
     /// The `Host` field.
-    pub(super) host_field: HeaderValue,
+    pub(in crate::upstream::discover) host_field: HeaderValue,
     /// Path and query.
-    pub(super) target: Uri,
+    pub(in crate::upstream::discover) target: Uri,
 }
 
 /// Takes a URL apart. What cannot be asked is refused, with what to write instead.
-pub(super) fn plain(written: &Spanned<String>) -> Result<Plain, Box<Diagnostic>> {
+pub(in crate::upstream::discover) fn plain(
+    written: &Spanned<String>,
+) -> Result<Plain, Box<Diagnostic>> {
     let text = written.value.as_str();
     let none = || Box::new(no_url(written));
     let Some((scheme, rest)) = text.split_once("://") else {

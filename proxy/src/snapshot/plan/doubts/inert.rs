@@ -1,0 +1,91 @@
+//! Keys of an upstream that change nothing beside the others, and states that have ended.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
+
+use http::HeaderMap;
+
+use super::super::Plan;
+use super::super::upstream::DNS_REFRESH;
+use crate::config::{self, Diagnostic, Host, Loaded, Span, code};
+use crate::upstream::Spec;
+use crate::upstream::balance::Request;
+
+pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
+    let upstreams = loaded.file.upstreams.iter().zip(&loaded.made.upstreams);
+    for ((name, upstream), spec) in upstreams {
+        for server in &upstream.servers {
+            ended(server, found);
+        }
+        let is_fixed = upstream.discover.is_none() && upstream.servers.iter().all(has_address);
+        let mut inert = |key: &str, place: Span, why: &str| {
+            let message = format!("`{key}` of upstream `{name}` changes nothing: {why}");
+            found.push(
+                Diagnostic::warning(code::NO_EFFECT, message)
+                    .at(place)
+                    .label("it can be left out"),
+            );
+        };
+        // Who writes the default, as `tidegate print` does, wants nothing by it.
+        let refresh = upstream.dns_refresh.filter(|it| it.get() != DNS_REFRESH);
+        if let Some(refresh) = refresh.filter(|_| is_fixed) {
+            inert(
+                "dns_refresh",
+                refresh.span,
+                "its servers have addresses, and no names",
+            );
+        }
+        let is_watched = spec.check.is_some() || spec.outlier_ejection.is_some();
+        if let Some(share) = upstream.panic_below.filter(|_| !is_watched) {
+            let why = "without `health_check` and `outlier_ejection` all servers are up";
+            inert("panic_below", share.span, why);
+        }
+        let slow_start = upstream.slow_start.filter(|it| !it.get().is_zero());
+        if is_fixed && upstream.servers.len() == 1 {
+            let why = "it has one server";
+            if let Some(hedge) = &upstream.hedge {
+                inert("hedge", hedge.after.span, why);
+            }
+            if let Some(span) = slow_start {
+                inert("slow_start", span.span, why);
+            }
+            if spec.outlier_ejection.is_some() {
+                inert("outlier_ejection", name.span, why);
+            }
+        } else if let Some(span) = slow_start.filter(|_| has_always_a_key(spec)) {
+            let why = "by its `balance` every request has a server of its own";
+            inert("slow_start", span.span, why);
+        }
+    }
+}
+
+fn ended(server: &config::Server, found: &mut Vec<Diagnostic>) {
+    let now = SystemTime::now();
+    if let Some(until) = server.until.filter(|until| until.get() <= now) {
+        let message = format!(
+            "the state of server `{}` has ended: it serves",
+            server.address
+        );
+        found.push(
+            Diagnostic::warning(code::STATE_ENDED, message)
+                .at(until.span)
+                .label("in the past")
+                .help("remove `state` and `until`"),
+        );
+    }
+}
+
+fn has_address(server: &config::Spanned<config::Server>) -> bool {
+    matches!(server.address.host, Host::Ip(_))
+}
+
+/// Whether a request decides on its server, whatever it is like.
+fn has_always_a_key(spec: &Spec) -> bool {
+    let bare = Request {
+        headers: &HeaderMap::new(),
+        path: "/",
+        query: None,
+        client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    };
+    spec.policy.key(&bare).is_some()
+}

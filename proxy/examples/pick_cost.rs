@@ -21,7 +21,7 @@ const POLICIES: [&str; 7] = [
     "peak_ewma",
     "{ ring_hash: { key: client } }",
     "{ maglev: { key: client } }",
-    "{ sticky: { cookie: place } }",
+    "{ sticky: { cookie: place, secret: 0123456789abcdef } }",
 ];
 
 fn main() -> ExitCode {

@@ -248,20 +248,29 @@ async fn in_panic_a_failure_says_so_too() {
 async fn a_state_of_the_file_ends_at_its_moment() {
     let all = patients::<2>().await;
     let [serves, drains] = &all;
-    let until = SystemTime::now() + Duration::from_secs(3);
+    // Its table takes a while to be made: what ends meanwhile ends even so.
+    let policy = "    balance: { maglev: { key: { header: X-User }, table_size: 1048573 } }\n";
+    let plain = all.each_ref().map(|patient| server(patient, ""));
+    let gateway = Gateway::start(&routing(&plain, policy)).await;
+    ready(&gateway, &[serves, drains]).await;
+    let until = SystemTime::now() + Duration::from_secs(4);
     let until = humantime::format_rfc3339_seconds(until).to_string();
     let state = format!(", state: disable, until: \"{until}\"");
-    let file = routing(&[server(serves, ""), server(drains, &state)], "");
-    let gateway = Gateway::start(&file).await;
+    let file = routing(&[server(serves, ""), server(drains, &state)], policy);
+    gateway.reload(&file).await;
     ready(&gateway, &[serves]).await;
     let servers = upstream(&gateway).await["servers"].clone();
     let mut servers = servers.as_array().unwrap().iter();
     let said = servers.find(|one| one["state"] == "disabled").unwrap();
     assert_eq!(said["until"], until.as_str(), "{said}");
     ready(&gateway, &[serves, drains]).await;
-    assert_eq!(spread(&gateway, &all, 20).await, [10, 10]);
+    assert!(spread(&gateway, &all, 20).await[1] > 0);
     let told = events(&gateway, drains).await;
-    assert_eq!(told.last().unwrap().0, "serving", "{told:?}");
+    let (what, why) = told.last().unwrap();
+    assert_eq!(
+        (what.as_str(), why.as_str()),
+        ("serving", "its `until` is over")
+    );
     // Who reads it later is told that it is over.
     gateway
         .reload(&format!("{file}timeouts: {{ read: 5s }}\n"))

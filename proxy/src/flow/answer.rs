@@ -101,10 +101,14 @@ pub fn answer(
 /// # Errors
 /// Only if the field cannot be added, which is a mistake of ours.
 pub fn note_panic(response: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
-    let attempt = exchange.attempt.as_ref();
-    if attempt.is_some_and(|attempt| attempt.in_panic)
-        && let Some(target) = exchange.target()
-    {
+    let Some(target) = exchange.target() else {
+        return Ok(());
+    };
+    let in_panic = match &exchange.attempt {
+        Some(attempt) => attempt.in_panic,
+        None => target.upstream.pool().in_panic(),
+    };
+    if in_panic {
         response.insert_header(PANIC, target.upstream.name())?;
     }
     Ok(())

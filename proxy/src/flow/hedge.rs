@@ -104,7 +104,10 @@ pub fn settle(has_answer: bool, exchange: &mut Exchange) {
     match second.first_has_failed {
         // The server may have closed it while it was kept.
         true if was_kept => {}
-        true => learn::failed(exchange),
+        true => {
+            learn::count(Failure::UpstreamClosed, &hedge.upstream.tally().failures);
+            learn::failed(exchange);
+        }
         // It said nothing for so long.
         false => learn::left(exchange),
     }

@@ -65,13 +65,14 @@ fn end(status: StatusCode) -> End {
 
 /// It failed by the server's fault.
 pub fn failed(exchange: &Exchange) {
+    if has_failed_already(exchange) {
+        return;
+    }
     count_failure(exchange);
     note(exchange, |attempt| {
-        let end = match (exchange.first_byte, attempt.goes_well) {
-            (None, _) => End::Failed,
-            (Some(_), true) => End::BrokeOff,
-            // It had failed already.
-            (Some(_), false) => return None,
+        let end = match exchange.first_byte {
+            None => End::Failed,
+            Some(_) => End::BrokeOff,
         };
         let at = Instant::now();
         let is_connected = attempt.reused || attempt.connect.is_some();
@@ -95,6 +96,12 @@ pub fn count(failure: Failure, failures: &Failures) {
         Failure::BadAnswer => failures.bad_answer.note(),
         _ => {}
     }
+}
+
+/// Whether the head of its answer said that it failed; or it became a tunnel, whose end says nothing.
+pub fn has_failed_already(exchange: &Exchange) -> bool {
+    let goes_well = exchange.attempt.as_ref().is_some_and(|it| it.goes_well);
+    exchange.first_byte.is_some() && !goes_well
 }
 
 /// A second server, asked beside the first, failed.

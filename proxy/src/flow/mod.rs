@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 
 use self::onward::Passage;
+use crate::config::RetryWhen;
 use crate::error::Failure;
 use crate::route::Found;
 use crate::snapshot::{End, Route, Snapshot, Target};
@@ -82,6 +83,8 @@ pub struct Exchange {
     pause: Option<Duration>,
     /// If nobody else is ready, those that failed it may be asked again.
     may_come_back: bool,
+    /// What happened before, if it is sent again; nothing for a status.
+    sent_again_after: Option<RetryWhen>,
     /// What a second server may be asked beside the first, if one may.
     pub hedge: Option<Arc<hedge::Hedge>>,
     /// Its place with its upstream, if that has limits.
@@ -178,6 +181,7 @@ impl Exchange {
             retrying: None,
             pause: None,
             may_come_back: false,
+            sent_again_after: None,
             hedge: None,
             place: None,
             tried: Tried::default(),

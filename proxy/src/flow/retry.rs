@@ -77,7 +77,8 @@ struct Circumstances {
 pub fn after_connect_failure(error: &mut Error, exchange: &mut Exchange) {
     leave(exchange);
     let failure = classify(error, exchange);
-    note(failure, exchange);
+    exchange.failure = Some(failure);
+    count(failure, exchange);
     if failure.fault() == Fault::Upstream && failure != Failure::RequestTimeout {
         learn::failed(exchange);
     }
@@ -110,12 +111,13 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         error.set_retry(false);
         return;
     }
-    note(failure, exchange);
+    exchange.failure = Some(failure);
     let is_stale =
         failure == Failure::UpstreamClosed && is_reused(exchange) && exchange.first_byte.is_none();
     exchange.went_stale |= is_stale;
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
     if !is_stale {
+        count(failure, exchange);
         if is_to_blame(failure, exchange) {
             learn::failed(exchange);
         }
@@ -249,10 +251,10 @@ fn again(cause: Cause, sent: Sent, circumstances: Circumstances, exchange: &mut 
             return false;
         }
     }
-    upstream.tally().retries_after.note(match cause {
+    exchange.sent_again_after = match cause {
         Cause::Failure(failure) => Some(failure),
         Cause::Status(_) => None,
-    });
+    };
     exchange.may_come_back = circumstances.may_come_back;
     exchange.pause = pause;
     if let Some(attempt) = &mut exchange.attempt {
@@ -295,9 +297,11 @@ impl Exchange {
     }
 }
 
-fn note(failure: Failure, exchange: &mut Exchange) {
-    exchange.failure = Some(failure);
-    if let Some(target) = exchange.target() {
+fn count(failure: Failure, exchange: &Exchange) {
+    if let Some(target) = exchange
+        .target()
+        .filter(|_| !learn::has_failed_already(exchange))
+    {
         learn::count(failure, &target.upstream.tally().failures);
     }
 }

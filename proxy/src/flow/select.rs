@@ -122,19 +122,14 @@ pub async fn wait(
     exchange: &mut Exchange,
     new: bool,
 ) -> Result<Option<Box<Wire>>, Failure> {
-    let begun = Instant::now();
+    // Also of a client that leaves meanwhile.
+    let queued = exchange
+        .target()
+        .map(|target| target.upstream.tally().queue());
     let turn = waiting.turn(exchange.deadline).await;
-    let now = Instant::now();
-    if let Some(target) = exchange.target() {
-        let waited = now.saturating_duration_since(begun);
-        let tally = target.upstream.tally();
-        tally.queued.note();
-        tally
-            .queued_micros
-            .add(waited.as_micros().try_into().unwrap_or(u64::MAX));
-    }
+    drop(queued);
     match turn {
-        Ok(grant) => Ok(take_up(grant, exchange, now, new)),
+        Ok(grant) => Ok(take_up(grant, exchange, Instant::now(), new)),
         Err(Refused::Late) if exchange.is_overdue() => {
             Err(exchange.failure.unwrap_or(Failure::RequestTimeout))
         }
@@ -183,7 +178,9 @@ fn begin(mut attempt: Attempt, exchange: &mut Exchange, new: bool) -> Option<Box
     if exchange.attempts > 1
         && let Some(target) = exchange.target()
     {
-        target.upstream.tally().retries.note();
+        let tally = target.upstream.tally();
+        tally.retries.note();
+        tally.retries_after.note(exchange.sent_again_after);
     }
     exchange.attempt = Some(attempt);
     exchange.head_sent = false;

@@ -62,10 +62,15 @@ impl Seat {
         Some(left.unwrap_or_default())
     }
 
+    /// Whether its duty holds no more.
+    pub fn has_ended(&self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+
     fn duty_now(&self) -> Duty {
-        match self.left() {
-            Some(Duration::ZERO) => Duty::Serving,
-            _ => self.duty,
+        match self.has_ended() {
+            true => Duty::Serving,
+            false => self.duty,
         }
     }
 }

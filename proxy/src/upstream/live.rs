@@ -162,7 +162,7 @@ impl Live {
         &self,
         upstream: &str,
         is_gone: impl Fn(SocketAddr) -> bool,
-    ) -> Vec<(SocketAddr, Option<String>)> {
+    ) -> Vec<(SocketAddr, Option<Arc<str>>)> {
         let standings = self.all_standings();
         let of = standings.get(upstream).into_iter().flatten();
         let gone = of.filter(|(address, _)| is_gone(**address));

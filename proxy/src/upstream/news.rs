@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info, warn};
 
 use super::events::Event;
 use super::health::Health;
 use super::standing::{Duty, Seen};
-use super::{Endpoint, Host, Pool, Upstream};
+use super::{Endpoint, Pool, Upstream};
 
 /// What was told of the upstream of a name, over reloads.
 #[derive(Debug, Default)]
@@ -30,15 +30,20 @@ impl Told {
     }
 }
 
+/// The clock of the wall is looked at again after so long: it may be set, or stand still with the machine.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Who names servers where no source does.
-const THE_FILE: &str = "the file";
+pub(super) const THE_FILE: &str = "the file";
+
+const BY_FILE: &str = "by the file";
 
 /// Who changed what a server gets.
 const fn by(is_ordered: bool, was_ordered: bool) -> &'static str {
     match (is_ordered, was_ordered) {
         (true, _) => "by the operator",
         (false, true) => "the operator's order is over",
-        (false, false) => "by the file",
+        (false, false) => BY_FILE,
     }
 }
 
@@ -60,10 +65,12 @@ impl Upstream {
         };
         let server = Some(member.address());
         if before.is_none() {
-            let by = self.named_by(member.address());
-            let reason = format!("by {by}");
-            member.standing().came(by);
-            self.log_and_tell(server, "came", reason);
+            let by = member.standing().named_by();
+            self.log_and_tell(
+                server,
+                "came",
+                format!("by {}", by.as_deref().unwrap_or(THE_FILE)),
+            );
         }
         let health = before.map(|before| before.health);
         if health != Some(seen.health) && seen.health != Health::Untried {
@@ -76,7 +83,10 @@ impl Upstream {
         }
         if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
             let was_ordered = before.is_some_and(|before| before.is_duty_ordered);
-            let by = by(seen.is_duty_ordered, was_ordered);
+            let by = match by(seen.is_duty_ordered, was_ordered) {
+                BY_FILE if member.seat().has_ended() => "its `until` is over",
+                by => by,
+            };
             self.log_and_tell(server, seen.duty.as_str(), by.to_owned());
         }
         let was_ejected = before.is_some_and(|before| before.is_ejected);
@@ -99,24 +109,6 @@ impl Upstream {
             let change = format!("{} -> {}, {by}", before.weight, seen.weight);
             self.log_and_tell(server, "weight", change);
         }
-    }
-
-    /// Who says that there is such a server.
-    fn named_by(&self, server: SocketAddr) -> String {
-        if let Some(source) = &*self.source() {
-            return source.label().to_owned();
-        }
-        let mut servers = self.spec.servers.iter();
-        let names = self.names();
-        let behind = servers.find_map(|one| match &one.host {
-            Host::Ip(ip) => (server == SocketAddr::new(*ip, one.port)).then_some(None),
-            Host::Name(name) => {
-                let name = names.get(name)?;
-                let is_it = server.port() == one.port && name.found().contains(&server.ip());
-                is_it.then_some(Some(name.label().to_owned()))
-            }
-        });
-        behind.flatten().unwrap_or_else(|| THE_FILE.to_owned())
     }
 
     fn why_up(&self, before: Option<Health>) -> String {
@@ -201,23 +193,21 @@ impl Upstream {
         }
     }
 
-    /// An order that ends changes who may be picked, and so does a state of the file's, and a server that comes back.
-    pub(super) fn wait_for_the_next_change(
-        self: &Arc<Self>,
-        members: &[Arc<Endpoint>],
-        now: Instant,
-    ) {
+    /// When the first of what holds for a while ends: an order, a state of the file's, an ejection.
+    pub(super) fn next_end(&self, members: &[Arc<Endpoint>], now: Instant) -> Option<Instant> {
         let ends = members.iter().flat_map(|member| {
             let order = member.standing().order(now).until();
-            let ejected = self.ejected(member, now);
-            // The clock of the wall may be set meanwhile: then it is looked at again.
+            let ejected = self.ejected(member, now).map(|ejected| ejected.until);
             let left = member.seat().left().filter(|left| !left.is_zero());
-            order
-                .into_iter()
-                .chain(ejected.map(|ejected| ejected.until))
-                .chain(left.and_then(|left| now.checked_add(left)))
+            let state = left.and_then(|left| now.checked_add(left.min(LOOK_AGAIN)));
+            order.into_iter().chain(ejected).chain(state)
         });
-        let waiting = ends.min().map(|end| {
+        ends.min()
+    }
+
+    /// What ends changes who may be picked.
+    pub(super) fn wait_for(self: &Arc<Self>, end: Option<Instant>) {
+        let waiting = end.map(|end| {
             let me = Arc::downgrade(self);
             tokio::spawn(async move {
                 tokio::time::sleep_until(end.into()).await;

@@ -12,8 +12,12 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+use super::news::THE_FILE;
 use super::outlier::Back;
 use super::{Endpoint, Host, Pool, Seat, ServerSpec, Upstream};
+
+/// Servers, with what is said of them and who says it.
+type NamedServers = HashMap<SocketAddr, (Seat, Arc<str>)>;
 
 /// So many servers are few, and so much weight that they have together.
 const FEW: (usize, u32) = (100, 10_000);
@@ -101,15 +105,18 @@ impl Upstream {
         // Nobody leaves before it is known who comes in its place: a server may be there already, under another name. What is
         // known before the addresses are taken is in them.
         let is_known = self.is_known();
-        let members = self.take_in(self.addresses(&servers), is_known);
+        let named = self.addresses(&servers);
+        let members = self.take_in(&named, is_known);
         let now = Instant::now();
+        // What ends by the clock of the wall may end while all this is done: it is waited for even so.
+        let next_end = self.next_end(&members, now);
         for member in &members {
             member.weigh(now);
         }
         // Until then others serve under its name, and the edit may be refused.
         let in_effect = self.in_effect.load(Ordering::Acquire);
         if in_effect {
-            self.take_note(&members, is_known, now);
+            self.take_note(&members, &named, is_known, now);
         }
         let pool = Pool::new(&members, self.spec.rules(), now);
         if in_effect {
@@ -117,14 +124,20 @@ impl Upstream {
         }
         self.pool.store(Arc::new(pool));
         self.refreshing.knew.store(is_known, Ordering::Release);
-        self.wait_for_the_next_change(&members, now);
+        self.wait_for(next_end);
         drop(turn);
         // Who waits may go to one that came.
         self.gate.serve();
     }
 
     /// What there is to tell of servers, and who is late.
-    fn take_note(&self, members: &[Arc<Endpoint>], is_known: bool, now: Instant) {
+    fn take_note(
+        &self,
+        members: &[Arc<Endpoint>],
+        named: &NamedServers,
+        is_known: bool,
+        now: Instant,
+    ) {
         if is_known {
             self.tell_gone(members);
         }
@@ -139,27 +152,25 @@ impl Upstream {
         let serves = !self.is_beginning(is_known)
             && others.any(|member| member.standing().ready_since().is_some());
         for member in members {
+            if let Some((_, by)) = named.get(&member.address()) {
+                member.standing().named(by);
+            }
             self.see(member, serves, now);
         }
     }
 
     /// From now on these are the servers, and those of before if it is not known whether they left.
-    fn take_in(
-        self: &Arc<Self>,
-        mut wanted: HashMap<SocketAddr, Seat>,
-        is_known: bool,
-    ) -> Vec<Arc<Endpoint>> {
+    fn take_in(self: &Arc<Self>, wanted: &NamedServers, is_known: bool) -> Vec<Arc<Endpoint>> {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.retain(|member| match wanted.get(&member.address()) {
-            Some(seat) if *seat == member.seat() => {
-                wanted.remove(&member.address());
-                true
-            }
-            Some(_) => false,
+            Some((seat, _)) => *seat == member.seat(),
             None => !is_known,
         });
-        let came = wanted.into_iter();
-        members.extend(came.map(|(address, seat)| Arc::new(self.endpoint(address, seat))));
+        let there: HashSet<SocketAddr> = members.iter().map(|it| it.address()).collect();
+        let came = wanted
+            .iter()
+            .filter(|(address, _)| !there.contains(address));
+        members.extend(came.map(|(address, (seat, _))| Arc::new(self.endpoint(*address, *seat))));
         members.sort_by_key(|member| member.address());
         members.clone()
     }
@@ -183,23 +194,26 @@ impl Upstream {
     }
 
     /// Each address once; where servers overlap, the first one written decides the rest.
-    fn addresses(&self, servers: &[ServerSpec]) -> HashMap<SocketAddr, Seat> {
+    fn addresses(&self, servers: &[ServerSpec]) -> NamedServers {
+        let source: Option<Arc<str>> = self.source().as_ref().map(|source| source.label().into());
+        let the_file: Arc<str> = THE_FILE.into();
         let names = self.names();
         let mut found = HashMap::new();
         for server in servers {
-            let mut add = |ip: IpAddr| {
+            let mut add = |ip: IpAddr, by: &Arc<str>| {
                 let address = SocketAddr::new(ip, server.port);
-                found.entry(address).or_insert(server.seat);
+                found
+                    .entry(address)
+                    .or_insert((server.seat, Arc::clone(by)));
             };
             match &server.host {
-                Host::Ip(ip) => add(*ip),
+                Host::Ip(ip) => add(*ip, source.as_ref().unwrap_or(&the_file)),
                 Host::Name(name) => {
-                    let known = names.get(name).map(|name| name.found());
-                    known
-                        .iter()
-                        .flat_map(|ips| ips.iter())
-                        .copied()
-                        .for_each(add);
+                    let Some(name) = names.get(name) else {
+                        continue;
+                    };
+                    let by = source.clone().unwrap_or_else(|| name.label().into());
+                    name.found().iter().for_each(|ip| add(*ip, &by));
                 }
             }
         }

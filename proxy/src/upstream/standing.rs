@@ -1,7 +1,7 @@
 //! What is known of a server within its upstream, and outlives a reload: since when it may be picked, and what an operator
 //! wants of it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::health::Health;
@@ -106,8 +106,8 @@ pub struct Standing {
 struct Known {
     order: Order,
     seen: Option<Seen>,
-    /// Who named it when it came.
-    by: Option<String>,
+    /// Who names it.
+    by: Option<Arc<str>>,
     ready_since: Option<Instant>,
     /// It was down, or came to others that serve already: once it is ready, it has to warm up.
     is_cold: bool,
@@ -166,13 +166,18 @@ impl Standing {
         (before != Some(seen)).then_some(before)
     }
 
-    /// Who named it.
-    pub fn came(&self, by: String) {
-        self.lock().by = Some(by);
+    /// Who names it.
+    pub fn named(&self, by: &Arc<str>) {
+        self.lock().by = Some(Arc::clone(by));
+    }
+
+    /// As far as that is known.
+    pub fn named_by(&self) -> Option<Arc<str>> {
+        self.lock().by.clone()
     }
 
     /// It is gone. If it was there, who named it.
-    pub fn note_gone(&self) -> Option<Option<String>> {
+    pub fn note_gone(&self) -> Option<Option<Arc<str>>> {
         let mut known = self.lock();
         let order = known.order;
         let before = std::mem::replace(

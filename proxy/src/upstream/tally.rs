@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::hedge::Latencies;
 use super::retry::Budget;
@@ -151,6 +152,12 @@ impl Tally {
         }
     }
 
+    /// Counts a request that waits for a place, until the returned value is dropped.
+    pub fn queue(self: &Arc<Self>) -> Queued {
+        self.queued.note();
+        Queued(Arc::clone(self), Instant::now())
+    }
+
     /// Counts a request until the returned value is dropped.
     pub fn enter(self: &Arc<Self>) -> UnderWay {
         self.requests.note();
@@ -166,6 +173,19 @@ pub struct UnderWay(Arc<Tally>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request that waits for a place.
+#[derive(Debug)]
+pub struct Queued(Arc<Tally>, Instant);
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let micros = self.1.elapsed().as_micros();
+        self.0
+            .queued_micros
+            .add(micros.try_into().unwrap_or(u64::MAX));
     }
 }
 

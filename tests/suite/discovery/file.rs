@@ -169,3 +169,47 @@ async fn answered(gateway: &Gateway, count: usize) {
     })
     .await;
 }
+
+/// Whoever named it last, however it came.
+#[tokio::test]
+async fn who_comes_and_leaves_is_told_with_who_names_it() {
+    let (one, two) = (server("one").await, server("two").await);
+    let list = Listed::new(&listed(&[&one, &two]));
+    let fixed = format!(
+        "upstreams: {{ api: {{ servers: [ \"{}\" ] }} }}\nroutes: {{ all: {{ upstream: api }} }}\n",
+        one.address()
+    );
+    let gateway = Gateway::start(&fixed).await;
+    answered_by(&gateway, ["one"]).await;
+    gateway.reload(&list.routing()).await;
+    answered_by(&gateway, ["one", "two"]).await;
+    list.write(&listed(&[&two]));
+    answered_by(&gateway, ["two"]).await;
+    gateway.reload(&fixed).await;
+    answered_by(&gateway, ["one"]).await;
+    let events = gateway.operator("/upstreams").await[0]["events"].clone();
+    let told = |server: &Origin| -> Vec<(String, String)> {
+        let address = server.address().to_string();
+        let own = events.as_array().unwrap().iter();
+        let own = own.filter(|event| event["server"] == address);
+        let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        own.map(|event| (text(event, "what"), text(event, "reason")))
+            .filter(|(what, _)| what == "came" || what == "left")
+            .collect()
+    };
+    let by = |what: &str, by: &str| (what.to_owned(), by.to_owned());
+    let the_list = format!("by file `{}`", list.path().display());
+    assert_eq!(
+        told(&one),
+        [
+            by("came", "by the file"),
+            by("left", &the_list),
+            by("came", "by the file")
+        ]
+    );
+    // The file does not ask the list any more.
+    assert_eq!(
+        told(&two),
+        [by("came", &the_list), by("left", "by the file")]
+    );
+}

@@ -129,7 +129,7 @@ async fn a_connection_that_does_not_stand_costs_no_place() {
         (refusing_address(), "connect_failed"),
     ] {
         let options = [
-            "timeouts: { connect: 100ms }",
+            "timeouts: { connect: 500ms }",
             "retry: { budget: { share: 0%, min: 0 } }",
         ];
         let gateway = Gateway::start(&routing(&[server, well.address()], &options)).await;

@@ -1,6 +1,7 @@
 //! Upstreams: servers that exist once, weights that mean something, and somebody who sends to them.
 
 use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use super::{Context, outliers};
 use crate::config::code;
@@ -158,7 +159,10 @@ fn bounds(upstream: &Upstream, found: &mut Vec<Diagnostic>) {
 
 fn none_serves(name: &Spanned<String>, upstream: &Upstream, found: &mut Vec<Diagnostic>) {
     let mut servers = upstream.servers.iter();
-    if upstream.servers.is_empty() || servers.any(|server| server.state == Duty::Serve) {
+    let now = SystemTime::now();
+    let has_ended = |server: &Server| server.until.is_some_and(|until| until.get() <= now);
+    let serves = |server: &Spanned<Server>| server.state == Duty::Serve || has_ended(server);
+    if upstream.servers.is_empty() || servers.any(serves) {
         return;
     }
     found.push(

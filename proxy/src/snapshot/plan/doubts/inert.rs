@@ -40,6 +40,18 @@ pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
             let why = "without `health_check` and `outlier_ejection` all servers are up";
             inert("panic_below", share.span, why);
         }
+        if let (Some(share), Some(bounds), None) =
+            (upstream.panic_below, &spec.outlier_ejection, &spec.check)
+            && is_fixed
+            && upstream.servers.iter().all(is_usual)
+        {
+            let servers = upstream.servers.len();
+            let least = servers - bounds.room(servers);
+            if servers > 1 && share.of(servers) < least {
+                let why = format!("`outlier_ejection` leaves {least} of its servers up");
+                inert("panic_below", share.span, &why);
+            }
+        }
         let slow_start = upstream.slow_start.filter(|it| !it.get().is_zero());
         if is_fixed && upstream.servers.len() == 1 {
             let why = "it has one server";
@@ -77,6 +89,12 @@ fn ended(server: &config::Server, found: &mut Vec<Diagnostic>) {
 
 fn has_address(server: &config::Spanned<config::Server>) -> bool {
     matches!(server.address.host, Host::Ip(_))
+}
+
+/// In the first tier, and there.
+fn is_usual(server: &config::Spanned<config::Server>) -> bool {
+    let is_first = server.priority.is_none_or(|priority| priority.value == 0);
+    is_first && !server.is_backup() && server.state == config::Duty::Serve
 }
 
 /// Whether a request decides on its server, whatever it is like.

@@ -16,7 +16,7 @@ demo-check: deps ## the demo without a terminal: start, ask, stop, nothing left 
 	@scripts/demo-check.sh
 
 test: deps ## all tests but the compose test
-	cargo build --workspace --locked
+	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --no-fail-fast
 
 compose: deps ## the stack in real containers: build, scale, break, edit (needs Docker)
@@ -43,11 +43,11 @@ bench-deps: ## what the load lab needs: peers, clients, charts
 	@bench/deps.sh
 
 guard: deps ## instructions per request, against bench/guard/instructions.txt (UPDATE=1 changes the figure)
-	cargo build --release --locked -p tidegate
+	cargo build --release --locked
 	@python3 bench/guard/guard.py $(if $(UPDATE),--update)
 
 bench-filters: deps ## instructions that each filter adds to a request, into bench/results/filters.md
-	cargo build --release --locked -p tidegate
+	cargo build --release --locked
 	@python3 bench/guard/filters.py
 
 bench-build-time: deps ## how long 10,000 routes take to become a table (BUILDS=21)

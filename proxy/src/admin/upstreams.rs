@@ -114,7 +114,9 @@ struct RetriesState {
 struct LimitsState {
     /// Requests that have a place.
     requests: usize,
-    /// So many may; where it is found out from latency, what it is now.
+    /// Those whose answer has not begun.
+    awaiting: usize,
+    /// So many may have one; where it is found out from latency, so many may be `awaiting` now.
     requests_max: Option<usize>,
     /// Connections that are open, with those that wait for their next request; 0 if they are not limited.
     connections: usize,
@@ -324,6 +326,7 @@ impl LimitsState {
         let stand = upstream.gate()?.stand();
         Some(Self {
             requests: stand.requests,
+            awaiting: stand.awaiting,
             requests_max: stand.most,
             connections: stand.connections,
             connections_max: limits.all.connections,

@@ -54,7 +54,9 @@ pub fn answer(
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status, exchange);
         retry::answered(false, exchange);
+        exchange.has_answer();
     } else if response.status.is_informational() {
+        exchange.was_heard = true;
         return Ok(());
     } else {
         exchange
@@ -62,6 +64,7 @@ pub fn answer(
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status, exchange);
         retry::answered(response.status.is_server_error(), exchange);
+        exchange.has_answer();
         strip_hop_by_hop(response);
         if asked.version <= Version::HTTP_10 {
             // It does not know chunks (RFC 9112, section 6.1): the end of the connection is the end of the body.

@@ -37,7 +37,8 @@ struct Second {
     budget: Option<Retrying>,
     was_sent: bool,
     has_won: bool,
-    first_has_failed: bool,
+    /// When the first server hung up, if it did.
+    first_has_failed: Option<Instant>,
     /// The second server, if it failed the request.
     failed: Option<SocketAddr>,
 }
@@ -100,18 +101,17 @@ pub fn settle(has_answer: bool, exchange: &mut Exchange) {
     }
     hedge.upstream.tally().hedges_won.note();
     let first = exchange.attempt.as_ref();
-    let was_kept = first.is_some_and(|first| first.reused);
     match second.first_has_failed {
-        // The server may have closed it while it was kept.
-        true if was_kept => {}
-        true => {
+        // It may have closed the connection while that was kept.
+        Some(at) if first.is_some_and(|first| first.may_be_stale(at)) => {}
+        Some(_) => {
             learn::count(Failure::UpstreamClosed, &hedge.upstream.tally().failures);
             learn::failed(exchange);
         }
         // It said nothing for so long.
-        false => learn::left(exchange),
+        None => learn::left(exchange),
     }
-    if second.first_has_failed
+    if second.first_has_failed.is_some()
         && let Some(first) = exchange.server()
     {
         exchange.tried.add(first);
@@ -188,7 +188,7 @@ impl Hedge {
 
     /// The first server hung up.
     pub fn first_failed(&self) {
-        self.lock().first_has_failed = true;
+        self.lock().first_has_failed = Some(Instant::now());
     }
 
     /// The second server answers first.
@@ -203,8 +203,8 @@ impl Hedge {
         let Some(attempt) = second.attempt.take() else {
             return;
         };
-        // One that was kept may have been closed while it was.
-        if how != Lost::Closed || !attempt.reused {
+        // As with the first one.
+        if how != Lost::Closed || !attempt.may_be_stale(Instant::now()) {
             second.failed = Some(attempt.server.address());
             learn::second_failed(how, &self.upstream, &attempt);
         }

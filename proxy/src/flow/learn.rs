@@ -151,11 +151,23 @@ pub fn left(exchange: &Exchange) {
 /// Nothing more comes, whatever there was.
 pub fn ended(exchange: &Exchange) {
     let goes_well = exchange.attempt.as_ref().is_some_and(|it| it.goes_well);
-    // A client that left has not seen the end.
-    let is_whole = exchange.failure.is_none();
-    if goes_well && is_whole {
+    let is_enough = match exchange.failure {
+        None => true,
+        // It has not seen the end.
+        Some(Failure::ClientGone) => has_gone_on(exchange),
+        Some(_) => false,
+    };
+    if goes_well && is_enough {
         complete(exchange);
     }
+}
+
+/// Whether more of its answer came than the head: a longer silence than this would have ended it.
+fn has_gone_on(exchange: &Exchange) -> bool {
+    let (Some(target), Some(head)) = (exchange.target(), exchange.first_byte) else {
+        return false;
+    };
+    exchange.started.elapsed().saturating_sub(head) > target.timeouts.read
 }
 
 fn complete(exchange: &Exchange) {

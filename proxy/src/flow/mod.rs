@@ -47,6 +47,10 @@ use crate::upstream::limits::{Grant, Pass, Place, Spot};
 use crate::upstream::tally::{Retrying, UnderWay};
 use crate::upstream::{Endpoint, InFlight};
 
+/// Whatever a server says of a connection that it closed while that was kept, or of a request that it gave up waiting for, comes within a
+/// round trip: half around the Earth and back takes no longer. What comes later is about this request.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
 /// One request and what became of it so far.
 pub struct Exchange {
     /// What the file said when the request came.
@@ -55,6 +59,8 @@ pub struct Exchange {
     pub purpose: Purpose,
     /// When its head was complete.
     pub started: Instant,
+    /// A filter took its time before it was sent anywhere.
+    pub was_delayed: bool,
     /// The client's id for the request, or ours.
     pub id: Option<HeaderValue>,
     /// Who asked.
@@ -101,6 +107,8 @@ pub struct Exchange {
     pub went_stale: bool,
     /// The server has its head.
     pub head_sent: bool,
+    /// The server has said something, if only that an answer will come.
+    pub was_heard: bool,
     /// Its body has come to its end.
     pub body_ended: bool,
     /// What is copied of it, if it is.
@@ -167,6 +175,7 @@ impl Exchange {
             snapshot,
             purpose: Purpose::Serve,
             started: Instant::now(),
+            was_delayed: false,
             id: None,
             client: None,
             claims_origin: false,
@@ -190,6 +199,7 @@ impl Exchange {
             first_byte: None,
             went_stale: false,
             head_sent: false,
+            was_heard: false,
             body_ended: false,
             copy: None,
             held: None,
@@ -210,6 +220,20 @@ impl Exchange {
             End::Upstream(target) => Some(target),
             End::Split(targets, _) => targets.get(self.arm),
             End::Redirect(_) | End::Respond(_) => None,
+        }
+    }
+
+    /// Its answer has begun: it waits for no server any more, however long the rest takes.
+    pub fn has_answer(&mut self) {
+        let adapts = self.target().is_some_and(|it| it.upstream.adapts());
+        if let Some(under_way) = &mut self.under_way {
+            under_way.answered();
+        }
+        if let Some(in_flight) = self.attempt.as_mut().and_then(|it| it.in_flight.as_mut()) {
+            in_flight.answered();
+        }
+        if let Some(place) = &mut self.place {
+            place.answered(adapts);
         }
     }
 
@@ -258,6 +282,11 @@ impl Attempt {
     pub fn leave(&mut self) {
         self.in_flight = None;
         self.spot = None;
+    }
+
+    /// Whether a server that was heard of at this moment can have done so before it knew of this request.
+    fn may_be_stale(&self, heard: Instant) -> bool {
+        self.reused && heard.saturating_duration_since(self.picked) < AT_ONCE
     }
 
     /// With a place at its server.

@@ -97,6 +97,7 @@ pub fn wait<'f>(
     exchange: &'f mut Exchange,
 ) -> futures_util::future::BoxFuture<'f, pingora::Result<Step>> {
     Box::pin(async move {
+        exchange.was_delayed = true;
         let mut later = later;
         loop {
             let verdict = match later {

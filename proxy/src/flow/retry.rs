@@ -3,7 +3,7 @@
 //! | what happened | is |
 //! |---|---|
 //! | no connection, or the head could not be written | not sent: no whole request arrived |
-//! | 421, or 408 on a kept connection | refused: the server says that it did nothing |
+//! | 421, or at once 408 and the end of a kept connection | refused: the server says that it did nothing |
 //! | hung up later, before the first byte of its answer | perhaps processed |
 //! | no answer began in time | a timeout |
 //! | an answer with a status that the file names | by status |
@@ -16,13 +16,15 @@
 //! Whoever failed a request is not asked again for it while it lasts, with one exception: if nobody else is ready and it refused
 //! the connection, it may be starting, and after a pause it is asked again.
 //!
-//! What makes no server work twice is free: what was not sent, and what met a kept connection that the server had closed.
+//! What makes no server work twice is free: what was not sent, and what met a kept connection that the server had closed, of which
+//! it hears at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName};
+use http::header::{CONNECTION, HeaderMap, HeaderName};
+use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::respond::classify;
@@ -112,8 +114,8 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
         return;
     }
     exchange.failure = Some(failure);
-    let is_stale =
-        failure == Failure::UpstreamClosed && is_reused(exchange) && exchange.first_byte.is_none();
+    let is_unheard = exchange.first_byte.is_none() && !exchange.was_heard;
+    let is_stale = failure == Failure::UpstreamClosed && is_unheard && may_be_stale(exchange);
     exchange.went_stale |= is_stale;
     // A connection that the server closed while it lay in the pool says nothing against the server itself.
     if !is_stale {
@@ -133,13 +135,17 @@ pub fn after_exchange_failure(error: &mut Error, sent: Sent, exchange: &mut Exch
 }
 
 /// Whether the answer whose head has come is dropped, and the request sent again.
-pub fn drops(status: StatusCode, sent: Sent, exchange: &mut Exchange) -> bool {
+pub fn drops(answer: &ResponseHeader, sent: Sent, exchange: &mut Exchange) -> bool {
     let Some(upstream) = upstream(exchange) else {
         return false;
     };
     let rules = &upstream.spec().retry;
-    // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9).
-    let is_late = status == StatusCode::REQUEST_TIMEOUT && is_reused(exchange);
+    let status = answer.status;
+    // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9). Others say 408 when they gave up working on it.
+    let is_late = status == StatusCode::REQUEST_TIMEOUT
+        && may_be_stale(exchange)
+        && !exchange.was_heard
+        && says_close(&answer.headers);
     let refused = Cause::Failure(RetryWhen::Refused);
     let is_refusal = (is_late || status == StatusCode::MISDIRECTED_REQUEST) && rules.takes(refused);
     let cause = match is_refusal {
@@ -315,9 +321,15 @@ fn is_to_blame(failure: Failure, exchange: &Exchange) -> bool {
     }
 }
 
-fn is_reused(exchange: &Exchange) -> bool {
+fn may_be_stale(exchange: &Exchange) -> bool {
     let attempt = exchange.attempt.as_ref();
-    attempt.is_some_and(|attempt| attempt.reused)
+    attempt.is_some_and(|attempt| attempt.may_be_stale(Instant::now()))
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter();
+    let mut words = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    words.any(|word| word.trim().eq_ignore_ascii_case("close"))
 }
 
 fn leave(exchange: &mut Exchange) {

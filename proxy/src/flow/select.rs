@@ -93,10 +93,10 @@ impl From<No> for Failure {
 fn attempt(request: &RequestHeader, exchange: &mut Exchange, new: bool) -> Result<Step, No> {
     let target = exchange.target().ok_or(No::Server(Unavailable::Empty))?;
     let upstream = &target.upstream;
-    // The first one follows the head at once.
-    let now = match exchange.attempts {
-        0 => exchange.started,
-        _ => Instant::now(),
+    let follows_at_once = exchange.attempts == 0 && !exchange.was_delayed;
+    let now = match follows_at_once {
+        true => exchange.started,
+        false => Instant::now(),
     };
     let asked = asked(upstream, request, exchange, now);
     let key = asked.key;
@@ -184,6 +184,7 @@ fn begin(mut attempt: Attempt, exchange: &mut Exchange, new: bool) -> Option<Box
     }
     exchange.attempt = Some(attempt);
     exchange.head_sent = false;
+    exchange.was_heard = false;
     exchange.body_ended = false;
     exchange.body_received = 0;
     exchange.failure = None;

@@ -350,8 +350,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Box<Exchange>,
     ) -> Result<()> {
         hedge::settle(true, exchange);
-        if response.status.as_u16() >= 400 && retry::drops(response.status, sent(session), exchange)
-        {
+        if response.status.as_u16() >= 400 && retry::drops(response, sent(session), exchange) {
             return Err(retry::dropped());
         }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -21,7 +21,12 @@ impl Upstream {
         let suspicion = server.standing().outlier().hear(outcome, bounds);
         let Some(suspicion) = suspicion else { return };
         let now = outcome.at;
-        match self.follow(server, &suspicion, bounds, now) {
+        let all = || self.figures(bounds, now);
+        let verdict = match self.usual.explains(&suspicion, bounds, now, all) {
+            true => Verdict::NoOutlier,
+            false => self.follow(server, &suspicion, bounds, now),
+        };
+        match verdict {
             Verdict::Out(_) => {
                 self.tally().ejections.note();
                 // Not this upstream alone: an edit may just make another one of it.
@@ -35,6 +40,14 @@ impl Upstream {
                 }
             }
         }
+    }
+
+    fn figures(&self, bounds: &Bounds, now: Instant) -> Vec<Other> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let picked = members.iter().filter(|one| self.can_be_picked(one, now));
+        picked
+            .map(|one| one.standing().outlier().as_other(now, bounds))
+            .collect()
     }
 
     /// One at a time, so that there are never more out than there is room for.
@@ -55,7 +68,11 @@ impl Upstream {
         let others = members.iter().filter(|member| !is_it(member));
         let others: Vec<Other> = others
             .filter(|other| self.can_be_picked(other, now))
-            .map(|other| other.standing().outlier().as_other(now, bounds))
+            .map(|other| {
+                let is_peer = other.priority() == server.priority();
+                let what = other.standing().outlier().as_other(now, bounds);
+                Other { is_peer, ..what }
+            })
             .collect();
         let out = members.iter().filter(|it| self.ejected(it, now).is_some());
         let verdict = suspicion.verdict(&others, out.count(), members.len(), bounds);

@@ -18,6 +18,8 @@ use super::standing::{Duty, Standing};
 #[derive(Debug, Default)]
 pub struct Load {
     in_flight: AtomicUsize,
+    /// Of those in flight, those whose answer has begun.
+    answered: AtomicUsize,
     kept: Kept,
     latency: Latency,
 }
@@ -234,19 +236,43 @@ impl Endpoint {
         self.load.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Requests under way whose answer has not begun.
+    pub fn awaiting(&self) -> usize {
+        let answered = self.load.answered.load(Ordering::Relaxed);
+        self.in_flight().saturating_sub(answered)
+    }
+
     /// Counts a request until the returned value is dropped.
     pub fn enter(&self) -> InFlight {
         self.load.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(&self.load))
+        InFlight {
+            load: Arc::clone(&self.load),
+            is_answered: false,
+        }
     }
 }
 
 /// A request under way to a server.
 #[derive(Debug)]
-pub struct InFlight(Arc<Load>);
+pub struct InFlight {
+    load: Arc<Load>,
+    is_answered: bool,
+}
+
+impl InFlight {
+    /// Its answer has begun.
+    pub fn answered(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.load.answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.is_answered {
+            self.load.answered.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

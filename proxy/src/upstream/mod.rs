@@ -65,7 +65,7 @@ use self::events::Event;
 use self::limits::{Gate, Limits};
 pub use self::live::Live;
 use self::news::Told;
-use self::outlier::Back;
+use self::outlier::{Back, Usual};
 pub use self::pool::{Pool, Unavailable};
 use self::refresh::Refreshing;
 pub use self::spec::{Host, ServerSpec, Spec, Timeouts};
@@ -84,6 +84,8 @@ pub struct Upstream {
     names: Mutex<HashMap<String, Arc<Name>>>,
     source: Mutex<Option<Arc<Servers>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
+    /// What is usual among them.
+    usual: Usual,
     retired: AtomicBool,
     /// It is what the file says.
     in_effect: AtomicBool,
@@ -115,6 +117,7 @@ impl Upstream {
                 names: Mutex::default(),
                 source: Mutex::new(source),
                 members: Mutex::default(),
+                usual: Usual::default(),
                 retired: AtomicBool::new(false),
                 in_effect: AtomicBool::new(false),
                 settled: AtomicBool::new(false),
@@ -140,6 +143,7 @@ impl Upstream {
             names: Mutex::default(),
             source: Mutex::default(),
             members: Mutex::default(),
+            usual: Usual::default(),
             retired: AtomicBool::new(true),
             in_effect: AtomicBool::new(false),
             settled: AtomicBool::new(false),

@@ -81,6 +81,8 @@ impl Retries {
 #[derive(Debug, Default)]
 pub struct Tally {
     under_way: AtomicUsize,
+    /// Of those under way, those whose answer has begun.
+    answered: AtomicUsize,
     retrying: AtomicUsize,
     /// Requests that asked for a server.
     pub requests: Count,
@@ -131,15 +133,21 @@ impl Tally {
         self.retrying.load(Ordering::Relaxed)
     }
 
+    /// Requests under way whose answer has not begun: a tunnel that stays for hours asks for nothing.
+    pub fn awaiting(&self) -> usize {
+        let answered = self.answered.load(Ordering::Relaxed);
+        self.under_way().saturating_sub(answered)
+    }
+
     /// How many may be under way on the budget now.
     pub fn allows(&self, budget: Budget) -> usize {
-        budget.allows(self.under_way().saturating_sub(self.retrying()))
+        budget.allows(self.awaiting().saturating_sub(self.retrying()))
     }
 
     /// Takes a place in the budget until the returned value is dropped; none if it is used up.
     pub fn retry(self: &Arc<Self>, budget: Budget) -> Option<Retrying> {
         let one_more = |retrying: usize| {
-            let first = self.under_way().saturating_sub(retrying);
+            let first = self.awaiting().saturating_sub(retrying);
             (retrying < budget.allows(first)).then_some(retrying + 1)
         };
         let order = Ordering::Relaxed;
@@ -162,17 +170,35 @@ impl Tally {
     pub fn enter(self: &Arc<Self>) -> UnderWay {
         self.requests.note();
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
+        UnderWay {
+            tally: Arc::clone(self),
+            is_answered: false,
+        }
     }
 }
 
 /// A request under way, with all its attempts.
 #[derive(Debug)]
-pub struct UnderWay(Arc<Tally>);
+pub struct UnderWay {
+    tally: Arc<Tally>,
+    is_answered: bool,
+}
+
+impl UnderWay {
+    /// Its answer has begun.
+    pub fn answered(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.tally.answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.tally.under_way.fetch_sub(1, Ordering::Relaxed);
+        if self.is_answered {
+            self.tally.answered.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -221,13 +247,14 @@ mod tests {
         drop(other);
         assert_eq!((tally.under_way(), tally.requests.get()), (0, 2));
     }
+
     fn budget(share: &str, min: u16) -> Budget {
         let share = share.parse().unwrap();
         Budget { share, min }
     }
 
     #[test]
-    fn the_budget_is_a_share_of_those_under_way_for_the_first_time() {
+    fn the_budget_is_a_share_of_those_that_wait_for_the_first_time() {
         let tally = Arc::new(Tally::default());
         let requests: Vec<UnderWay> = (0..24).map(|_| tally.enter()).collect();
         let mut retries = Vec::new();
@@ -243,6 +270,20 @@ mod tests {
         assert_eq!(tally.retrying(), 0);
         assert!(tally.retry(budget("20%", 0)).is_none());
         assert!(tally.retry(budget("0%", 1)).is_some());
+    }
+
+    #[test]
+    fn whoever_has_an_answer_adds_nothing_to_the_budget() {
+        let tally = Arc::new(Tally::default());
+        let mut tunnels: Vec<UnderWay> = (0..1000).map(|_| tally.enter()).collect();
+        assert_eq!(tally.allows(budget("20%", 3)), 200);
+        tunnels.iter_mut().for_each(UnderWay::answered);
+        tunnels.iter_mut().for_each(UnderWay::answered);
+        assert_eq!((tally.under_way(), tally.awaiting()), (1000, 0));
+        assert_eq!(tally.allows(budget("20%", 3)), 3);
+        drop(tunnels);
+        let _one = tally.enter();
+        assert_eq!((tally.under_way(), tally.awaiting()), (1, 1));
     }
 
     #[test]

@@ -10,11 +10,7 @@ use tidegate_tests::{
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::{Counting, End, OK, routing};
-
-async fn requests(gateway: &Gateway) -> Value {
-    gateway.operator("/upstreams").await[0]["requests"].clone()
-}
+use crate::{Counting, End, OK, requests, routing};
 
 /// A brown-out is not multiplied: for every ten requests there are two more at the most, and the few that are always allowed.
 #[tokio::test]

@@ -8,15 +8,11 @@ use serde_json::Value;
 use tidegate_tests::{Connection, Gateway, Load, Origin, PATIENCE, client, eventually};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::{Counting, End, OK, assert_failure, both_clients, routing};
+use crate::{Counting, End, OK, assert_failure, both_clients, requests, routing};
 
 const SOON: &str = "hedge: { after: 20ms }";
 
 const FAILED: &[u8] = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n";
-
-async fn requests(gateway: &Gateway) -> Value {
-    gateway.operator("/upstreams").await[0]["requests"].clone()
-}
 
 /// What the first server does once the second one has the request, and what the second one does then.
 #[derive(Default)]

@@ -9,6 +9,7 @@ mod dies;
 mod hedge;
 mod nonsense;
 mod slow;
+mod stale;
 mod told;
 
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Response};
 use serde_json::Value;
-use tidegate_tests::{Origin, client, h2c_client};
+use tidegate_tests::{Gateway, Origin, client, h2c_client};
 use tokio::io::AsyncReadExt;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -37,6 +38,11 @@ fn routing(servers: &[SocketAddr], options: &[&str]) -> String {
         routing += &format!("    {option}\n");
     }
     routing
+}
+
+/// What the operator is told of the requests for the upstream.
+async fn requests(gateway: &Gateway) -> Value {
+    gateway.operator("/upstreams").await[0]["requests"].clone()
 }
 
 /// Asks on HTTP/1 and on HTTP/2.

@@ -146,16 +146,16 @@ impl Choice {
         let (ones, others) = (one.in_flight(), other.in_flight());
         let crowded = crowding(ones, one.weight());
         let others_crowded = crowding(others, other.weight());
-        let takes = |server: &Endpoint, in_flight: usize| {
+        let takes = |server: &Endpoint| {
             let latency = server.latency();
             let failing = latency.failing(now, self.decay);
-            let average = match in_flight {
+            let average = match server.awaiting() {
                 0 => latency.average(now, self.decay),
                 _ => latency.last(),
             };
             Some(average? * (1.0 + (FAILED - 1.0) * failing))
         };
-        match (takes(one, ones), takes(other, others)) {
+        match (takes(one), takes(other)) {
             (Some(takes), Some(other)) if ones == 0 && others == 0 => takes * CLEARLY < other,
             (Some(takes), Some(other)) => takes * crowded < other * others_crowded,
             (Some(_), None) => others > 0,
@@ -249,6 +249,24 @@ mod tests {
         let picks = (0..100).map(|_| picker.pick(&ready, &asked(later)).unwrap());
         let hanging = picks.filter(|server| server.address() == ready[1].address());
         assert_eq!(hanging.count(), 0);
+    }
+
+    /// Tunnels that stay for hours give no samples, and are no reason to wait for one.
+    #[test]
+    fn a_server_that_was_slow_is_asked_again_whatever_it_has_answered_and_goes_on_with() {
+        fastrand::seed(6);
+        let ready = servers(&[1, 1]);
+        let picker = POLICY.picker(&ready);
+        let start = Instant::now();
+        let mut tunnels: Vec<InFlight> = ready.iter().map(|server| server.enter()).collect();
+        tunnels.iter_mut().for_each(InFlight::answered);
+        tell(&ready[0], &ready, End::Answered, 10 * MS, start);
+        tell(&ready[1], &ready, End::Answered, 3000 * MS, start);
+        let later = start + 7 * DECAY;
+        tell(&ready[0], &ready, End::Answered, 10 * MS, later);
+        let picks = (0..100).map(|_| picker.pick(&ready, &asked(later)).unwrap());
+        let slow = picks.filter(|server| server.address() == ready[1].address());
+        assert!(slow.count() > 30);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Source;
 use super::followed::Feed;
-use super::names::believed;
+use super::names::Pace;
 use super::names::resolver::Resolver;
 use super::names::srv;
 use crate::component::{Kind, Options};
@@ -157,10 +157,11 @@ impl Source for Lookups {
     fn follow(&self, resolver: Arc<Resolver>, feed: Feed<ServerSpec>) -> BoxFuture<'static, ()> {
         let Self { asked, refresh } = self.clone();
         async move {
+            let mut pace = Pace::new(refresh);
             loop {
                 let told = asked.tell(&resolver, &feed).await;
                 let ttl = told.map_err(|why| feed.failed(format!("does not resolve: {why}")));
-                tokio::time::sleep(believed(ttl.ok(), refresh)).await;
+                tokio::time::sleep(pace.after(ttl.ok())).await;
             }
         }
         .boxed()

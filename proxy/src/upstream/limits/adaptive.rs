@@ -43,10 +43,13 @@ const ENOUGH_IN_LONG: u32 = 16;
 /// How long after one measurement with few comes another; a fifth of it is chance, so that many proxies do not go down at once.
 const FEW_EVERY: Duration = Duration::from_secs(15);
 
-/// So long at most. Where that is not enough for an average, so many answers are; with fewer it is tried again later: whoever holds
-/// a place for hours, as a WebSocket does, must not keep the limit down.
+/// So long at most. Where that is not enough for an average, so many answers are; with fewer it is tried again later: requests that
+/// wait for hours, as long polls do, must not keep the limit down.
 const FEW_FOR: Duration = Duration::from_secs(10);
 const FEW_ENOUGH: u32 = 8;
+
+/// Until there are few, so many latencies are waited for: whatever is answered at all is gone by then.
+const UNTIL_FEW: f64 = 4.0;
 
 /// What the limit is at first.
 const START: usize = 20;
@@ -130,8 +133,11 @@ impl Adaptive {
     pub(super) fn answered(&mut self, took: Duration, at: Instant, under_way: usize) {
         match self.measuring {
             Measuring::Soon(end) | Measuring::Now(end) if end <= at => self.end_measuring(at),
-            Measuring::Soon(end) if under_way <= self.limit(at) => {
-                self.measuring = Measuring::Now(end);
+            Measuring::Soon(_) if under_way <= self.limit(at) => {
+                self.measuring = match at.checked_add(FEW_FOR) {
+                    Some(end) => Measuring::Now(end),
+                    None => Measuring::No,
+                };
                 self.window = Window::begin(at);
             }
             _ => {}
@@ -203,7 +209,7 @@ impl Adaptive {
         // At first nothing is known of few; and what were few are many, once the limit has fallen.
         let has_fallen = self.limit < self.few_of * CLEARLY_LESS;
         if (has_fallen || self.few_due.is_none_or(|due| due <= at))
-            && let Some(end) = at.checked_add(FEW_FOR)
+            && let Some(end) = at.checked_add(until_few(average))
         {
             self.measuring = Measuring::Soon(end);
         }
@@ -232,6 +238,11 @@ impl Window {
         self.seconds += took.as_secs_f64();
         self.most = self.most.max(under_way);
     }
+}
+
+fn until_few(average: f64) -> Duration {
+    let wait = Duration::try_from_secs_f64(average * UNTIL_FEW).unwrap_or(FEW_FOR);
+    wait.clamp(SHORTEST, FEW_FOR)
 }
 
 /// Above four thousand million it matters no more.

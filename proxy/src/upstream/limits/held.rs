@@ -8,13 +8,38 @@ use crate::upstream::Upstream;
 use crate::upstream::standing::Standing;
 
 /// A request's place with an upstream, for all its attempts.
-pub struct Place(pub(super) Arc<Gate>);
+pub struct Place {
+    gate: Arc<Gate>,
+    is_answered: bool,
+}
+
+impl Place {
+    pub(super) fn new(gate: &Arc<Gate>) -> Self {
+        Self {
+            gate: Arc::clone(gate),
+            is_answered: false,
+        }
+    }
+
+    /// Its answer has begun, which a limit that is found out goes by.
+    pub fn answered(&mut self, adapts: bool) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.gate.answered.fetch_add(1, Ordering::Relaxed);
+            if adapts {
+                self.gate.serve();
+            }
+        }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.gate.lock();
         state.requests = state.requests.saturating_sub(1);
-        self.0.serve_all(state);
+        if self.is_answered {
+            self.gate.answered.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.gate.serve_all(state);
     }
 }
 

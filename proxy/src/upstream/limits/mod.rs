@@ -75,6 +75,8 @@ pub struct Gate {
     state: Mutex<State>,
     /// Connections.
     open: AtomicUsize,
+    /// Of the requests, those whose answer has begun.
+    answered: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -93,6 +95,8 @@ struct State {
 pub struct Stand {
     /// Requests under way.
     pub requests: usize,
+    /// Those whose answer has not begun.
+    pub awaiting: usize,
     /// So many may be.
     pub most: Option<usize>,
     /// Open connections.
@@ -144,6 +148,7 @@ impl Gate {
         let state = self.lock();
         Stand {
             requests: state.requests,
+            awaiting: self.awaiting(&state),
             most: state.most(Instant::now()),
             connections: self.open.load(Ordering::Relaxed),
             waiting: state.queue.len(),
@@ -235,7 +240,7 @@ impl Gate {
     /// What became of an attempt.
     pub fn learn(self: &Arc<Self>, outcome: &Outcome) {
         let mut state = self.lock();
-        let under_way = state.requests;
+        let under_way = self.awaiting(&state);
         let Some(adaptive) = &mut state.adaptive else {
             return;
         };
@@ -306,7 +311,8 @@ impl Gate {
     ) -> Result<Grant, No> {
         let counts_connections = upstream.counts_connections();
         let pool = upstream.pool();
-        if !state.has_room(is_first, counts_connections, asked.now) {
+        let awaiting = self.awaiting(state);
+        if !state.has_room(awaiting, is_first, counts_connections, asked.now) {
             // No turn is taken for nothing.
             let purpose = Purpose::Ask;
             let known = pool.pick(&Asked { purpose, ..*asked });
@@ -367,7 +373,7 @@ impl Gate {
         });
         Grant {
             in_panic,
-            place: is_first.then(|| Place(Arc::clone(self))),
+            place: is_first.then(|| Place::new(self)),
             spot: Spot {
                 gate: Arc::clone(self),
                 standing: Arc::clone(standing),
@@ -393,6 +399,11 @@ impl Gate {
         }
     }
 
+    fn awaiting(&self, state: &State) -> usize {
+        let answered = self.answered.load(Ordering::Relaxed);
+        state.requests.saturating_sub(answered)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -407,9 +418,20 @@ impl State {
             .or(self.rule.all.requests)
     }
 
-    fn has_room(&self, is_first: bool, counts_connections: bool, now: Instant) -> bool {
+    /// A limit that is found out is one of requests that wait for their answer: by what it is found out.
+    fn has_room(
+        &self,
+        awaiting: usize,
+        is_first: bool,
+        counts_connections: bool,
+        now: Instant,
+    ) -> bool {
         let is_below = |most: Option<usize>, held| most.is_none_or(|most| held < most);
-        (!is_first || is_below(self.most(now), self.requests))
+        let held = match self.adaptive {
+            Some(_) => awaiting,
+            None => self.requests,
+        };
+        (!is_first || is_below(self.most(now), held))
             && (!counts_connections || is_below(self.rule.all.connections, self.busy))
     }
 

@@ -310,3 +310,73 @@ async fn a_connection_that_waits_makes_room_for_one_that_is_needed() {
     drop((wire, third, wire_of_other, other));
     assert_eq!(open(), 0);
 }
+
+fn adaptive(live: &Arc<Live>, queue: usize) -> Arc<Upstream> {
+    let limits = Limits {
+        adaptive: Some(Bounds { min: 3, max: 1000 }),
+        ..limits(None, None, queue)
+    };
+    start(live, &[1], limits)
+}
+
+/// So many whose answer has begun, as that of a WebSocket or of a client that reads slowly.
+fn held(upstream: &Arc<Upstream>, number: usize) -> Vec<Grant> {
+    let mut held = Vec::new();
+    for _ in 0..number {
+        let mut grant = granted(ask(upstream));
+        grant.place.as_mut().unwrap().answered(true);
+        held.push(grant);
+    }
+    held
+}
+
+#[tokio::test]
+async fn a_limit_that_is_found_out_is_one_of_those_that_wait_for_their_answer() {
+    let live = Arc::new(Live::default());
+    let upstream = adaptive(&live, 10);
+    let tunnels = held(&upstream, 600);
+    let most = upstream.gate().unwrap().stand().most.unwrap();
+    let mut busy: Vec<_> = (0..most).map(|_| granted(ask(&upstream))).collect();
+    let mut waiting = waits(ask(&upstream));
+    let stand = upstream.gate().unwrap().stand();
+    assert_eq!((stand.requests, stand.awaiting), (600 + most, most));
+    busy[0].place.as_mut().unwrap().answered(true);
+    assert!(
+        given(&mut waiting).is_some(),
+        "its turn comes with an answer"
+    );
+    drop((tunnels, busy));
+    let stand = upstream.gate().unwrap().stand();
+    assert_eq!((stand.requests, stand.awaiting), (0, 0));
+}
+
+/// On a clock of its own: ten at a time, for some minutes.
+#[tokio::test]
+async fn tunnels_turn_nobody_away() {
+    let live = Arc::new(Live::default());
+    let upstream = adaptive(&live, 0);
+    let gate = upstream.gate().unwrap();
+    let _tunnels = held(&upstream, 600);
+    let mut now = Instant::now();
+    for _ in 0..20_000 {
+        let asked = Asked {
+            tried: Tried::NONE,
+            purpose: Purpose::Serve,
+            key: None,
+            now,
+        };
+        let ten = (0..10).map(|_| granted(gate.ask(&upstream, &asked, true)));
+        let ten: Vec<Grant> = ten.collect();
+        let took = Duration::from_millis(10).mul_f64(0.5 + fastrand::f64());
+        now += took;
+        for mut grant in ten {
+            gate.learn(&Outcome {
+                end: End::Answered,
+                took: Some(took),
+                picked: now - took,
+                at: now,
+            });
+            grant.place.as_mut().unwrap().answered(true);
+        }
+    }
+}

@@ -1,9 +1,15 @@
 //! `consecutive_failures: 5`: so many in a row.
 //!
-//! An attempt went well when its answer came to its end: a server that breaks off in the middle of each answer fails in a row. One
-//! that has just returned is on probation: until so many went well in a row, one failure puts it out again.
+//! An attempt went well when its answer came to its end: a server that breaks off in the middle of each answer fails in a row. So it
+//! did if its client left after it had gone on for a while. One that has just returned is on probation: until so many went well in
+//! a row, one failure puts it out again.
 //!
-//! Where every other server fails, too, nobody is put out for that: nobody does better.
+//! After `max_time` a failure is forgotten, and a probation is over: where clients mostly leave first, single failures of days are no row.
+//!
+//! Where every other server fails, too, nobody is put out for that: nobody does better. Another tier may, a backup that nobody asks yet
+//! above all; that helps only if all of this one can be out, for as long as one is left it gets the requests.
+
+use std::time::{Duration, Instant};
 
 use super::{Other, Reason};
 
@@ -11,6 +17,7 @@ use super::{Other, Reason};
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Streak {
     failures: u32,
+    latest: Option<Instant>,
     /// So many have to go well, one after the other, until its probation is over.
     to_prove: u32,
 }
@@ -20,12 +27,14 @@ impl Streak {
     pub(super) const fn on_probation(bound: u16) -> Self {
         Self {
             failures: 0,
+            latest: None,
             to_prove: bound as u32,
         }
     }
 
-    pub(super) const fn fail(&mut self) {
-        self.failures = self.failures.saturating_add(1);
+    pub(super) fn fail(&mut self, now: Instant, remembered: Duration) {
+        self.failures = self.failures(now, remembered).saturating_add(1);
+        self.latest = Some(now);
     }
 
     pub(super) const fn go_well(&mut self) {
@@ -33,12 +42,18 @@ impl Streak {
         self.to_prove = self.to_prove.saturating_sub(1);
     }
 
-    pub(super) const fn failures(self) -> u32 {
-        self.failures
+    /// It has served for long enough.
+    pub(super) const fn end_probation(&mut self) {
+        self.to_prove = 0;
     }
 
-    pub(super) const fn is_failing(self) -> bool {
-        self.failures > 0
+    /// So many in a row, of those that are not forgotten.
+    pub(super) fn failures(self, now: Instant, remembered: Duration) -> u32 {
+        let is_old = |latest| now.saturating_duration_since(latest) > remembered;
+        match self.latest.is_some_and(is_old) {
+            true => 0,
+            false => self.failures,
+        }
     }
 
     /// Whether it is enough, if nobody else does so.
@@ -54,7 +69,9 @@ impl Streak {
     }
 }
 
-/// Whether somebody does better.
-pub(super) fn is_worse(others: &[Other]) -> bool {
-    others.iter().any(|other| !other.is_failing)
+/// Whether somebody does better to whom the requests would go; so many more may be out.
+pub(super) fn is_worse(others: &[Other], room: usize) -> bool {
+    let tier = others.iter().filter(|other| other.is_peer).count() + 1;
+    let mut better = others.iter().filter(|other| !other.is_failing);
+    better.any(|other| other.is_peer || tier <= room)
 }

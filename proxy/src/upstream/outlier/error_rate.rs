@@ -59,5 +59,10 @@ pub(super) fn is_suspicious(share: f64, bounds: &ErrorRate) -> bool {
 /// Whether the others do better, and what they have. Of those that had no requests nothing bad is known.
 pub(super) fn is_worse(share: f64, others: &[Other]) -> Option<f64> {
     let usual = middle(others.iter().filter_map(|other| other.failed)).unwrap_or(0.0);
-    (share >= CLEARLY * usual).then_some(usual)
+    is_above(share, usual).then_some(usual)
+}
+
+/// Whether it is more than what is usual.
+pub(super) fn is_above(share: f64, usual: f64) -> bool {
+    share >= CLEARLY * usual
 }

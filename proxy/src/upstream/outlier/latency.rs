@@ -74,5 +74,10 @@ pub(super) fn is_suspicious(average: f64, bounds: &Latency) -> bool {
 /// Whether the others are so much faster, and what they take. Where nothing is known of them there is nothing to compare.
 pub(super) fn is_worse(average: f64, others: &[Other], bounds: &Latency) -> Option<f64> {
     let usual = middle(others.iter().filter_map(|other| other.takes))?;
-    (average > bounds.above.of(usual)).then_some(usual)
+    is_above(average, usual, bounds).then_some(usual)
+}
+
+/// Whether it is more than what is usual.
+pub(super) fn is_above(average: f64, usual: f64, bounds: &Latency) -> bool {
+    average > bounds.above.of(usual)
 }

@@ -7,7 +7,8 @@
 //! - So many may be out as `max_ejected` allows, one at least, and never the last one that could be picked.
 //!
 //! Cost, where the file asks for it: two short looks into a mutex of the server's own for each request; the others are looked at when
-//! there is a suspicion, and then not again for a tenth of a second. Memory: 500 bytes for each server.
+//! there is a suspicion, and then not again for a tenth of a second: not even by those that are no worse than usual. Memory: 500 bytes
+//! for each server.
 
 mod consecutive_failures;
 mod error_rate;
@@ -16,6 +17,7 @@ mod latency;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod usual;
 mod window;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 use self::consecutive_failures::Streak;
 pub use self::error_rate::ErrorRate;
 pub use self::latency::Latency;
+pub use self::usual::Usual;
 use super::balance::{End, Outcome};
 use crate::config::{self, Share};
 
@@ -150,9 +153,14 @@ impl fmt::Display for Ejected {
 /// What another server that can be picked is like.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Other {
-    is_failing: bool,
-    failed: Option<f64>,
-    takes: Option<f64>,
+    /// It is of the same tier.
+    pub is_peer: bool,
+    /// Its latest attempts failed.
+    pub is_failing: bool,
+    /// The share that failed.
+    pub failed: Option<f64>,
+    /// How long its answers take, in seconds.
+    pub takes: Option<f64>,
 }
 
 /// What decides whether a server is put out, as far as it is known and the file asks for it.
@@ -194,18 +202,19 @@ impl Suspicion {
         servers: usize,
         bounds: &Bounds,
     ) -> Verdict {
-        match self.against(others, bounds) {
+        let room = bounds.room(servers).saturating_sub(out);
+        match self.against(others, room, bounds) {
             None => Verdict::NoOutlier,
-            Some(_) if others.is_empty() || out >= bounds.room(servers) => Verdict::NoRoom,
+            Some(_) if others.is_empty() || room == 0 => Verdict::NoRoom,
             Some(reason) => Verdict::Out(reason),
         }
     }
 
     /// Why it is worse than the others, if it is.
-    fn against(&self, others: &[Other], bounds: &Bounds) -> Option<Reason> {
+    fn against(&self, others: &[Other], room: usize, bounds: &Bounds) -> Option<Reason> {
         let failures = self
             .failures
-            .filter(|_| consecutive_failures::is_worse(others));
+            .filter(|_| consecutive_failures::is_worse(others, room));
         let rate = || {
             let own = self.failed?;
             let usual = error_rate::is_worse(own, others)?;
@@ -285,6 +294,9 @@ impl Record {
         if back.is_some_and(|back| outcome.picked < back) {
             return None;
         }
+        if back.is_some_and(|back| outcome.at.saturating_duration_since(back) > bounds.max_time) {
+            self.streak.end_probation();
+        }
         self.count(outcome, bounds);
         let suspicion = self.suspicion(outcome, bounds);
         let are_over = self.pauses.iter().flatten().all(|end| *end <= outcome.at);
@@ -297,7 +309,7 @@ impl Record {
     fn count(&mut self, outcome: &Outcome, bounds: &Bounds) {
         let (at, end) = (outcome.at, outcome.end);
         match end {
-            End::Failed | End::BrokeOff => self.streak.fail(),
+            End::Failed | End::BrokeOff => self.streak.fail(at, bounds.max_time),
             End::Complete => self.streak.go_well(),
             End::Answered | End::Unable | End::Left => {}
         }
@@ -348,7 +360,7 @@ impl Record {
     pub fn figures(&self, now: Instant, bounds: &Bounds) -> Figures {
         let Other { failed, takes, .. } = self.as_other(now, bounds);
         Figures {
-            failures_in_a_row: self.streak.failures(),
+            failures_in_a_row: self.streak.failures(now, bounds.max_time),
             failed,
             takes,
         }
@@ -359,7 +371,8 @@ impl Record {
         let rate = bounds.error_rate.as_ref();
         let latency = bounds.latency.as_ref();
         Other {
-            is_failing: self.streak.is_failing(),
+            is_peer: true,
+            is_failing: self.streak.failures(now, bounds.max_time) > 0,
             failed: rate.and_then(|bounds| self.ended.share(now, bounds)),
             takes: latency.and_then(|bounds| self.took.average(now, bounds)),
         }
@@ -450,8 +463,13 @@ impl Record {
 
 /// Of several, the one in the middle; the lower one of two.
 fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
+    let values = sorted(values);
     let place = values.len().checked_sub(1)? / 2;
     values.get(place).copied()
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
 }

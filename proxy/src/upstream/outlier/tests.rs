@@ -17,6 +17,7 @@ const BOUNDS: Bounds = Bounds {
 
 /// One that does well.
 const WELL: Other = Other {
+    is_peer: true,
     is_failing: false,
     failed: Some(0.0),
     takes: Some(0.010),
@@ -42,7 +43,7 @@ fn hear(
     let all = ends.iter().enumerate();
     all.filter_map(|(number, end)| {
         let suspicion = record.hear(&outcome(*end, at), bounds)?;
-        let reason = suspicion.against(others, bounds);
+        let reason = suspicion.against(others, 1, bounds);
         match reason {
             Some(reason) => record
                 .eject(reason, at, bounds)
@@ -120,6 +121,67 @@ fn a_probation_ends_when_so_many_went_well() {
     assert_eq!(hear(&mut record, &well, back, &BOUNDS, &[WELL]), None);
     let out = hear(&mut record, &[End::Failed; 5], back, &BOUNDS, &[WELL]);
     assert_eq!(out, Some((5, Reason::Failures(5))));
+}
+
+/// Clients mostly leave before the end: nothing goes well as far as anybody knows.
+#[test]
+fn failures_of_long_ago_are_no_row_and_a_probation_ends_with_time() {
+    let at = Instant::now();
+    let mut record = Record::default();
+    for day in 0..50 {
+        let at = at + day * (MAX_TIME + SECOND);
+        let once = [End::Answered, End::Left, End::Failed];
+        assert_eq!(hear(&mut record, &once, at, &BOUNDS, &[WELL]), None);
+        assert_eq!(record.figures(at, &BOUNDS).failures_in_a_row, 1);
+        let later = at + MAX_TIME + MS;
+        assert_eq!(record.figures(later, &BOUNDS).failures_in_a_row, 0);
+    }
+    let mut rarely = Record::default();
+    let minutes = (0..5).map(|minute| at + minute * 60 * SECOND);
+    let outs = minutes.map(|at| hear(&mut rarely, &[End::Failed], at, &BOUNDS, &[WELL]));
+    assert_eq!(outs.last(), Some(Some((1, Reason::Failures(5)))));
+
+    let back = at + 4 * 60 * SECOND + TIME;
+    let later = back + MAX_TIME + MS;
+    assert_eq!(
+        hear(&mut rarely, &[End::Failed], later, &BOUNDS, &[WELL]),
+        None
+    );
+}
+
+/// Three of a tier fail alike, and nobody has asked the two backups yet.
+#[test]
+fn a_backup_does_better_only_where_the_whole_tier_can_be_out() {
+    let peer = Other {
+        is_failing: true,
+        ..WELL
+    };
+    let backup = Other {
+        is_peer: false,
+        ..WELL
+    };
+    let all = [peer, peer, backup, backup];
+    let at = Instant::now();
+    let mut record = Record::default();
+    let suspicion = (0..5).find_map(|_| record.hear(&outcome(End::Failed, at), &BOUNDS));
+    let suspicion = suspicion.unwrap();
+    assert_eq!(
+        suspicion.verdict(&all, 0, 5, &BOUNDS),
+        Verdict::NoOutlier,
+        "two of five may be out: one would be left with all the requests"
+    );
+    let wider = Bounds {
+        max_ejected: "60%".parse().unwrap(),
+        ..BOUNDS
+    };
+    let out = Verdict::Out(Reason::Failures(5));
+    assert_eq!(suspicion.verdict(&all, 0, 5, &wider), out);
+    assert_eq!(
+        suspicion.verdict(&all[2..], 2, 5, &wider),
+        out,
+        "the last one"
+    );
+    assert_eq!(suspicion.verdict(&[WELL, backup], 0, 3, &BOUNDS), out);
 }
 
 #[test]
@@ -212,7 +274,7 @@ fn a_server_is_slow_by_what_the_others_take_and_not_for_one_answer() {
             ..outcome(end, at)
         };
         let suspicion = record.hear(&outcome, &bounds)?;
-        suspicion.against(&[WELL, WELL, WELL], &bounds)
+        suspicion.against(&[WELL, WELL, WELL], 1, &bounds)
     };
     let many = |takes: Duration, end: End| {
         let mut record = Record::default();

@@ -66,7 +66,7 @@ struct Search {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One that could not be found out is asked for again after this time at the latest.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// The addresses of a family.
 #[derive(Debug)]

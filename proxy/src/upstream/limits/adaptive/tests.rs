@@ -202,9 +202,9 @@ fn failures_count_only_where_they_took_long() {
     );
 }
 
-/// Nearly all are WebSockets, so that there never are few.
+/// Nearly all are long polls, so that there never are few.
 #[test]
-fn places_that_are_held_for_hours_keep_it_down_for_a_moment_only() {
+fn requests_that_wait_for_hours_keep_it_down_for_a_moment_only() {
     let mut limit = Adaptive::new(Bounds { min: 3, max: 30 });
     let begin = Instant::now();
     let mut whole = 0;
@@ -213,7 +213,7 @@ fn places_that_are_held_for_hours_keep_it_down_for_a_moment_only() {
         limit.answered(MS, at, 25);
         whole += usize::from(limit.limit(at) >= 20);
     }
-    assert!(whole > 50_000, "{whole}");
+    assert!(whole > 95_000, "{whole}");
     // It ends by itself, also where nobody answers any more.
     assert!(limit.limit(begin + 200 * SECOND) >= 20);
 }

@@ -7,9 +7,10 @@
 //! that many, the one with the largest share takes them with all that it has, whatever the probes say (Envoy's "panic threshold"): a few
 //! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
 //!
-//! A server that comes up after it was down, or comes to others that serve already, gets its share little by little (`slow_start`): it passes on what it is picked for, each
-//! request with the chance that it has not yet earned. Earned is counted by the warmest: where all warm up alike, or a key decides, nothing is
-//! passed on.
+//! A server that comes up after it was down, or comes to others that serve already, gets its share little by little (`slow_start`): it
+//! passes on what it is picked for, each request with the chance that it has not yet earned, and the policy picks again. So the others
+//! share what it passes on as they share everything else. Earned is counted by the warmest: where all warm up alike, or a key decides,
+//! nothing is passed on.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -26,6 +27,9 @@ use crate::turns::Purpose;
 
 /// A server that has just come up gets at least this part of its share, so that it warms up at all.
 const COLDEST: f64 = 0.1;
+
+/// So often a request is passed on at most: one in a thousand gets as far where all but a few are cold.
+const PASSES: usize = 64;
 
 /// Why nobody could be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,32 +278,30 @@ impl Tier {
         }
     }
 
-    /// Another one, if this one has not earned it yet, compared with the warmest.
+    /// Another one, as long as the one that is picked has not earned it yet, compared with the warmest.
     fn pass_on<'t>(
         &'t self,
-        picked: &'t Arc<Endpoint>,
+        mut picked: &'t Arc<Endpoint>,
         asked: &Asked<'_>,
         slow_start: Duration,
     ) -> &'t Arc<Endpoint> {
         let warmth = |server: &Endpoint| warmth(server, slow_start, asked.now);
-        let own = warmth(picked);
-        if own >= 1.0 {
+        if warmth(picked) >= 1.0 {
             return picked;
         }
-        let others = self.ready.iter().map(|server| warmth(server));
-        let warmest = others.fold(own, f64::max);
-        if fastrand::f64() < own / warmest {
-            return picked;
+        let ready = self.ready.iter();
+        let possible = ready.filter(|server| !asked.tried.contains(server.address()));
+        let warmest = possible.fold(0.0, |most: f64, server| most.max(warmth(server)));
+        for _ in 0..PASSES {
+            if fastrand::f64() * warmest < warmth(picked) {
+                break;
+            }
+            match self.picker.pick(&self.ready, asked) {
+                Some(next) => picked = next,
+                None => break,
+            }
         }
-        let colder = self.ready.iter().filter(|it| warmth(it) < warmest);
-        let tried = asked.tried.with(colder.map(|server| server.address()));
-        let asked = Asked {
-            tried: &tried,
-            // The turn of this request was taken.
-            purpose: Purpose::Ask,
-            ..*asked
-        };
-        self.picker.pick(&self.ready, &asked).unwrap_or(picked)
+        picked
     }
 }
 

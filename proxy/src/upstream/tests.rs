@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::balance::{Asked, Tried};
 use super::*;
 use crate::component;
+use crate::turns::Purpose;
 
 fn spec(check: &str) -> Spec {
     let text = format!(
@@ -60,6 +62,7 @@ pub(super) fn plain(ports: &[u16]) -> Spec {
                 max: minute,
             },
             budget: retry::Budget {
+                reserve: 100,
                 share: crate::config::Share::ALL,
                 min: 0,
             },
@@ -210,6 +213,43 @@ async fn servers_of_the_beginning_are_not_late_and_those_of_an_edit_are() {
     let after = edit(&before, spec, &live);
     taken_in(&after).await;
     assert_eq!(warms(&after), [3]);
+}
+
+/// Two newcomers beside others, one of which has twice the weight.
+#[tokio::test]
+async fn what_a_newcomer_passes_on_is_shared_as_everything_else_is() {
+    fastrand::seed(13);
+    let live = Arc::new(Live::default());
+    let with = |ports: &[u16]| {
+        let mut spec = Spec {
+            slow_start: Duration::from_secs(3600),
+            ..plain(ports)
+        };
+        spec.servers[0].seat.weight = 2;
+        spec
+    };
+    let before = in_effect(with(&[1, 2, 3]), &live);
+    let after = edit(&before, with(&[1, 2, 3, 4, 5]), &live);
+    let asked = Asked {
+        tried: Tried::NONE,
+        purpose: Purpose::Serve,
+        key: None,
+        now: Instant::now(),
+    };
+    let mut picks = [0_u32; 6];
+    for _ in 0..8400 {
+        let pool = after.pool();
+        picks[usize::from(pool.pick(&asked).unwrap().address().port())] += 1;
+    }
+    // Of 4.2 shares the newcomers have a tenth each.
+    let [_, twice, one, other, late, latest] = picks;
+    assert!((3900..4100).contains(&twice), "{picks:?}");
+    for warm in [one, other] {
+        assert!((1900..2100).contains(&warm), "{picks:?}");
+    }
+    for cold in [late, latest] {
+        assert!((140..260).contains(&cold), "{picks:?}");
+    }
 }
 
 #[tokio::test]

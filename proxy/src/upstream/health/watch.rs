@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use super::Check;
+use super::{Check, Pace};
 use crate::upstream::ask::with_jitter;
 use crate::upstream::live::Changes;
 
@@ -65,11 +65,20 @@ pub struct Findings {
 struct Seen {
     health: AtomicU8,
     findings: Mutex<Findings>,
+    course: Mutex<Course>,
+}
+
+/// Where the probes stand.
+#[derive(Debug, Clone, Copy, Default)]
+struct Course {
+    streak: Streak,
+    /// When the latest one began.
+    asked: Option<Instant>,
 }
 
 impl Watch {
-    /// Probes `address` at once and then at the check's pace, beginning with what `kin`, a watch that asks the same, knows.
-    /// Must be called within a tokio runtime.
+    /// Probes `address` at once and then at the check's pace. Goes on from where `kin` stands, a watch that asks the same: who edits the
+    /// pace again and again keeps nobody from being found ill, or well. Must be called within a tokio runtime.
     pub fn start(address: SocketAddr, check: Arc<Check>, kin: Option<&Self>) -> Arc<Self> {
         let asks = check.asks().to_owned();
         let seen = Arc::new(Seen::default());
@@ -77,6 +86,7 @@ impl Watch {
             let Findings { reason, since, .. } = kin.findings();
             seen.note(kin.health(), reason);
             seen.findings().since = since;
+            *seen.course() = *kin.seen.course();
         }
         let changes = Arc::new(Changes::default());
         let probing = probe_forever(address, check, Arc::downgrade(&seen), Arc::clone(&changes));
@@ -128,6 +138,19 @@ impl Seen {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long until the next probe, if that is not due.
+    fn pause(&self, pace: &Pace) -> Duration {
+        let interval = match self.health() {
+            Health::Down => pace.down_interval,
+            Health::Up | Health::Untried => pace.interval,
+        };
+        with_jitter(interval)
+    }
+
     /// Notes an answer, and how long it took to come.
     fn count(&self, is_good: bool, took: Duration) {
         let mut findings = self.findings();
@@ -156,30 +179,40 @@ async fn probe_forever(
     seen: Weak<Seen>,
     changes: Arc<Changes>,
 ) {
-    let (mut streak, pace) = (Streak::default(), check.pace());
+    let pace = check.pace();
+    let first = seen.upgrade().and_then(|seen| {
+        let due = seen.course().asked? + seen.pause(pace);
+        Some(due)
+    });
+    if let Some(first) = first {
+        sleep_until(first).await;
+    }
     loop {
         let asked = Instant::now();
+        let Some(known) = seen.upgrade() else { return };
+        known.course().asked = Some(asked);
+        drop(known);
         let answer = check.ask(address).await;
         let Some(seen) = seen.upgrade() else { return };
         seen.count(answer.is_ok(), asked.elapsed());
-        if let Some(health) = streak.judge(
+        let mut streak = seen.course().streak;
+        let decided = streak.judge(
             &answer,
             seen.health(),
             pace.healthy_after,
             pace.unhealthy_after,
-        ) {
+        );
+        seen.course().streak = streak;
+        if let Some(health) = decided {
             let reason = answer.err();
             if seen.note(health, reason.clone()) {
                 tell(address, health, reason.as_deref(), &streak, &changes);
                 changes.announce();
             }
         }
-        let interval = match seen.health() {
-            Health::Down => pace.down_interval,
-            Health::Up | Health::Untried => pace.interval,
-        };
+        let pause = seen.pause(pace);
         drop(seen);
-        sleep(with_jitter(interval)).await;
+        sleep(pause).await;
     }
 }
 
@@ -201,7 +234,7 @@ fn tell(
 }
 
 /// Answers of one kind in a row.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Streak {
     good: u32,
     bad: u32,

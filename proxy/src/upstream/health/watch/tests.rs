@@ -170,6 +170,30 @@ async fn what_was_found_is_told() {
     assert_eq!((found.good, found.bad), (0, 0), "its own probes");
 }
 
+/// Each edit of the pace makes another watch of it, sooner than the next probe is due.
+#[tokio::test(start_paused = true)]
+async fn who_edits_again_and_again_keeps_no_server_from_being_found_ill() {
+    let mut patient = Patient::start(None);
+    patient.pauses(1).await;
+    let mut probes = 0;
+    for _ in 0..100 {
+        let next = Patient::start(Some(&patient.watch));
+        next.is_well.store(false, Ordering::SeqCst);
+        patient = next;
+        sleep(Duration::from_secs(1)).await;
+        while patient.asked.try_recv().is_ok() {
+            probes += 1;
+        }
+    }
+    assert_eq!(patient.watch.health(), Health::Down);
+    // Every ten seconds until it is down, from then on every second.
+    assert!((60..=90).contains(&probes), "{probes}");
+    patient = Patient::start(Some(&patient.watch));
+    patient.asked.recv().await.unwrap();
+    sleep(2 * TAKES).await;
+    assert_eq!(patient.watch.health(), Health::Down, "two are wanted");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_probes_end_with_the_watch() {
     let mut patient = Patient::start(None);

@@ -197,6 +197,13 @@ impl Endpoint {
         }
     }
 
+    /// Those that it had before its own were counted are not used any more.
+    pub fn close_uncounted(&self) {
+        if self.has_own_connections {
+            self.load.kept().close();
+        }
+    }
+
     /// How long it takes to answer, if its policy wants to know.
     pub fn latency(&self) -> &Latency {
         &self.load.latency

@@ -113,6 +113,15 @@ impl Kept {
         shelves.find_map(|shelf| open(shelf).pop_back())
     }
 
+    /// Closes all of them.
+    pub fn close(&self) {
+        for shelf in &self.by_thread {
+            let all = std::mem::take(&mut *open(shelf));
+            // Closed with the lock free.
+            drop(all);
+        }
+    }
+
     /// Closes those whose time is over and those that the server has closed.
     pub fn sweep(&self, now: Instant) {
         for shelf in &self.by_thread {
@@ -204,6 +213,20 @@ mod tests {
         assert_eq!(count(&kept), 2);
         kept.sweep(Instant::now());
         kept.sweep(Instant::now() + 2 * MINUTE);
+        assert_eq!(count(&kept), 0);
+    }
+
+    #[tokio::test]
+    async fn all_can_be_closed_whoever_watches_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let kept = Kept::default();
+        let (here, _far_1) = wire(&listener).await;
+        let (there, _far_2) = wire(&listener).await;
+        kept.put(here, MINUTE);
+        std::thread::scope(|scope| {
+            scope.spawn(|| kept.put(there, MINUTE));
+        });
+        kept.close();
         assert_eq!(count(&kept), 0);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_tests::{Gateway, Origin, client, eventually};
+use tidegate_tests::{Api, Gateway, Origin, client, eventually, websocket};
 use tokio::sync::Semaphore;
 
 use crate::{Holder, LONG, ask, is_ok, quiet, started, state, waiting};
@@ -84,4 +84,28 @@ async fn a_limit_that_is_found_out_stays_within_its_bounds() {
             is_ok(client).await;
         }
     }
+}
+
+/// More of them than the limit is at first, and than it becomes.
+#[tokio::test]
+async fn tunnels_do_not_use_it_up() {
+    let api = Api::start("1").await;
+    let file = format!(
+        "upstreams: {{ a: {{ servers: [ '{}' ], limits: {{ adaptive: {{ max: 30 }} }} }} }}\n\
+         routes: {{ all: {{ match: {{ path_prefix: / }}, upstream: a }} }}\n",
+        api.address()
+    );
+    let gateway = Gateway::start(&file).await;
+    let mut tunnels = Vec::new();
+    for _ in 0..60 {
+        tunnels.push(websocket(&gateway).await);
+    }
+    for _ in 0..200 {
+        assert_eq!(gateway.get("/api/hello").await.status(), 200);
+    }
+    let limits = &state(&gateway).await["limits"];
+    assert_eq!(
+        (&limits["requests"], &limits["awaiting"]),
+        (&60.into(), &0.into())
+    );
 }

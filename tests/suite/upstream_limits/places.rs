@@ -142,6 +142,28 @@ async fn there_are_never_more_connections_than_the_limit() {
     assert_eq!(state(&gateway).await["limits"]["connections"], open);
 }
 
+/// They lie in a pool that is shared with others and counted by nobody.
+#[tokio::test]
+async fn connections_from_before_the_limit_are_closed_with_the_edit() {
+    let server = Holder::start().await;
+    let gateway = Gateway::start(&routing(&[&server], "{}", "")).await;
+    let clients: Vec<_> = (0..6).map(|_| ask(&gateway, "/")).collect();
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(server.next().await);
+    }
+    for request in held {
+        request.go();
+    }
+    for client in clients {
+        is_ok(client).await;
+    }
+    assert_eq!(server.origin.open(), 6);
+    let limits = "{ connections: 1, queue: {} }";
+    gateway.reload(&routing(&[&server], limits, "")).await;
+    eventually("none is left", PATIENCE, async || server.origin.open() == 0).await;
+}
+
 #[tokio::test]
 async fn a_tunnel_holds_its_place_and_its_connection() {
     let api = Api::start("1").await;

@@ -161,6 +161,12 @@ impl Gate {
         let mut state = self.lock();
         let old = state.queue.move_to(upstream);
         let rule = limits.unwrap_or_default();
+        if rule.has_connections() && !state.rule.has_connections() {
+            let pool = upstream.pool();
+            pool.all()
+                .iter()
+                .for_each(|server| server.close_uncounted());
+        }
         state.rule = rule;
         state.adaptive = rule.adaptive.map(|bounds| match state.adaptive.take() {
             Some(mut known) => {
@@ -341,9 +347,13 @@ impl Gate {
             }
             let full = pool.all().iter().filter(|server| !has_room(server));
             let tried = &asked.tried.with(full.map(|server| server.address()));
-            server = pool
-                .pick(&Asked { tried, ..*asked })
-                .map_err(|_| no_room())?;
+            let next = pool.pick(&Asked { tried, ..*asked });
+            // A later tier is for what this one cannot do, not for what it has no room for yet.
+            let is_of_tier = |next: &Endpoint| next.priority() == server.priority();
+            server = next
+                .ok()
+                .filter(|next| is_of_tier(next) || pool.in_panic())
+                .ok_or_else(no_room)?;
         }
         let server = Arc::clone(server);
         let in_panic = pool.in_panic();

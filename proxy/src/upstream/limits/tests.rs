@@ -6,7 +6,7 @@ use super::*;
 use crate::upstream::balance::Tried;
 use crate::upstream::kept::Wire;
 use crate::upstream::tests::{in_effect, plain};
-use crate::upstream::{Live, Spec};
+use crate::upstream::{Live, Seat, Spec};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -379,4 +379,21 @@ async fn tunnels_turn_nobody_away() {
             grant.place.as_mut().unwrap().answered(true);
         }
     }
+}
+
+#[tokio::test]
+async fn a_backup_is_for_who_is_down_and_not_for_who_is_full() {
+    let live = Arc::new(Live::default());
+    let mut spec = spec(&[1, 2, 3], limits(None, Some(1), 10));
+    spec.servers[2].seat.priority = Seat::BACKUP;
+    let upstream = in_effect(spec, &live);
+    let both = [granted(ask(&upstream)), granted(ask(&upstream))];
+    let mut waiting = waits(ask(&upstream));
+    // Who was failed by all of the tier goes on.
+    let tried = both.iter().map(|grant| grant.server.address());
+    let tried = Tried::NONE.with(tried);
+    assert_eq!(port(&granted(ask_but(&upstream, &tried, false))), 3);
+    assert!(given(&mut waiting).is_none());
+    drop(both);
+    assert!(port(&given(&mut waiting).unwrap()) < 3);
 }

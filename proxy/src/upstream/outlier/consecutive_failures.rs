@@ -1,10 +1,10 @@
 //! `consecutive_failures: 5`: so many in a row.
 //!
 //! An attempt went well when its answer came to its end: a server that breaks off in the middle of each answer fails in a row. So it
-//! did if its client left after it had gone on for a while. One that has just returned is on probation: until so many went well in
-//! a row, one failure puts it out again.
+//! did if its client left after it had gone on for a while. One that has just returned from being out for that is on probation: until so
+//! many went well in a row, or it was back for `time`, one failure puts it out again.
 //!
-//! After `max_time` a failure is forgotten, and a probation is over: where clients mostly leave first, single failures of days are no row.
+//! After `max_time` a failure is forgotten: where clients mostly leave first, single failures of days are no row.
 //!
 //! Where every other server fails, too, nobody is put out for that: nobody does better. Another tier may, a backup that nobody asks yet
 //! above all; that helps only if all of this one can be out, for as long as one is left it gets the requests.

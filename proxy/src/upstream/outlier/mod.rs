@@ -294,7 +294,7 @@ impl Record {
         if back.is_some_and(|back| outcome.picked < back) {
             return None;
         }
-        if back.is_some_and(|back| outcome.at.saturating_duration_since(back) > bounds.max_time) {
+        if back.is_some_and(|back| outcome.at.saturating_duration_since(back) > bounds.time) {
             self.streak.end_probation();
         }
         self.count(outcome, bounds);
@@ -397,8 +397,15 @@ impl Record {
             return false;
         }
         let times = self.times(now, bounds).saturating_add(1);
+        let streak = match reason {
+            Reason::Failures(_) | Reason::StillFails => {
+                Streak::on_probation(bounds.consecutive_failures)
+            }
+            // What it is like is found out anew, and nothing else.
+            Reason::ErrorRate(..) | Reason::Latency(..) => Streak::default(),
+        };
         *self = Self {
-            streak: Streak::on_probation(bounds.consecutive_failures),
+            streak,
             ejection: Some(Ejection {
                 reason,
                 since: now,

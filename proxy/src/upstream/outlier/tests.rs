@@ -142,7 +142,7 @@ fn failures_of_long_ago_are_no_row_and_a_probation_ends_with_time() {
     assert_eq!(outs.last(), Some(Some((1, Reason::Failures(5)))));
 
     let back = at + 4 * 60 * SECOND + TIME;
-    let later = back + MAX_TIME + MS;
+    let later = back + TIME + MS;
     assert_eq!(
         hear(&mut rarely, &[End::Failed], later, &BOUNDS, &[WELL]),
         None
@@ -251,6 +251,9 @@ fn a_share_of_failures_is_too_large_where_the_others_have_half_of_it_at_most() {
     let unknown = [Other::default()];
     let out = hear(&mut record, &ends, at, &bounds, &unknown).unwrap();
     assert_eq!(out.0, 31, "with the twentieth request");
+    let back = record.ejected(at, &bounds).unwrap().until;
+    let four = [End::Failed; 4];
+    assert_eq!(hear(&mut record, &four, back, &bounds, &others(0.1)), None);
     // An option that is taken out of the file takes what it did with it.
     assert!(record.ejected(at, &bounds).is_some());
     assert_eq!(record.ejected(at, &BOUNDS), None);

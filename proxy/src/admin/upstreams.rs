@@ -71,6 +71,8 @@ struct RequestsState {
     /// Requests that are sent again, as far as the budget counts them, and as many as may be now.
     retries_under_way: usize,
     retries_allowed: usize,
+    /// Retries beyond that, which were saved for what breaks at once.
+    retries_reserve: usize,
     /// Requests that were answered, and not with 500 or above, after more than one attempt.
     retries_succeeded: u64,
     /// Times that the budget was used up.
@@ -282,6 +284,7 @@ impl RequestsState {
             retries_after: RetriesState::of(&tally.retries_after),
             retries_under_way: tally.retrying(),
             retries_allowed: tally.allows(spec.retry.budget),
+            retries_reserve: tally.reserve(spec.retry.budget),
             retries_succeeded: tally.retries_succeeded.get(),
             retries_denied: tally.retries_denied.get(),
             hedges: tally.hedges.get(),

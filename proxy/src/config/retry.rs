@@ -7,7 +7,7 @@
 //!   statuses: [ 502, 503, 504 ]
 //!   idempotency_key: true
 //!   backoff: { first: 25ms, max: 250ms }
-//!   budget: { share: 20%, min: 3 }
+//!   budget: { share: 20%, min: 3, reserve: 100 }
 //! ```
 
 use schemars::JsonSchema;
@@ -75,7 +75,8 @@ pub struct Backoff {
     pub max: Option<Spanned<Duration>>,
 }
 
-/// How many requests may be sent again at the same time: the larger of the two. What was not sent needs none of it.
+/// How many requests may be sent again at the same time: the larger of the first two, and more when much breaks at once. What was not
+/// sent needs none of it.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryBudget {
@@ -86,4 +87,8 @@ pub struct RetryBudget {
     #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 0, 1000>")]
     #[schemars(range(min = 0, max = 1000), extend("default" = 3))]
     pub min: Option<Spanned<u16>>,
+    /// Retries that are saved for what breaks at once: one for every ten requests that go well, up to so many. Default: 100, at most 10000.
+    #[serde(default, deserialize_with = "super::scalar::whole::<_, _, 0, 10000>")]
+    #[schemars(range(min = 0, max = 10000), extend("default" = 100))]
+    pub reserve: Option<Spanned<u16>>,
 }

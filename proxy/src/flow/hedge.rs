@@ -151,7 +151,7 @@ impl Hedge {
             key: self.key,
             now,
         };
-        let budget = upstream.tally().retry(upstream.spec().retry.budget)?;
+        let budget = upstream.tally().hedge(upstream.spec().retry.budget)?;
         let (mut attempt, place) = self.pick(&asked)?;
         upstream.tally().hedges.note();
         let server = Arc::clone(&attempt.server);

@@ -185,12 +185,14 @@ pub fn dropped() -> Box<Error> {
 
 /// The client gets an answer: what was sent again is so no more.
 pub fn answered(is_failure: bool, exchange: &mut Exchange) {
-    if exchange.attempts < 2 {
-        return;
-    }
     exchange.retrying = None;
-    if let Some(target) = exchange.target().filter(|_| !is_failure) {
-        target.upstream.tally().retries_succeeded.note();
+    let Some(target) = exchange.target().filter(|_| !is_failure) else {
+        return;
+    };
+    let upstream = &target.upstream;
+    match exchange.attempts {
+        0 | 1 => upstream.tally().save(upstream.spec().retry.budget),
+        _ => upstream.tally().retries_succeeded.note(),
     }
 }
 

@@ -33,14 +33,19 @@ pub struct Backoff {
     pub max: Duration,
 }
 
-/// How many requests may be sent again at the same time: the larger of the two.
+/// How many requests may be sent again at the same time: the larger of the first two, and what was saved for what breaks all at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Of those that are under way for the first time.
     pub share: Share,
     /// However few these are.
     pub min: u16,
+    /// So many more are saved at the most: one for every [`EARN_ONE`] requests that went well at once.
+    pub reserve: u16,
 }
+
+/// A tenth of the requests can be sent again on the reserve, whatever lasts.
+pub const EARN_ONE: usize = 10;
 
 impl Backoff {
     /// The next pause, after so many attempts.
@@ -92,6 +97,7 @@ mod tests {
         let budget = Budget {
             share: "20%".parse().unwrap(),
             min: 3,
+            reserve: 0,
         };
         let allowed = [0, 15, 19, 20, 100].map(|first| budget.allows(first));
         assert_eq!(allowed, [3, 3, 3, 4, 20]);

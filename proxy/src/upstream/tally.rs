@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::hedge::Latencies;
-use super::retry::Budget;
+use super::retry::{Budget, EARN_ONE};
 use crate::config::RetryWhen;
 
 /// One thing that happens again and again.
@@ -83,7 +83,11 @@ pub struct Tally {
     under_way: AtomicUsize,
     /// Of those under way, those whose answer has begun.
     answered: AtomicUsize,
+    /// Requests that were sent again, those on the reserve included.
     retrying: AtomicUsize,
+    on_reserve: AtomicUsize,
+    /// What was saved, in requests of which [`EARN_ONE`] make one retry.
+    saved: AtomicUsize,
     /// Requests that asked for a server.
     pub requests: Count,
     /// Attempts after the first one.
@@ -128,9 +132,24 @@ impl Tally {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    /// Requests under way that were sent again on the budget.
+    /// Requests under way that were sent again in the share that may be.
     pub fn retrying(&self) -> usize {
-        self.retrying.load(Ordering::Relaxed)
+        let on_reserve = self.on_reserve.load(Ordering::Relaxed);
+        let all = self.retrying.load(Ordering::Relaxed);
+        all.saturating_sub(on_reserve)
+    }
+
+    /// How many more may be sent again once, whatever the share is.
+    pub fn reserve(&self, budget: Budget) -> usize {
+        let saved = self.saved.load(Ordering::Relaxed) / EARN_ONE;
+        saved.min(budget.reserve.into())
+    }
+
+    /// A request went well at once.
+    pub fn save(&self, budget: Budget) {
+        if self.saved.load(Ordering::Relaxed) < usize::from(budget.reserve) * EARN_ONE {
+            self.saved.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Requests under way whose answer has not begun: a tunnel that stays for hours asks for nothing.
@@ -141,23 +160,55 @@ impl Tally {
 
     /// How many may be under way on the budget now.
     pub fn allows(&self, budget: Budget) -> usize {
-        budget.allows(self.awaiting().saturating_sub(self.retrying()))
+        budget.allows(self.first_attempts(self.retrying.load(Ordering::Relaxed)))
     }
 
-    /// Takes a place in the budget until the returned value is dropped; none if it is used up.
+    fn first_attempts(&self, retrying: usize) -> usize {
+        self.awaiting().saturating_sub(retrying)
+    }
+
+    /// Takes a place in the budget until the returned value is dropped, or one of the reserve for good; none if both are used up.
     pub fn retry(self: &Arc<Self>, budget: Budget) -> Option<Retrying> {
-        let one_more = |retrying: usize| {
-            let first = self.awaiting().saturating_sub(retrying);
-            (retrying < budget.allows(first)).then_some(retrying + 1)
-        };
-        let order = Ordering::Relaxed;
-        match self.retrying.fetch_update(order, order, one_more) {
-            Ok(_) => Some(Retrying(Arc::clone(self))),
-            Err(_) => {
+        self.within_share(budget)
+            .or_else(|| self.on_reserve(budget))
+            .or_else(|| {
                 self.retries_denied.note();
                 None
-            }
-        }
+            })
+    }
+
+    /// The same for a request that nobody failed: the reserve is not for it.
+    pub fn hedge(self: &Arc<Self>, budget: Budget) -> Option<Retrying> {
+        self.within_share(budget).or_else(|| {
+            self.retries_denied.note();
+            None
+        })
+    }
+
+    fn within_share(self: &Arc<Self>, budget: Budget) -> Option<Retrying> {
+        let one_more = |retrying: usize| {
+            let places = retrying.saturating_sub(self.on_reserve.load(Ordering::Relaxed));
+            (places < budget.allows(self.first_attempts(retrying))).then_some(retrying + 1)
+        };
+        let order = Ordering::Relaxed;
+        let taken = self.retrying.fetch_update(order, order, one_more);
+        taken.ok().map(|_| Retrying {
+            tally: Arc::clone(self),
+            is_on_reserve: false,
+        })
+    }
+
+    fn on_reserve(self: &Arc<Self>, budget: Budget) -> Option<Retrying> {
+        let most = usize::from(budget.reserve) * EARN_ONE;
+        let one_less = |saved: usize| saved.min(most).checked_sub(EARN_ONE);
+        let order = Ordering::Relaxed;
+        self.saved.fetch_update(order, order, one_less).ok()?;
+        self.retrying.fetch_add(1, Ordering::Relaxed);
+        self.on_reserve.fetch_add(1, Ordering::Relaxed);
+        Some(Retrying {
+            tally: Arc::clone(self),
+            is_on_reserve: true,
+        })
     }
 
     /// Counts a request that waits for a place, until the returned value is dropped.
@@ -217,11 +268,17 @@ impl Drop for Queued {
 
 /// A request that was sent again, in the budget of its upstream.
 #[derive(Debug)]
-pub struct Retrying(Arc<Tally>);
+pub struct Retrying {
+    tally: Arc<Tally>,
+    is_on_reserve: bool,
+}
 
 impl Drop for Retrying {
     fn drop(&mut self) {
-        self.0.retrying.fetch_sub(1, Ordering::Relaxed);
+        if self.is_on_reserve {
+            self.tally.on_reserve.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.tally.retrying.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -250,7 +307,11 @@ mod tests {
 
     fn budget(share: &str, min: u16) -> Budget {
         let share = share.parse().unwrap();
-        Budget { share, min }
+        Budget {
+            share,
+            min,
+            reserve: 0,
+        }
     }
 
     #[test]
@@ -270,6 +331,37 @@ mod tests {
         assert_eq!(tally.retrying(), 0);
         assert!(tally.retry(budget("20%", 0)).is_none());
         assert!(tally.retry(budget("0%", 1)).is_some());
+    }
+
+    /// A server dies with all the requests that it has.
+    #[test]
+    fn what_breaks_at_once_is_sent_again_on_what_was_saved_before() {
+        let tally = Arc::new(Tally::default());
+        let _requests: Vec<UnderWay> = (0..50).map(|_| tally.enter()).collect();
+        let budget = Budget {
+            reserve: 20,
+            ..budget("20%", 3)
+        };
+        (0..150).for_each(|_| tally.save(budget));
+        assert_eq!(tally.reserve(budget), 15);
+        let retries: Vec<Retrying> = std::iter::from_fn(|| tally.retry(budget)).collect();
+        // 20 % of the first attempts that are left, and 15.
+        assert_eq!((retries.len(), tally.retrying()), (8 + 15, 8));
+        assert_eq!(tally.reserve(budget), 0);
+        drop(retries);
+        // What lasts has the share, and what goes well beside it.
+        let lasts: Vec<Retrying> = std::iter::from_fn(|| tally.retry(budget)).collect();
+        assert_eq!(lasts.len(), 8);
+        drop(lasts);
+        (0..100_000).for_each(|_| tally.save(budget));
+        assert_eq!(tally.reserve(budget), 20);
+        let hedges: Vec<Retrying> = std::iter::from_fn(|| tally.hedge(budget)).collect();
+        assert_eq!((hedges.len(), tally.reserve(budget)), (8, 20));
+        let less = Budget {
+            reserve: 2,
+            ..budget
+        };
+        assert_eq!(std::iter::from_fn(|| tally.retry(less)).count(), 2);
     }
 
     #[test]

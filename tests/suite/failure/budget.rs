@@ -1,7 +1,9 @@
 //! Servers fail all at once: what is sent again is bounded, and what is counted outlives an edit.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_tests::{
@@ -113,6 +115,67 @@ async fn as_many_are_sent_again_as_the_budget_says_and_an_edit_forgets_none() {
     };
     eventually("the places are free", PATIENCE, free).await;
     assert_eq!(gateway.get("/last").await.status(), 200);
+}
+
+/// A server that holds some of its requests until it is told to go on, and then answers or hangs up; how many it got.
+async fn holding(go: &Arc<Semaphore>, answers: bool) -> (Origin, Arc<AtomicUsize>) {
+    let (go, held) = (Arc::clone(go), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&held);
+    let origin = Origin::start(move |mut connection| {
+        let (go, counted) = (Arc::clone(&go), Arc::clone(&counted));
+        async move {
+            while let Some(head) = connection.read_head().await {
+                if !head.starts_with("GET /held ") {
+                    connection.write(OK).await;
+                    continue;
+                }
+                counted.fetch_add(1, Ordering::SeqCst);
+                go.acquire().await.unwrap().forget();
+                if !answers {
+                    return;
+                }
+                connection.write(OK).await;
+            }
+        }
+    })
+    .await;
+    (origin, held)
+}
+
+#[tokio::test]
+async fn what_one_server_had_under_way_is_sent_again_when_it_dies() {
+    const HELD: usize = 30;
+    for (reserve, before, lost) in [(100, 400, 0), (5, 400, HELD - 3 - 5), (100, 0, HELD - 3)] {
+        let [dies_now, answer_now] = [(); 2].map(|()| Arc::new(Semaphore::new(0)));
+        let (dies, held) = holding(&dies_now, false).await;
+        let (well, saved) = holding(&answer_now, true).await;
+        let option = format!("retry: {{ budget: {{ share: 0%, min: 3, reserve: {reserve} }} }}");
+        // All go to the first as long as it lives.
+        let routing = routing(&[dies.address()], &[&option]).replace(
+            " ]\n",
+            &format!(", {{ address: \"{}\", backup: true }} ]\n", well.address()),
+        );
+        let gateway = Gateway::start(&routing).await;
+        for number in 0..before {
+            assert_eq!(gateway.get(&format!("/{number}")).await.status(), 200);
+        }
+        let mut asked = JoinSet::new();
+        for _ in 0..HELD {
+            let request = client().get(gateway.url("/held"));
+            asked.spawn(async move { request.send().await.unwrap().status().as_u16() });
+        }
+        let arrived = async || held.load(Ordering::SeqCst) == HELD;
+        eventually("it has all of them", PATIENCE, arrived).await;
+        // For long enough that none of its connections can have been stale.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        dies_now.add_permits(HELD);
+        let arrived = async || saved.load(Ordering::SeqCst) == HELD - lost;
+        eventually("the other one has those that were saved", PATIENCE, arrived).await;
+        answer_now.add_permits(HELD);
+        let statuses = asked.join_all().await;
+        let failed = statuses.iter().filter(|status| **status == 502).count();
+        assert_eq!(failed, lost, "{reserve}: {statuses:?}");
+    }
 }
 
 /// A server that is gone fails no request, whether its machine says so or not; there is nothing that it would do twice.

@@ -214,6 +214,7 @@ fn written_retry(spec: &upstream::retry::Retry) -> Retry {
         budget: config::RetryBudget {
             share: set(spec.budget.share),
             min: set(spec.budget.min),
+            reserve: set(spec.budget.reserve),
         },
     }
 }

@@ -28,6 +28,8 @@ const PAUSES: u32 = 10;
 /// Envoy's.
 const BUDGET: Share = Share::percent(20);
 const BUDGET_MIN: u16 = 3;
+/// As many requests as one server may lose at once, mostly.
+const BUDGET_RESERVE: u16 = 100;
 const QUEUE_LENGTH: usize = 100;
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Some requests have to go through for anything to be found out.
@@ -215,6 +217,7 @@ pub(super) fn retry(upstream: &config::Retry, file: &config::Retry) -> Retry {
     let key = upstream.idempotency_key.or(file.idempotency_key);
     let share = upstream.budget.share.or(file.budget.share);
     let min = upstream.budget.min.or(file.budget.min);
+    let reserve = upstream.budget.reserve.or(file.budget.reserve);
     Retry {
         attempts: attempts.map_or(ATTEMPTS, |attempts| attempts.value),
         when: when.cloned().unwrap_or_else(|| RETRIED.to_vec()),
@@ -224,6 +227,7 @@ pub(super) fn retry(upstream: &config::Retry, file: &config::Retry) -> Retry {
         budget: Budget {
             share: share.map_or(BUDGET, |share| share.value),
             min: min.map_or(BUDGET_MIN, |min| min.value),
+            reserve: reserve.map_or(BUDGET_RESERVE, |reserve| reserve.value),
         },
     }
 }

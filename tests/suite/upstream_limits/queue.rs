@@ -1,7 +1,7 @@
 //! The line: in order, bounded, left by whoever leaves, and the same after an edit.
 
 use serde_json::Value;
-use tidegate_tests::{PATIENCE, Wire, eventually};
+use tidegate_tests::{Gateway, PATIENCE, Wire, eventually};
 
 use crate::{Holder, LONG, ask, is_ok, is_told, quiet, routing, started, state, waiting};
 
@@ -99,6 +99,26 @@ async fn who_waits_in_vain_is_told_when_the_time_is_over() {
     );
     held.go();
     is_ok(first).await;
+}
+
+/// It is the queue's own time, and none of a filter's before it.
+#[tokio::test]
+async fn who_comes_late_to_the_queue_has_all_of_its_time() {
+    let server = Holder::start().await;
+    let limits = "{ requests: 1, queue: { length: 9, timeout: 2s } }";
+    let delay =
+        "filters: [ { fault: { delay: 2100ms, share: 100%, until: 2099-12-01T18:00:00Z } } ]";
+    let delayed = format!("delayed: {{ match: {{ path: /delayed }}, {delay}, upstream: a }}");
+    let routing =
+        routing(&[&server], limits, "").replace("routes: {", &format!("routes: {{ {delayed},"));
+    let gateway = Gateway::start(&routing).await;
+    let (first, held) = (ask(&gateway, "/first"), server.next().await);
+    let second = ask(&gateway, "/delayed");
+    waiting(&gateway, 1).await;
+    held.go();
+    server.next().await.go();
+    is_ok(first).await;
+    is_ok(second).await;
 }
 
 #[tokio::test]

@@ -348,30 +348,99 @@ async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
     assert_eq!(why[..2], ["by the file", "its first probe was good"]);
     assert_eq!(why[2..4], [operator, "1 -> 3, by the operator"]);
     assert_eq!(why[4..7], [operator, operator, over]);
-    assert_eq!(why[7], "3 -> 1, the operator's order is over");
+    assert_eq!(why[7], "3 -> 1, taken back by the operator");
     let log = gateway.process.logged("server: draining").await;
     assert!(log.contains("by the operator"), "{log}");
+}
 
-    for (wrong, status, part) in [
-        ("api/servers/127.0.0.1:1?state=drain", 404, "no server"),
-        ("apis/servers/127.0.0.1:1?state=drain", 404, "no upstream"),
+#[tokio::test]
+async fn an_order_that_makes_no_sense_changes_nothing_and_is_told_why() {
+    let all = patients::<1>().await;
+    let gateway = Gateway::start(&routing(&[server(&all[0], "")], "")).await;
+    ready(&gateway, &[&all[0]]).await;
+    let client = reqwest::Client::new();
+    let ask = async |method: reqwest::Method, path: &str| {
+        let url = format!("http://{}/upstreams{path}", gateway.admin());
+        let answer = client.request(method, url).send().await.unwrap();
+        let (status, allowed) = (answer.status().as_u16(), answer.headers().get("allow"));
+        let allowed = allowed.map(|allowed| allowed.to_str().unwrap().to_owned());
+        let said: Value = answer.json().await.unwrap();
+        (status, said["error"].as_str().unwrap().to_owned(), allowed)
+    };
+    let (post, delete) = (reqwest::Method::POST, reqwest::Method::DELETE);
+    let known = format!("/api/servers/{}", all[0].address());
+    let (status, _) = gateway
+        .tell(&format!("/upstreams{known}?weight=3"), "")
+        .await;
+    assert_eq!(status, 200);
+    for (method, path, status, part) in [
+        (
+            &post,
+            "/api/servers/127.0.0.1:1?state=drain",
+            404,
+            "has no server `127.0.0.1:1`",
+        ),
+        (
+            &post,
+            "/apis/servers/127.0.0.1:1?state=drain",
+            404,
+            "no upstream `apis`",
+        ),
+        (
+            &post,
+            "/api/servers/api-1:80?state=drain",
+            400,
+            "`api-1:80` is no address",
+        ),
+        (&post, &known, 400, "nothing is wanted"),
+        (
+            &post,
+            &format!("{known}?weight=x"),
+            400,
+            "`weight` is `x`: expected a whole number",
+        ),
+        (
+            &post,
+            &format!("{known}?stat=drain"),
+            400,
+            "`stat` is no parameter here",
+        ),
+        (
+            &post,
+            &format!("{known}?state=drain&for=31d"),
+            400,
+            "`for` is `31d`: expected whole numbers",
+        ),
+        (
+            &delete,
+            &format!("{known}?state=drain"),
+            400,
+            "`state` is no parameter here",
+        ),
+        (
+            &reqwest::Method::GET,
+            "/api",
+            404,
+            "there is no `/upstreams/api` here",
+        ),
     ] {
-        let (found, said) = gateway.tell(&format!("/upstreams/{wrong}"), "").await;
-        let said = said["error"].as_str().unwrap().to_owned();
-        assert!(found == status && said.contains(part), "{wrong}: {said}");
+        let (found, said, _) = ask(method.clone(), path).await;
+        assert!(
+            found == status && said.contains(part),
+            "{path}: {found} {said}"
+        );
     }
-    for (wrong, part) in [
-        ("", "nothing is wanted"),
-        ("?weight=0", "1 to 1000"),
-        ("?weight=x", "weight"),
-        ("?stat=drain", "stat"),
-        ("?state=drain&for=800h", "30 days"),
-        ("?state=drain&for=soon", "no duration"),
-    ] {
-        let (found, said) = gateway.tell(&format!("{path}{wrong}"), "").await;
-        let said = said["error"].as_str().unwrap().to_owned();
-        assert!(found == 400 && said.contains(part), "{wrong}: {said}");
+    for (path, methods) in [("", vec!["GET", "HEAD"]), (&known, vec!["POST", "DELETE"])] {
+        let (status, said, allowed) = ask(reqwest::Method::PUT, path).await;
+        let allowed = allowed.unwrap();
+        let all = methods.iter().all(|method| allowed.contains(method));
+        assert!(
+            status == 405 && said.contains("`PUT`") && all,
+            "{said} {allowed}"
+        );
     }
+    let held = upstream(&gateway).await["servers"][0]["order"].clone();
+    assert_eq!(held["weight"]["value"], 3, "nothing was taken back: {held}");
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! `/config`: what runs, what ran, and edits to it.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::edits::{Verdict, Will};
+use super::query::Parameters;
 use super::{Operator, Problem};
 use crate::generation::Generation;
 
@@ -44,12 +45,13 @@ impl From<Generation> for Line {
 
 pub(super) async fn generation(
     State(operator): State<Operator>,
-    Path(number): Path<u64>,
+    Path(number): Path<String>,
 ) -> Response {
     let mut all = operator.edits.generations().into_iter();
-    match all.find(|one| one.number == number) {
+    match all.find(|one| number.parse() == Ok(one.number)) {
         Some(generation) => Json(generation).into_response(),
         None => {
+            let number = number.escape_debug();
             Problem::new(format!("generation {number} is not kept")).with(StatusCode::NOT_FOUND)
         }
     }
@@ -59,43 +61,28 @@ pub(super) async fn check(State(operator): State<Operator>, text: String) -> Res
     answer(operator.edits.check(text).await)
 }
 
-/// How an edit is applied.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Applying {
-    /// Also one that was taken back before.
-    #[serde(default)]
-    force: bool,
-}
-
-pub(super) async fn apply(
-    State(operator): State<Operator>,
-    Query(applying): Query<Applying>,
-    text: String,
-) -> Response {
+/// `force`: also a file that was taken back before.
+pub(super) async fn apply(State(operator): State<Operator>, uri: Uri, text: String) -> Response {
     let edits = operator.edits;
-    let will = if applying.force {
-        Will::Insisted
-    } else {
-        Will::Wanted
+    let mut given = Parameters::of(&uri);
+    let force = given.take("force", "`true` or `false`", |text| text.parse().ok());
+    let will = match force.and_then(|force| given.end().map(|()| force)) {
+        Ok(Some(true)) => Will::Insisted,
+        Ok(_) => Will::Wanted,
+        Err(why) => return Problem::new(why).with(StatusCode::BAD_REQUEST),
     };
     to_its_end(async move { edits.apply(text, will).await }).await
 }
 
-/// How far back.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Back {
-    /// To this generation; to the last good one before this if none is named.
-    to: Option<u64>,
-}
-
-pub(super) async fn roll_back(
-    State(operator): State<Operator>,
-    Query(back): Query<Back>,
-) -> Response {
+/// `to` this generation; to the last good one before this if none is named.
+pub(super) async fn roll_back(State(operator): State<Operator>, uri: Uri) -> Response {
     let edits = operator.edits;
-    to_its_end(async move { edits.roll_back(back.to).await }).await
+    let mut given = Parameters::of(&uri);
+    let to = given.take("to", "the number of a generation", |text| text.parse().ok());
+    match to.and_then(|to| given.end().map(|()| to)) {
+        Ok(to) => to_its_end(async move { edits.roll_back(to).await }).await,
+        Err(why) => Problem::new(why).with(StatusCode::BAD_REQUEST),
+    }
 }
 
 /// Whoever asked may leave: what was begun is not left half done.

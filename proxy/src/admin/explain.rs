@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -10,8 +11,12 @@ use crate::trial::{Question, explain};
 
 pub(super) async fn answer(
     State(operator): State<Operator>,
-    Json(question): Json<Question>,
+    question: Result<Json<Question>, JsonRejection>,
 ) -> Response {
+    let question = match question {
+        Ok(Json(question)) => question,
+        Err(why) => return Problem::new(why.body_text()).with(why.status()),
+    };
     // A password takes its time.
     let explained =
         tokio::task::spawn_blocking(move || explain(&operator.running.snapshot(), &question)).await;

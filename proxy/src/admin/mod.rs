@@ -20,6 +20,7 @@ mod edits;
 mod explain;
 mod orders;
 mod origin;
+mod query;
 mod ready;
 mod replay;
 mod routes;
@@ -28,7 +29,7 @@ mod upstreams;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -73,12 +74,15 @@ fn router(operator: Operator) -> Router {
         .route("/routes", get(routes::answer))
         .route("/replay", get(replay::answer))
         .route("/explain", post(explain::answer))
+        .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(origin::only_operators));
     Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready::answer))
         .merge(for_operators)
+        .method_not_allowed_fallback(not_this_method)
+        .fallback(nothing)
         .with_state(operator)
 }
 
@@ -99,6 +103,16 @@ impl Problem {
     fn with(self, status: StatusCode) -> Response {
         (status, Json(self)).into_response()
     }
+}
+
+async fn nothing(uri: Uri) -> Response {
+    Problem::new(format!("there is no `{}` here", uri.path())).with(StatusCode::NOT_FOUND)
+}
+
+/// Which ones can be is in `Allow`.
+async fn not_this_method(method: Method, uri: Uri) -> Response {
+    let why = format!("`{}` cannot be asked for by `{method}`", uri.path());
+    Problem::new(why).with(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 async fn live() -> &'static str {

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 
+use super::query::Parameters;
 use super::upstreams::UpstreamState;
 use super::{Operator, Problem};
 use crate::config::Duration as Span;
@@ -21,81 +20,91 @@ use crate::upstream::standing::{Duty, Held, Order};
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What is wanted of a server.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    state: Option<Wish>,
+struct Wanted {
+    state: Option<Duty>,
     weight: Option<u16>,
     /// For how long.
-    r#for: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Wish {
-    Serve,
-    Drain,
-    Disable,
+    span: Option<Duration>,
 }
 
 impl Wanted {
-    fn order(&self, now: Instant) -> Result<Order, String> {
-        if self.state.is_none() && self.weight.is_none() {
-            return Err("nothing is wanted: say `state=drain`, `state=disable`, `state=serve` or `weight=N`".to_owned());
+    fn read(mut given: Parameters) -> Result<Self, String> {
+        let wanted = Self {
+            state: given.take("state", "`serve`, `drain` or `disable`", duty)?,
+            weight: given.take(
+                "weight",
+                "a whole number from 1 to 1000; `state=drain` sends no more",
+                |text| text.parse().ok().filter(|it| (1..=1000).contains(it)),
+            )?,
+            span: given.take(
+                "for",
+                "whole numbers with `h`, `m`, `s` or `ms`, such as `10m` or `1h30m`, from `1ms` to `720h` (30 days)",
+                |text| {
+                    let span = text.parse::<Span>().ok()?.get();
+                    (!span.is_zero() && span <= LONGEST).then_some(span)
+                },
+            )?,
+        };
+        given.end()?;
+        match wanted.state.is_none() && wanted.weight.is_none() {
+            true => Err("nothing is wanted: say `state=drain`, `state=disable`, `state=serve` or `weight=N`".to_owned()),
+            false => Ok(wanted),
         }
-        if self
-            .weight
-            .is_some_and(|weight| !(1..=1000).contains(&weight))
-        {
-            return Err(
-                "a weight is a whole number from 1 to 1000; `state=drain` sends no more".to_owned(),
-            );
-        }
-        let span: Option<Span> = self
-            .r#for
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| "`for` is no duration such as `10m` or `48h`".to_owned())?;
-        let span = span.map(Span::get);
-        if span.is_some_and(|span| span.is_zero() || span > LONGEST) {
-            return Err("`for` is from `1ms` to 30 days".to_owned());
-        }
-        let until = span.and_then(|span| now.checked_add(span));
-        let duty = self.state.map(|wish| match wish {
-            Wish::Serve => Duty::Serving,
-            Wish::Drain => Duty::Draining,
-            Wish::Disable => Duty::Disabled,
-        });
-        Ok(Order {
-            duty: duty.map(|value| Held { value, until }),
+    }
+
+    fn order(&self, now: Instant) -> Order {
+        let until = self.span.and_then(|span| now.checked_add(span));
+        Order {
+            duty: self.state.map(|value| Held { value, until }),
             weight: self.weight.map(|value| Held { value, until }),
-        })
+        }
+    }
+}
+
+fn duty(text: &str) -> Option<Duty> {
+    match text {
+        "serve" => Some(Duty::Serving),
+        "drain" => Some(Duty::Draining),
+        "disable" => Some(Duty::Disabled),
+        _ => None,
     }
 }
 
 pub(super) async fn order(
     State(operator): State<Operator>,
-    Path((name, address)): Path<(String, SocketAddr)>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Path((name, server)): Path<(String, String)>,
+    uri: Uri,
 ) -> Response {
-    let order = wanted
-        .map_err(|rejection| rejection.body_text())
-        .and_then(|Query(wanted)| wanted.order(Instant::now()));
-    match order {
-        Ok(order) => give(&operator, &name, address, |upstream| {
-            upstream.order(address, order)
+    let wanted = Wanted::read(Parameters::of(&uri));
+    match wanted.and_then(|wanted| Ok((wanted, address(&server)?))) {
+        Ok((wanted, address)) => give(&operator, &name, address, |upstream| {
+            upstream.order(address, wanted.order(Instant::now()))
         }),
         Err(why) => Problem::new(why).with(StatusCode::BAD_REQUEST),
     }
 }
 
+/// All that is wanted of a server: it knows no parameters.
 pub(super) async fn take_back(
     State(operator): State<Operator>,
-    Path((name, address)): Path<(String, SocketAddr)>,
+    Path((name, server)): Path<(String, String)>,
+    uri: Uri,
 ) -> Response {
-    give(&operator, &name, address, |upstream| {
-        upstream.take_back(address)
+    let is_all = Parameters::of(&uri).end().map_err(|why| {
+        format!("{why}, and `DELETE` takes back all that is wanted of the server; `POST` changes a part of it")
+    });
+    match is_all.and_then(|()| address(&server)) {
+        Ok(address) => give(&operator, &name, address, |upstream| {
+            upstream.take_back(address)
+        }),
+        Err(why) => Problem::new(why).with(StatusCode::BAD_REQUEST),
+    }
+}
+
+fn address(server: &str) -> Result<SocketAddr, String> {
+    server.parse().map_err(|_| {
+        let server = server.escape_debug();
+        format!("`{server}` is no address and port such as `10.0.0.2:80`: `/upstreams` shows those of a name")
     })
 }
 
@@ -125,5 +134,63 @@ fn give(
         let known = known.collect::<Vec<_>>().join(", ");
         let why = format!("upstream `{name}` has no server `{address}`; known are {known}");
         return Problem::new(why).with(StatusCode::NOT_FOUND);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> Parameters {
+        Parameters::of(&format!("/servers/a?{query}").parse().unwrap())
+    }
+
+    #[test]
+    fn an_order_says_what_it_wants_and_for_how_long() {
+        let now = Instant::now();
+        let order = |query| Wanted::read(asked(query)).map(|wanted| wanted.order(now));
+        let until = |seconds| Some(now + Duration::from_secs(seconds));
+        assert_eq!(
+            order("for=1h30m&state=drain"),
+            Ok(Order {
+                duty: Some(Held {
+                    value: Duty::Draining,
+                    until: until(5400)
+                }),
+                weight: None
+            })
+        );
+        let longest = order("weight=1000&for=720h").unwrap().weight.unwrap();
+        assert_eq!((longest.value, longest.until), (1000, until(30 * 86400)));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_by_its_name_with_what_is_expected() {
+        let span = "expected whole numbers with `h`, `m`, `s` or `ms`, such as `10m` or `1h30m`, from `1ms` to `720h` (30 days)";
+        for (query, expected) in [
+            (
+                "state=gone",
+                "`state` is `gone`: expected `serve`, `drain` or `disable`".to_owned(),
+            ),
+            ("state=drain&for=31d", format!("`for` is `31d`: {span}")),
+            ("state=drain&for=1.5s", format!("`for` is `1.5s`: {span}")),
+            ("state=drain&for=721h", format!("`for` is `721h`: {span}")),
+            ("state=drain&for=0s", format!("`for` is `0s`: {span}")),
+            ("weight=1&weight=2", "`weight` is given twice".to_owned()),
+            (
+                "stat=drain&weight=2",
+                "`stat` is no parameter here; known are `state`, `weight` and `for`".to_owned(),
+            ),
+        ] {
+            let found = Wanted::read(asked(query)).map(|_| ());
+            assert_eq!(found, Err(expected), "{query}");
+        }
+        for weight in ["", "x", "0", "1001", "-1", "2.5"] {
+            let found = Wanted::read(asked(&format!("weight={weight}"))).map(|_| ());
+            let expected = format!(
+                "`weight` is `{weight}`: expected a whole number from 1 to 1000; `state=drain` sends no more"
+            );
+            assert_eq!(found, Err(expected));
+        }
     }
 }

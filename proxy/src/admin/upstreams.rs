@@ -73,7 +73,8 @@ struct RequestsState {
     retries_allowed: usize,
     /// Retries beyond that, which were saved for what breaks at once.
     retries_reserve: usize,
-    /// Requests that were answered, and not with 500 or above, after more than one attempt.
+    /// Requests that were answered after more than one attempt, and neither with 500 or above nor with what would be sent
+    /// again.
     retries_succeeded: u64,
     /// Times that the budget was used up.
     retries_denied: u64,
@@ -154,7 +155,7 @@ struct ServerState {
     /// Whether it may be picked now.
     ready: bool,
     state: &'static str,
-    /// When the state that the file gives it ends.
+    /// When the state ends, if it is the file that gives it one for a while.
     until: Option<String>,
     health: &'static str,
     /// Why it is down.
@@ -360,6 +361,9 @@ impl ServerState {
     fn of(server: &Endpoint, upstream: &Upstream, ready: bool, now: Instant) -> Self {
         let priority = server.priority();
         let order = server.standing().order(now);
+        let seat = server.seat();
+        let is_decided = order.duty.is_some() || seat.has_ended();
+        let until = seat.until.filter(|_| !is_decided);
         Self {
             address: server.address().to_string(),
             weight: server.weight(),
@@ -367,10 +371,7 @@ impl ServerState {
             backup: priority == Seat::BACKUP,
             ready,
             state: server.duty(now).as_str(),
-            until: server
-                .seat()
-                .until
-                .map(|until| humantime::format_rfc3339(until).to_string()),
+            until: until.map(|until| humantime::format_rfc3339(until).to_string()),
             health: server.health().as_str(),
             reason: server.reason(),
             probes: server.findings().map(ProbesState::of),

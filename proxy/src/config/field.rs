@@ -38,6 +38,18 @@ impl Key for FieldName {
     }
 }
 
+/// With what a cookie's name says to browsers that it is more than any cookie, if it does (RFC 6265bis, section 4.1.3).
+pub(crate) fn cookie_prefix(name: &str) -> Option<&'static str> {
+    let begins = |prefix: &&str| {
+        let head = name.get(..prefix.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    [HOST_PREFIX, "__Secure-"].into_iter().find(begins)
+}
+
+/// A cookie for one host and all its paths.
+pub(crate) const HOST_PREFIX: &str = "__Host-";
+
 /// The field of this name, or a cookie's name (RFC 6265, section 4.1.1).
 ///
 /// # Errors

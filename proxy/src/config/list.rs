@@ -2,6 +2,7 @@
 //! JSON. Nothing is put in for `${...}`: whoever writes the list may be somebody else than who writes the routing file.
 
 use super::check;
+use super::code::Code;
 use super::decode::decode;
 use super::diagnostic::{Diagnostic, Report};
 use super::document::{self, NODES_MAX, Node, Root, Value};
@@ -71,8 +72,27 @@ fn read<T>(name: &str, bytes: &[u8], make: impl FnOnce(Node) -> Found<T>) -> Res
             None
         }
     };
+    let found = found.into_iter().map(in_one_line).collect();
     let report = Report::new(source, found);
     made.filter(|_| report.errors() == 0).ok_or(report)
+}
+
+/// Of these a message says what is there, and a label what is expected.
+const BY_LABEL: [Code; 3] = [code::WRONG_TYPE, code::NO_VALUE, code::OUT_OF_BOUNDS];
+
+/// What is wrong with a list is told behind what it is called, and without the text: what is expected belongs to the message.
+fn in_one_line(mut diagnostic: Diagnostic) -> Diagnostic {
+    if let Some(rest) = diagnostic.message.strip_prefix("the file ") {
+        diagnostic.message = format!("it {rest}");
+    }
+    let is_told = BY_LABEL.contains(&diagnostic.code);
+    let expected = diagnostic
+        .label
+        .take_if(|label| is_told && label.starts_with("expected"));
+    if let Some(expected) = expected {
+        diagnostic.message += &format!(", {expected}");
+    }
+    diagnostic
 }
 
 fn nobody() -> Diagnostic {
@@ -142,7 +162,18 @@ mod tests {
             ("", "the list names no server"),
             ("[\"a:80\"", "1:1 "),
             ("<html>not found</html>", "1:1 "),
-            ("servers: [ 'a:80' ]", "1:1 "),
+            (
+                "servers: [ 'a:80' ]",
+                "1:1 it is a group of keys, expected a list (`[ ... ]`)",
+            ),
+            (
+                "[[]]",
+                "1:2 an item is a list, expected a server such as `\"api:5252\"` or ",
+            ),
+            (
+                "[{ address: 'a:80', weight: 0 }]",
+                "1:29 `weight` is the number `0`, expected a whole number from 1 to 1000",
+            ),
             ("- ${HOME}:80", "1:3 `$` cannot be part of a host name"),
         ];
         for (text, expected) in cases {
@@ -152,6 +183,17 @@ mod tests {
         let both = wrong("- a\n- b:80\n- c\n");
         assert_eq!(both.len(), 2, "{both:?}");
         assert!(servers("list", b"- a:80\n- \xff:80\n").is_err());
+        for (value, what) in [
+            ("[a:80]", "is a list"),
+            ("80", "is the number `80`"),
+            ("true", "is `true`"),
+            ("~", "has no value"),
+        ] {
+            let report = server("one", value.as_bytes()).unwrap_err();
+            let said = &report.diagnostics[0].message;
+            let expected = format!("it {what}, expected a server such as ");
+            assert!(said.starts_with(&expected), "{value}: {said}");
+        }
         assert!(server("one", b"").is_err());
     }
 }

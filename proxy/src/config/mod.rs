@@ -80,7 +80,7 @@ pub use environment::Lookup;
 pub(crate) use environment::{escape, plain};
 pub use factor::Factor;
 pub use field::FieldName;
-pub(crate) use field::{NOT_THE_FILES, field_name};
+pub(crate) use field::{HOST_PREFIX, NOT_THE_FILES, cookie_prefix, field_name};
 pub use file::File;
 pub use files::Files;
 pub use files::without_dots;

@@ -53,7 +53,7 @@ pub fn answer(
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status, exchange);
-        retry::answered(false, exchange);
+        retry::answered(response, exchange);
         exchange.has_answer();
     } else if response.status.is_informational() {
         exchange.was_heard = true;
@@ -63,7 +63,7 @@ pub fn answer(
             .first_byte
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status, exchange);
-        retry::answered(response.status.is_server_error(), exchange);
+        retry::answered(response, exchange);
         exchange.has_answer();
         strip_hop_by_hop(response);
         if asked.version <= Version::HTTP_10 {

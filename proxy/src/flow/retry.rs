@@ -33,6 +33,7 @@ use crate::config::RetryWhen;
 use crate::error::{Failure, Fault};
 use crate::upstream::Upstream;
 use crate::upstream::balance::Tried;
+use crate::upstream::retry::Retry;
 
 /// draft-ietf-httpapi-idempotency-key-header.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -140,22 +141,9 @@ pub fn drops(answer: &ResponseHeader, sent: Sent, exchange: &mut Exchange) -> bo
         return false;
     };
     let rules = &upstream.spec().retry;
-    let status = answer.status;
-    // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9). Others say 408 when they gave up working on it.
-    let is_late = status == StatusCode::REQUEST_TIMEOUT
-        && may_be_stale(exchange)
-        && !exchange.was_heard
-        && says_close(&answer.headers);
-    let refused = Cause::Failure(RetryWhen::Refused);
-    let is_refusal = (is_late || status == StatusCode::MISDIRECTED_REQUEST) && rules.takes(refused);
-    let cause = match is_refusal {
-        true => refused,
-        false => Cause::Status(status.as_u16()),
-    };
-    if !rules.takes(cause) {
+    let Some((cause, is_stale)) = unwanted(answer, rules, exchange) else {
         return false;
-    }
-    let is_stale = is_refusal && is_late;
+    };
     exchange.went_stale |= is_stale;
     if !is_stale {
         leave(exchange);
@@ -167,7 +155,7 @@ pub fn drops(answer: &ResponseHeader, sent: Sent, exchange: &mut Exchange) -> bo
     let drops = again(cause, sent, circumstances, exchange);
     if drops {
         exchange.first_byte = Some(exchange.started.elapsed());
-        learn::answered(status, exchange);
+        learn::answered(answer.status, exchange);
         exchange.first_byte = None;
         // Should nobody be left by then, after all.
         exchange.may_come_back = true;
@@ -183,15 +171,19 @@ pub fn dropped() -> Box<Error> {
     error
 }
 
-/// The client gets an answer: what was sent again is so no more.
-pub fn answered(is_failure: bool, exchange: &mut Exchange) {
+/// The client gets this answer: what was sent again is so no more. One that would have been sent again, too, is no success.
+pub fn answered(answer: &ResponseHeader, exchange: &mut Exchange) {
     exchange.retrying = None;
-    let Some(target) = exchange.target().filter(|_| !is_failure) else {
+    let Some(target) = exchange.target() else {
         return;
     };
     let upstream = &target.upstream;
+    let rules = &upstream.spec().retry;
+    if answer.status.is_server_error() || unwanted(answer, rules, exchange).is_some() {
+        return;
+    }
     match exchange.attempts {
-        0 | 1 => upstream.tally().save(upstream.spec().retry.budget),
+        0 | 1 => upstream.tally().save(rules.budget),
         _ => upstream.tally().retries_succeeded.note(),
     }
 }
@@ -203,7 +195,24 @@ pub async fn pause(exchange: &mut Exchange) {
     }
 }
 
-impl crate::upstream::retry::Retry {
+/// Why the rules would rather have another answer than this one, and whether it came because a kept connection was too old.
+fn unwanted(answer: &ResponseHeader, rules: &Retry, exchange: &Exchange) -> Option<(Cause, bool)> {
+    let status = answer.status;
+    // It gave up waiting when ours was on its way (RFC 9110, section 15.5.9). Others say 408 when they gave up working on it.
+    let is_late = status == StatusCode::REQUEST_TIMEOUT
+        && may_be_stale(exchange)
+        && !exchange.was_heard
+        && says_close(&answer.headers);
+    let is_refusal = is_late || status == StatusCode::MISDIRECTED_REQUEST;
+    let refused = Cause::Failure(RetryWhen::Refused);
+    if is_refusal && rules.takes(refused) {
+        return Some((refused, is_late));
+    }
+    let by_status = Cause::Status(status.as_u16());
+    rules.takes(by_status).then_some((by_status, false))
+}
+
+impl Retry {
     fn takes(&self, cause: Cause) -> bool {
         match cause {
             Cause::Failure(failure) => self.when.contains(&failure),

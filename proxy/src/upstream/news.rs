@@ -39,9 +39,10 @@ pub(super) const THE_FILE: &str = "the file";
 const BY_FILE: &str = "by the file";
 
 /// Who changed what a server gets.
-const fn by(is_ordered: bool, was_ordered: bool) -> &'static str {
+fn by(is_ordered: bool, was_ordered: bool, member: &Endpoint) -> &'static str {
     match (is_ordered, was_ordered) {
         (true, _) => "by the operator",
+        (false, true) if member.standing().is_taken_back() => "taken back by the operator",
         (false, true) => "the operator's order is over",
         (false, false) => BY_FILE,
     }
@@ -83,7 +84,7 @@ impl Upstream {
         }
         if before.map_or(Duty::Serving, |before| before.duty) != seen.duty {
             let was_ordered = before.is_some_and(|before| before.is_duty_ordered);
-            let by = match by(seen.is_duty_ordered, was_ordered) {
+            let by = match by(seen.is_duty_ordered, was_ordered, member) {
                 BY_FILE if member.seat().has_ended() => "its `until` is over",
                 by => by,
             };
@@ -105,7 +106,7 @@ impl Upstream {
             _ => {}
         }
         if let Some(before) = before.filter(|before| before.weight != seen.weight) {
-            let by = by(seen.is_weight_ordered, before.is_weight_ordered);
+            let by = by(seen.is_weight_ordered, before.is_weight_ordered, member);
             let change = format!("{} -> {}, {by}", before.weight, seen.weight);
             self.log_and_tell(server, "weight", change);
         }

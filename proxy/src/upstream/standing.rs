@@ -105,6 +105,8 @@ pub struct Standing {
 #[derive(Debug, Default)]
 struct Known {
     order: Order,
+    /// The latest order did not end by itself.
+    is_taken_back: bool,
     seen: Option<Seen>,
     /// Who names it.
     by: Option<Arc<str>>,
@@ -198,6 +200,7 @@ impl Standing {
     /// What an operator wants from now on; what is not said stays.
     pub fn give(&self, order: Order) {
         let mut known = self.lock();
+        known.is_taken_back = false;
         known.order = Order {
             duty: order.duty.or(known.order.duty),
             weight: order.weight.or(known.order.weight),
@@ -206,7 +209,13 @@ impl Standing {
 
     /// Nothing is wanted any more.
     pub fn take_back(&self) {
-        self.lock().order = Order::default();
+        let mut known = self.lock();
+        (known.order, known.is_taken_back) = (Order::default(), true);
+    }
+
+    /// Whether what was wanted was taken back, and did not end by itself.
+    pub fn is_taken_back(&self) -> bool {
+        self.lock().is_taken_back
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -250,8 +259,11 @@ mod tests {
         standing.give(Order { duty: None, weight });
         assert_eq!(standing.order(now), Order { duty, weight });
         assert_eq!(standing.order(now + SECOND), Order { duty, weight: None });
+        assert!(!standing.is_taken_back());
         standing.take_back();
-        assert!(standing.order(now).is_none());
+        assert!(standing.order(now).is_none() && standing.is_taken_back());
+        standing.give(Order { duty: None, weight });
+        assert!(!standing.is_taken_back(), "this one may end by itself");
     }
 
     #[test]

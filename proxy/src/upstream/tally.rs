@@ -92,7 +92,8 @@ pub struct Tally {
     pub requests: Count,
     /// Attempts after the first one.
     pub retries: Count,
-    /// Requests that were answered in the end, and not with 500 or above, after more than one attempt.
+    /// Requests that were answered in the end, after more than one attempt, and neither with 500 or above nor with what would be
+    /// sent again.
     pub retries_succeeded: Count,
     /// Times that the budget was used up.
     pub retries_denied: Count,

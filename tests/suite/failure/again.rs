@@ -95,6 +95,27 @@ async fn the_last_answer_is_passed_on() {
     assert_eq!(requests["retries_succeeded"], 0);
 }
 
+#[tokio::test]
+async fn an_answer_that_would_be_sent_again_was_not_worth_the_attempts() {
+    let misdirected = End::Say(b"HTTP/1.1 421 No\r\nContent-Length: 0\r\n\r\n");
+    let missing = End::Say(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    for (first, last, succeeded) in [
+        (misdirected, misdirected, 0),
+        (missing, missing, 0),
+        (misdirected, End::Answer, 1),
+    ] {
+        let servers = [Counting::start(first).await, Counting::start(last).await];
+        let addresses = servers.each_ref().map(Counting::address);
+        let option = "retry: { statuses: [ 404 ] }";
+        let gateway = Gateway::start(&routing(&addresses, &[option])).await;
+        while gateway.operator("/upstreams").await[0]["requests"]["retries"] == 0 {
+            gateway.get("/").await;
+        }
+        let requests = &gateway.operator("/upstreams").await[0]["requests"];
+        assert_eq!(requests["retries_succeeded"], succeeded, "{requests}");
+    }
+}
+
 /// The rest of an answer that is dropped must not be taken for the next one.
 #[tokio::test]
 async fn a_dropped_answer_ends_its_connection() {

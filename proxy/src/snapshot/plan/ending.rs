@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::upstream::override_timeouts;
 use super::{COPY_SIZE, MirrorSpec, TargetSpec};
 use crate::component::Surroundings;
-use crate::config::{self, Diagnostic, Named, Share, Spanned, code, field_name};
+use crate::config::{self, Diagnostic, Named, Share, Spanned, code, cookie_prefix, field_name};
 use crate::end::redirect::{NewPath, Redirect};
 use crate::end::split::Sticky;
 use crate::end::{PLAIN_TEXT, Reply, content_type};
@@ -109,11 +109,24 @@ fn sticky(written: &config::Sticky) -> Result<Sticky, Box<Diagnostic>> {
     Ok(match written {
         config::Sticky::Cookie(cookie) => {
             field_name(cookie)?;
-            Sticky::Cookie(cookie.value.clone())
+            match cookie_prefix(cookie) {
+                Some(prefix) => return Err(Box::new(not_secure(cookie, prefix))),
+                None => Sticky::Cookie(cookie.value.clone()),
+            }
         }
         config::Sticky::Header(field) => Sticky::Header(field_name(field)?),
         config::Sticky::Client => Sticky::Client,
     })
+}
+
+fn not_secure(cookie: &Spanned<String>, prefix: &str) -> Diagnostic {
+    let message = format!("`{cookie}` cannot be the cookie of a split");
+    Diagnostic::error(code::FIELD_NAME, message)
+        .at(cookie.span)
+        .label(format!(
+            "browsers refuse `{prefix}` where a cookie is not for HTTPS alone"
+        ))
+        .help("take a name without it")
 }
 
 fn redirect(written: &config::Redirect, route: &config::Route) -> Redirect {

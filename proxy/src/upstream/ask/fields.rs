@@ -11,21 +11,17 @@ pub(in crate::upstream) const AGENT: HeaderValue =
 
 /// All of them. Without a host, that follows from something else.
 pub(in crate::upstream) fn fields(
-    host: Option<&Spanned<String>>,
+    host: Option<HeaderValue>,
     written: &Named<Spanned<String>, FieldName>,
 ) -> Result<HeaderMap, Vec<Diagnostic>> {
     let (mut fields, mut wrong) = (HeaderMap::new(), Vec::new());
-    if let Some(host) = host {
-        match HeaderValue::from_str(host) {
-            Ok(host) => drop(fields.insert(HOST, host)),
-            Err(_) => wrong.push(unusable(host, "host of a probe")),
-        }
-    }
+    let has_host = host.is_some();
+    fields.extend(host.map(|host| (HOST, host)));
     fields.insert(USER_AGENT, AGENT);
     for (name, value) in written.iter() {
         let field = HeaderName::from_bytes(name.as_bytes());
         match (field, HeaderValue::from_str(value)) {
-            (Ok(HOST), _) if host.is_some() => wrong.push(
+            (Ok(HOST), _) if has_host => wrong.push(
                 Diagnostic::error(code::FIELD_OF_THE_PROXY, "the host has a key of its own")
                     .at(name.span)
                     .label("not among the `headers`")
@@ -45,7 +41,7 @@ pub(in crate::upstream) fn fields(
                 .label("it frames the message, or concerns one connection"),
             ),
             (Ok(field), Ok(value)) => drop(fields.insert(field, value)),
-            _ => wrong.push(unusable(value, "value of a field")),
+            _ => wrong.push(unusable(value)),
         }
     }
     if wrong.is_empty() {
@@ -55,8 +51,11 @@ pub(in crate::upstream) fn fields(
     }
 }
 
-fn unusable(written: &Spanned<String>, role: &str) -> Diagnostic {
-    let message = format!("`{}` cannot be the {role}", written.escape_debug());
+fn unusable(written: &Spanned<String>) -> Diagnostic {
+    let message = format!(
+        "`{}` cannot be the value of a field",
+        written.escape_debug()
+    );
     Diagnostic::error(code::FIELD_VALUE, message)
         .at(written.span)
         .label("no line breaks or other control characters (RFC 9110, section 5.5)")

@@ -35,7 +35,9 @@ use super::ring_hash::name;
 use super::{Asked, KINDS, NOUN, Picker, Policy, Request, round_robin};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
-use crate::config::{Component, Diagnostic, Duration, Spanned, code, field_name};
+use crate::config::{
+    Component, Diagnostic, Duration, HOST_PREFIX, Spanned, code, cookie_prefix, field_name,
+};
 use crate::route::condition::cookie;
 use crate::upstream::Endpoint;
 
@@ -140,6 +142,7 @@ fn build(options: &Options<'_>) -> Result<Arc<dyn Policy>, Vec<Diagnostic>> {
 fn mistakes(written: &Written) -> Vec<Diagnostic> {
     let mut wrong = Vec::new();
     wrong.extend(field_name(&written.cookie).err().map(|problem| *problem));
+    wrong.extend(prefixed(written));
     let secret = &written.secret;
     if secret.len() < SECRET_MIN {
         let message = format!("`secret` has {} characters", secret.chars().count());
@@ -180,6 +183,38 @@ fn mistakes(written: &Written) -> Vec<Diagnostic> {
                 .at(same_site.span)
                 .label("browsers refuse such a cookie")
                 .help("add `secure: true`, where clients come over HTTPS"),
+        );
+    }
+    wrong
+}
+
+/// What a name promises to browsers, and the cookie does not keep.
+fn prefixed(written: &Written) -> Vec<Diagnostic> {
+    let (cookie, path) = (&written.cookie, &written.path);
+    let Some(prefix) = cookie_prefix(cookie) else {
+        return Vec::new();
+    };
+    let mut wrong = Vec::new();
+    if !written.secure {
+        let message = format!("`cookie: {cookie}` without `secure`");
+        wrong.push(
+            Diagnostic::error(code::MISSING_KEY, message)
+                .at(cookie.span)
+                .label(format!("browsers refuse `{prefix}` then"))
+                .help(format!(
+                    "add `secure: true`, where clients come over HTTPS, or take a name without `{prefix}`"
+                )),
+        );
+    }
+    if prefix == HOST_PREFIX && path.value != "/" {
+        let message = format!("`{path}` cannot be the path of `{cookie}`");
+        wrong.push(
+            Diagnostic::error(code::PATH, message)
+                .at(path.span)
+                .label(format!(
+                    "browsers refuse `{prefix}` with a path other than `/`"
+                ))
+                .help("leave `path` out, or take a name with `__Secure-`"),
         );
     }
     wrong

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http2;
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::message::{code_name, question, status_name};
 use super::Check;
-use super::http::{collect, host};
+use super::http::{authority, collect, host};
 use super::pace::{self, settings};
 use super::probe::{Answer, Probe, Progress, answer, broken, connect};
 use crate::component::{Kind, Options};
@@ -103,22 +103,15 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     }
 }
 
-fn uri(authority: &Spanned<String>) -> Result<Uri, Vec<Diagnostic>> {
-    let wrong = || {
-        let message = format!("`{}` cannot be the authority", authority.escape_debug());
-        let problem = Diagnostic::error(code::HOST_NAME, message).at(authority.span);
-        vec![problem.label("expected a host, with or without a port: `shop.internal`")]
-    };
-    let parsed: Authority = authority.parse().map_err(|_| wrong())?;
-    // Whoever asks does not log in.
-    if parsed.as_str().contains('@') {
-        return Err(wrong());
-    }
-    let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(parsed)
-        .path_and_query(PathAndQuery::from_static(METHOD));
-    uri.build().map_err(|_| wrong())
+fn uri(written: &Spanned<String>) -> Result<Uri, Vec<Diagnostic>> {
+    let mut parts = Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority(written, "authority")?);
+    parts.path_and_query = Some(PathAndQuery::from_static(METHOD));
+    Uri::from_parts(parts).map_err(|why| {
+        let problem = Diagnostic::error(code::HOST_NAME, why.to_string());
+        vec![problem.at(written.span)]
+    })
 }
 
 struct Asks {
@@ -162,6 +155,11 @@ fn judge(answer: &Answer) -> Result<(), String> {
             "it answered HTTP status {}, and not in gRPC",
             answer.status.as_u16()
         )),
+        // Whoever stands before the server may have its own opinion.
+        Some(code) if code == "0" && answer.status != StatusCode::OK => Err(format!(
+            "it answered HTTP status {}, expected 200",
+            answer.status.as_u16()
+        )),
         Some(code) if code == "0" => match status_name(&answer.body) {
             Some("SERVING") => Ok(()),
             Some(name) => Err(format!("it answered {name}, expected SERVING")),
@@ -171,5 +169,32 @@ fn judge(answer: &Answer) -> Result<(), String> {
             "it answered {}, expected SERVING",
             code_name(&code)
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serving_counts_with_status_200_only() {
+        let judged = |status| {
+            let trailers = [(
+                "grpc-status".parse().unwrap(),
+                HeaderValue::from_static("0"),
+            )];
+            judge(&Answer {
+                status,
+                headers: HeaderMap::new(),
+                body: b"\0\0\0\0\x02\x08\x01".to_vec(),
+                trailers: trailers.into_iter().collect(),
+            })
+        };
+        assert_eq!(judged(StatusCode::OK), Ok(()));
+        let refused = judged(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            refused.unwrap_err(),
+            "it answered HTTP status 503, expected 200"
+        );
     }
 }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -57,7 +58,7 @@ struct Http {
     #[serde(default = "path")]
     #[schemars(with = "places::Target")]
     path: Spanned<String>,
-    /// The Host header. Default: `tidegate`.
+    /// The Host header: a host, with or without a port. Default: `tidegate`.
     #[serde(default = "host")]
     host: Spanned<String>,
     /// Further fields of the request.
@@ -148,11 +149,14 @@ fn build(options: &Options) -> Result<Arc<Check>, Vec<Diagnostic>> {
     let mut wrong = Vec::new();
     let settings = collect(&mut wrong, settings!(options, written));
     let uri = collect(&mut wrong, target(&written.path));
-    let fields = ask::fields(Some(&written.host), &written.headers);
+    let host = collect(&mut wrong, authority(&written.host, "host of a probe"));
+    let host = host.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let host = host.unwrap_or(HeaderValue::from_static(HOST_DEFAULT));
+    let fields = ask::fields(Some(host), &written.headers);
     let headers = collect(&mut wrong, fields);
     let expected = collect(&mut wrong, Expected::new(&written));
     match (settings, uri, headers, expected) {
-        (Some(settings), Some(uri), Some(headers), Some(expected)) => {
+        (Some(settings), Some(uri), Some(headers), Some(expected)) if wrong.is_empty() => {
             let asks = Asks {
                 method: written.method.value.into(),
                 uri,
@@ -247,9 +251,49 @@ fn target(path: &Spanned<String>) -> Result<Uri, Vec<Diagnostic>> {
     }
 }
 
+/// A host, with or without a port; `role` is what for. Whoever asks does not log in.
+pub(super) fn authority(
+    written: &Spanned<String>,
+    role: &str,
+) -> Result<Authority, Vec<Diagnostic>> {
+    let parsed = written.parse::<Authority>().ok().filter(|parsed| {
+        let rest = parsed.as_str().strip_prefix(parsed.host());
+        rest.is_some_and(|rest| rest.is_empty() || parsed.port_u16().is_some())
+    });
+    parsed.ok_or_else(|| {
+        let message = format!("`{}` cannot be the {role}", written.escape_debug());
+        let problem = Diagnostic::error(code::HOST_NAME, message).at(written.span);
+        vec![problem.label("expected a host, with or without a port: `shop.internal`")]
+    })
+}
+
 pub(super) fn collect<T>(
     wrong: &mut Vec<Diagnostic>,
     result: Result<T, Vec<Diagnostic>>,
 ) -> Option<T> {
     result.map_err(|problems| wrong.extend(problems)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_a_port_or_none_and_nothing_else() {
+        let authority = |text: &str| authority(&text.to_owned().into(), "host");
+        for text in [
+            "tidegate",
+            "shop.internal:8080",
+            "a_b",
+            "[::1]:80",
+            "10.0.0.7",
+        ] {
+            assert_eq!(authority(text).unwrap().as_str(), text);
+        }
+        for text in [
+            "", "a b", "http://a", "a/b", "me@a", "a:b", "a:99999", "a:", "::1",
+        ] {
+            assert!(authority(text).is_err(), "{text}");
+        }
+    }
 }

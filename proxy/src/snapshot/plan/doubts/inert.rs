@@ -6,12 +6,15 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::super::Plan;
-use super::super::upstream::DNS_REFRESH;
+use super::super::upstream::{DNS_REFRESH, retry};
+use crate::config::nearest::listed;
 use crate::config::{self, Diagnostic, Host, Loaded, Span, code};
 use crate::upstream::Spec;
 use crate::upstream::balance::Request;
+use crate::upstream::retry::Retry;
 
 pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
+    retries(loaded, found);
     let upstreams = loaded.file.upstreams.iter().zip(&loaded.made.upstreams);
     for ((name, upstream), spec) in upstreams {
         for server in &upstream.servers {
@@ -52,10 +55,23 @@ pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
                 inert("panic_below", share.span, &why);
             }
         }
+        let limits = &upstream.limits;
+        if let (Some(one), Some(all)) = (limits.server.requests, limits.requests)
+            && one.value >= all.value
+        {
+            let why = "`limits.requests` is no more, for all of its servers";
+            inert("limits.server.requests", one.span, why);
+        }
+        let budget = spec.retry.budget;
+        let has_budget = budget.min > 0 || !budget.share.is_none();
+        if let Some(hedge) = upstream.hedge.as_ref().filter(|_| !has_budget) {
+            let why = "`budget` of `retry` has no place, and it takes one each time";
+            inert("hedge", hedge.after.span, why);
+        }
         let slow_start = upstream.slow_start.filter(|it| !it.get().is_zero());
         if is_fixed && upstream.servers.len() == 1 {
             let why = "it has one server";
-            if let Some(hedge) = &upstream.hedge {
+            if let Some(hedge) = upstream.hedge.as_ref().filter(|_| has_budget) {
                 inert("hedge", hedge.after.span, why);
             }
             if let Some(span) = slow_start {
@@ -69,6 +85,61 @@ pub(super) fn check(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
             inert("slow_start", span.span, why);
         }
     }
+}
+
+/// Keys of `retry` where it allows one attempt. What the section above says, too, is wanted by nobody.
+fn retries(loaded: &Loaded<Plan>, found: &mut Vec<Diagnostic>) {
+    let ours = retry(&config::Retry::default(), &config::Retry::default());
+    let file = &loaded.file.retry;
+    let usual = retry(&config::Retry::default(), file);
+    let specs = &loaded.made.upstreams;
+    let is_one = |spec: &Spec| spec.retry.attempts == 1;
+    if let Some(attempts) = file.attempts
+        && !specs.is_empty()
+        && specs.iter().all(is_one)
+    {
+        let is_hedged = specs.iter().any(|spec| spec.hedge.is_some());
+        let keys = differing(&usual, &ours, is_hedged);
+        found.extend(one_attempt(&keys, "`retry`", attempts.span));
+    }
+    let upstreams = loaded.file.upstreams.iter().zip(specs);
+    for ((name, upstream), spec) in upstreams.filter(|(_, spec)| is_one(spec)) {
+        let keys = differing(&spec.retry, &usual, spec.hedge.is_some());
+        let place = upstream.retry.attempts.map_or(name.span, |it| it.span);
+        found.extend(one_attempt(
+            &keys,
+            &format!("`retry` of upstream `{name}`"),
+            place,
+        ));
+    }
+}
+
+/// Those that are about further attempts. A hedge asks two of them.
+fn differing(retry: &Retry, other: &Retry, is_hedged: bool) -> Vec<&'static str> {
+    let keys = [
+        ("when", retry.when != other.when),
+        ("statuses", retry.statuses != other.statuses),
+        (
+            "idempotency_key",
+            !is_hedged && retry.idempotency_key != other.idempotency_key,
+        ),
+        ("backoff", retry.backoff != other.backoff),
+        ("budget", !is_hedged && retry.budget != other.budget),
+    ];
+    let keys = keys.into_iter().filter(|(_, differs)| *differs);
+    keys.map(|(key, _)| key).collect()
+}
+
+fn one_attempt(keys: &[&str], of: &str, place: Span) -> Option<Diagnostic> {
+    let change = match keys {
+        [] => return None,
+        [_] => "changes",
+        _ => "change",
+    };
+    let keys = listed(keys.iter().copied());
+    let message = format!("{keys} of {of} {change} nothing: there is one attempt");
+    let problem = Diagnostic::warning(code::NO_EFFECT, message).at(place);
+    Some(problem.label("nothing is sent again"))
 }
 
 fn ended(server: &config::Server, found: &mut Vec<Diagnostic>) {

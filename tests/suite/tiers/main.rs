@@ -1,5 +1,7 @@
 //! Who is asked at all: tiers and backups, panic, slow start, and what an operator wants of a server.
 
+mod orders;
+
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -264,6 +266,9 @@ async fn a_state_of_the_file_ends_at_its_moment() {
     let said = servers.find(|one| one["state"] == "disabled").unwrap();
     assert_eq!(said["until"], until.as_str(), "{said}");
     ready(&gateway, &[serves, drains]).await;
+    let servers = upstream(&gateway).await["servers"].clone();
+    let mut servers = servers.as_array().unwrap().iter();
+    assert!(servers.all(|one| one["until"].is_null()), "it is over");
     assert!(spread(&gateway, &all, 20).await[1] > 0);
     let told = events(&gateway, drains).await;
     let (what, why) = told.last().unwrap();
@@ -277,101 +282,6 @@ async fn a_state_of_the_file_ends_at_its_moment() {
         .await;
     let log = gateway.process.logged("W0505").await;
     assert!(log.contains("has ended"), "{log}");
-}
-
-#[tokio::test]
-async fn an_operators_order_holds_over_a_reload_and_ends_when_it_should() {
-    let all = patients::<2>().await;
-    let [one, two] = &all;
-    let servers = all.each_ref().map(|patient| server(patient, ""));
-    let file = routing(&servers, "");
-    let gateway = Gateway::start(&file).await;
-    ready(&gateway, &[one, two]).await;
-    let path = format!("/upstreams/api/servers/{}", one.address());
-
-    let (status, said) = gateway.tell(&format!("{path}?state=drain"), "").await;
-    assert_eq!(status, 200, "{said}");
-    ready(&gateway, &[two]).await;
-    gateway
-        .reload(&format!("{file}timeouts: {{ read: 5s }}\n"))
-        .await;
-    ready(&gateway, &[two]).await;
-    assert_eq!(spread(&gateway, &all, 10).await, [0, 10]);
-
-    // One part of an order leaves the other alone.
-    let (status, said) = gateway.tell(&format!("{path}?weight=3"), "").await;
-    assert_eq!(status, 200, "{said}");
-    ready(&gateway, &[two]).await;
-    let (status, said) = gateway.tell(&format!("{path}?state=serve"), "").await;
-    assert_eq!(status, 200, "{said}");
-    ready(&gateway, &[one, two]).await;
-    assert_eq!(spread(&gateway, &all, 40).await, [30, 10]);
-
-    let (status, said) = gateway
-        .tell(&format!("{path}?state=disable&for=300ms"), "")
-        .await;
-    assert_eq!(status, 200, "{said}");
-    let told = &said["servers"].as_array().unwrap();
-    let told = told.iter().find(|it| it["state"] == "disabled");
-    let order = &told.unwrap()["order"];
-    assert!(order["state"]["until"].is_string(), "{said}");
-    assert_eq!(
-        (&order["weight"]["value"], &order["weight"]["until"]),
-        (&3.into(), &Value::Null)
-    );
-    ready(&gateway, &[two]).await;
-    // The order before it was without an end; this one took its place.
-    eventually("the order ends", PATIENCE, async || {
-        upstream(&gateway).await["ready"] == 2
-    })
-    .await;
-    assert_eq!(spread(&gateway, &all, 40).await, [30, 10]);
-    let back = reqwest::Client::new()
-        .delete(format!("http://{}{path}", gateway.admin()))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(back.status(), 200);
-    assert_eq!(spread(&gateway, &all, 40).await, [20, 20]);
-    let told = events(&gateway, one).await;
-    let what: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
-    assert_eq!(
-        what,
-        [
-            "came", "up", "draining", "weight", "serving", "disabled", "serving", "weight"
-        ],
-        "{told:?}"
-    );
-    let why: Vec<&str> = told.iter().map(|(_, why)| why.as_str()).collect();
-    let operator = "by the operator";
-    let over = "the operator's order is over";
-    assert_eq!(why[..2], ["by the file", "its first probe was good"]);
-    assert_eq!(why[2..4], [operator, "1 -> 3, by the operator"]);
-    assert_eq!(why[4..7], [operator, operator, over]);
-    assert_eq!(why[7], "3 -> 1, the operator's order is over");
-    let log = gateway.process.logged("server: draining").await;
-    assert!(log.contains("by the operator"), "{log}");
-
-    for (wrong, status, part) in [
-        ("api/servers/127.0.0.1:1?state=drain", 404, "no server"),
-        ("apis/servers/127.0.0.1:1?state=drain", 404, "no upstream"),
-    ] {
-        let (found, said) = gateway.tell(&format!("/upstreams/{wrong}"), "").await;
-        let said = said["error"].as_str().unwrap().to_owned();
-        assert!(found == status && said.contains(part), "{wrong}: {said}");
-    }
-    for (wrong, part) in [
-        ("", "nothing is wanted"),
-        ("?weight=0", "1 to 1000"),
-        ("?weight=x", "weight"),
-        ("?stat=drain", "stat"),
-        ("?state=drain&for=800h", "30 days"),
-        ("?state=drain&for=soon", "no duration"),
-    ] {
-        let (found, said) = gateway.tell(&format!("{path}{wrong}"), "").await;
-        let said = said["error"].as_str().unwrap().to_owned();
-        assert!(found == 400 && said.contains(part), "{wrong}: {said}");
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Servers that are names: a name stands for all its addresses, now and later. Each proxy runs with a name server of
 //! the test's own.
 
+mod edits;
 mod families;
 mod registry;
 mod srv;

@@ -248,13 +248,16 @@ impl Upstream {
         }
     }
 
-    /// Each address once; where servers overlap, the first one written decides the rest.
+    /// Each address once. Who writes an address out says more of it than who writes a name; else the first one written decides.
     fn addresses(&self, servers: &[ServerSpec]) -> NamedServers {
         let source: Option<Arc<str>> = self.source().as_ref().map(|source| source.label().into());
         let the_file: Arc<str> = THE_FILE.into();
         let names = self.names();
         let mut found = HashMap::new();
-        for server in servers {
+        let is_written = |server: &&ServerSpec| matches!(server.host, Host::Ip(_));
+        let written = servers.iter().filter(is_written);
+        let by_name = servers.iter().filter(|server| !is_written(server));
+        for server in written.chain(by_name) {
             let mut add = |ip: IpAddr, by: &Arc<str>| {
                 let address = SocketAddr::new(ip, server.port);
                 found

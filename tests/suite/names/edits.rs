@@ -22,7 +22,7 @@ async fn told(gateway: &Gateway) -> Vec<String> {
     let events = upstream["events"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let told = events.iter().filter_map(|event| {
-        let (what, server) = (text(&event["event"]), text(&event["server"]));
+        let (what, server) = (text(&event["what"]), text(&event["server"]));
         let server = server.split(':').next().unwrap_or_default().to_owned();
         let is_wanted = ["came", "left"].contains(&what.as_str());
         is_wanted.then(|| format!("{server} {what} {}", text(&event["reason"])))

@@ -7,7 +7,7 @@ use super::*;
 use crate::upstream::discover::Source;
 use crate::upstream::discover::followed::Feed;
 use crate::upstream::discover::names::resolver::Resolver;
-use crate::upstream::endpoint::Seat;
+use crate::upstream::standing::Duty;
 use crate::upstream::tests::{edit, in_effect, plain};
 use crate::upstream::{Live, Spec};
 
@@ -138,6 +138,40 @@ async fn one_that_stays_for_now_is_as_it_was_and_one_that_comes_as_the_edit_says
     // The name is found to be nobody's; one of those that should come is known.
     asked(&after).await;
     assert_eq!(weights(), [(2, 7)]);
+}
+
+#[tokio::test]
+async fn what_is_said_of_an_address_holds_whatever_names_stand_for_it() {
+    let live = Arc::new(Live::default());
+    let disabled = |server: ServerSpec| {
+        let duty = Duty::Disabled;
+        let seat = Seat {
+            duty,
+            ..Seat::of_weight(7)
+        };
+        ServerSpec { seat, ..server }
+    };
+    let written = disabled(plain(&[1]).servers.remove(0));
+    let by_name = ServerSpec {
+        host: Host::Name("localhost".to_owned()),
+        seat: Seat::of_weight(1),
+        ..written.clone()
+    };
+    for servers in [
+        [by_name.clone(), written.clone()],
+        [written.clone(), by_name.clone()],
+    ] {
+        let spec = Spec {
+            servers: servers.to_vec(),
+            ..plain(&[])
+        };
+        let upstream = in_effect(spec, &live);
+        asked(&upstream).await;
+        let pool = upstream.pool();
+        let mut all = pool.all().iter();
+        let server = all.find(|it| it.address().is_ipv4()).unwrap();
+        assert_eq!(server.seat(), written.seat);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod edits;
 mod families;
+mod nowhere;
 mod registry;
 mod srv;
 

@@ -360,6 +360,7 @@ const BEYOND: &[(&str, &[&str])] = &[
         "bounds of what is counted in bytes, or over several places",
         &["match-alternatives", "match-path-long"],
     ),
+    ("where a server can be", &["server-nowhere"]),
     (
         "what an expression means",
         &["match-expression", "match-path-expression"],

@@ -1,7 +1,7 @@
 //! Where to listen and where servers are: `0.0.0.0:80`, `[::1]:80`, `api:5252`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer};
@@ -76,6 +76,38 @@ impl FromStr for ServerAddress {
             host: host_of(host)?,
             port,
         })
+    }
+}
+
+impl ServerAddress {
+    /// It, unless no server can be there.
+    ///
+    /// # Errors
+    /// Why none can.
+    pub(crate) fn somewhere(self) -> Result<Self, Complaint> {
+        let Host::Ip(ip) = self.host else {
+            return Ok(self);
+        };
+        let Some(why) = nowhere(ip) else {
+            return Ok(self);
+        };
+        let complaint = Complaint::new(code::ADDRESS, format!("no server can be at `{self}`"));
+        let complaint = complaint.label(format!("{why} address"));
+        Err(match ip.to_canonical().is_unspecified() {
+            true => complaint.help(format!("write `127.0.0.1:{}` for this machine", self.port)),
+            false => complaint,
+        })
+    }
+}
+
+/// What kind of address it is, if no server can be there.
+pub(crate) fn nowhere(ip: IpAddr) -> Option<&'static str> {
+    let ip = ip.to_canonical();
+    match ip {
+        _ if ip.is_unspecified() => Some("the unspecified"),
+        _ if ip.is_multicast() => Some("a multicast"),
+        _ if ip == Ipv4Addr::BROADCAST => Some("the broadcast"),
+        _ => None,
     }
 }
 
@@ -318,6 +350,24 @@ mod tests {
                 .to_string(),
             "api.example:80"
         );
+    }
+
+    #[test]
+    fn no_server_is_where_none_can_be() {
+        let kind = |ip: &str| nowhere(ip.parse().unwrap());
+        for ip in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+            assert_eq!(kind(ip), Some("the unspecified"), "{ip}");
+        }
+        for ip in ["224.0.0.1", "239.255.255.250", "ff02::1"] {
+            assert_eq!(kind(ip), Some("a multicast"), "{ip}");
+        }
+        assert_eq!(kind("255.255.255.255"), Some("the broadcast"));
+        for ip in ["127.0.0.1", "0.0.0.1", "10.255.255.255", "::1", "fe80::1"] {
+            assert_eq!(kind(ip), None, "{ip}");
+        }
+        let at = |text: &str| text.parse::<ServerAddress>().unwrap().somewhere();
+        assert!(at("0.0.0.0:80").is_err() && at("[::]:80").is_err());
+        assert!(at("127.0.0.1:80").is_ok() && at("api:80").is_ok());
     }
 
     #[test]

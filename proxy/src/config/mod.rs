@@ -68,6 +68,7 @@ pub(crate) mod written;
 use std::collections::HashMap;
 use std::path::Path;
 
+pub(crate) use address::nowhere;
 pub use address::{Host, ServerAddress};
 pub use admin::Admin;
 pub(crate) use check::match_syntax;

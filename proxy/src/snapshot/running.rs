@@ -46,7 +46,7 @@ pub struct Running {
 impl Running {
     /// Runs `first`, not yet serving.
     pub fn new(path: PathBuf, first: Snapshot) -> Self {
-        first.upstreams.iter().for_each(Upstream::step_forward);
+        first.upstreams.iter().for_each(|it| it.step_forward(None));
         first.upstreams.iter().for_each(Upstream::take_effect);
         Self {
             path,
@@ -77,7 +77,11 @@ impl Running {
         let left = || before.upstreams.iter().filter(|one| !is_kept(one, &next));
         left().for_each(|upstream| upstream.step_back());
         let came = || next.upstreams.iter().filter(|one| !is_kept(one, &before));
-        came().for_each(Upstream::step_forward);
+        for upstream in came() {
+            let mut others = left();
+            let earlier = others.find(|other| other.name() == upstream.name());
+            upstream.step_forward(earlier.map(Arc::as_ref));
+        }
         self.snapshot.store(Arc::clone(&next));
         came().for_each(Upstream::take_effect);
         for upstream in left() {

@@ -227,6 +227,11 @@ impl Endpoint {
         self.watch.load().as_ref().map(|watch| watch.findings())
     }
 
+    /// Who probes it, as long as somebody does.
+    pub fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.load_full()
+    }
+
     /// Ends the probes on its behalf; its health stays what it is now.
     pub fn forget(&self) {
         self.unwatched.store(self.health());

@@ -84,6 +84,8 @@ pub struct Upstream {
     names: Mutex<HashMap<String, Arc<Name>>>,
     source: Mutex<Option<Arc<Servers>>>,
     members: Mutex<Vec<Arc<Endpoint>>>,
+    /// Servers of the one before it in its place, which it does not name: they stay until it is known who comes.
+    inherited: Mutex<Vec<Arc<Endpoint>>>,
     /// What is usual among them.
     usual: Usual,
     retired: AtomicBool,
@@ -117,6 +119,7 @@ impl Upstream {
                 names: Mutex::default(),
                 source: Mutex::new(source),
                 members: Mutex::default(),
+                inherited: Mutex::default(),
                 usual: Usual::default(),
                 retired: AtomicBool::new(false),
                 in_effect: AtomicBool::new(false),
@@ -143,6 +146,7 @@ impl Upstream {
             names: Mutex::default(),
             source: Mutex::default(),
             members: Mutex::default(),
+            inherited: Mutex::default(),
             usual: Usual::default(),
             retired: AtomicBool::new(true),
             in_effect: AtomicBool::new(false),
@@ -205,9 +209,12 @@ impl Upstream {
         self.spec.policy.identity() == other.spec.policy.identity()
     }
 
-    /// It is about to be what the file says: what there is to tell of its servers is told by it, and those that it does not have
-    /// are gone.
-    pub fn step_forward(self: &Arc<Self>) {
+    /// It is about to be what the file says, in place of `before`: what there is to tell of its servers is told by it, and those
+    /// that it does not have are gone, as soon as it is known who comes.
+    pub fn step_forward(self: &Arc<Self>, before: Option<&Self>) {
+        if let Some(before) = before {
+            self.inherit(before);
+        }
         self.in_effect.store(true, Ordering::Release);
         self.refresh();
     }
@@ -341,13 +348,6 @@ impl Upstream {
 
     fn source(&self) -> MutexGuard<'_, Option<Arc<Servers>>> {
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether who it has is known: its source was asked, and every name looked up.
-    fn is_known(&self) -> bool {
-        let source = self.source().clone();
-        source.is_none_or(|source| source.was_asked())
-            && self.names().values().all(|name| name.was_asked())
     }
 
     /// Those that the file names, or the source.

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::events::Event;
 use super::health::Health;
+use super::refresh::Search;
 use super::standing::{Duty, Seen};
 use super::{Endpoint, Pool, Upstream};
 
@@ -20,6 +21,8 @@ pub struct Told {
     panic: AtomicBool,
     /// Who its servers are was known once.
     is_known: AtomicBool,
+    /// Servers of before stay, for nobody is known who should come.
+    kept: AtomicBool,
 }
 
 impl Told {
@@ -27,6 +30,7 @@ impl Told {
     pub(super) fn forget(&self) {
         self.panic.store(false, Ordering::Release);
         self.is_known.store(false, Ordering::Release);
+        self.kept.store(false, Ordering::Release);
     }
 }
 
@@ -131,6 +135,18 @@ impl Upstream {
             let by = by.filter(|by| self.asks(by));
             let by = by.as_deref().unwrap_or(THE_FILE);
             self.log_and_tell(Some(address), "left", format!("by {by}"));
+        }
+    }
+
+    /// Loudly, once: servers stay that nobody names, for nobody else is known.
+    pub(super) fn tell_kept(&self, search: Search, kept: usize) {
+        let is_kept = search == Search::InVain && kept > 0;
+        if !self.told.kept.swap(is_kept, Ordering::AcqRel) && is_kept {
+            let upstream = self.name();
+            warn!(
+                upstream,
+                kept, "no server that should come is known: those of before stay"
+            );
         }
     }
 

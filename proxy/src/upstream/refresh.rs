@@ -4,6 +4,9 @@
 //! milliseconds where servers are counted in thousands, or a policy computes tables, and they may all change at once: there,
 //! changes are taken in together, beside the threads that serve, and after a pause as long as the last time took.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +15,7 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+use super::health::Watch;
 use super::news::THE_FILE;
 use super::outlier::Back;
 use super::{Endpoint, Host, Pool, Seat, ServerSpec, Upstream};
@@ -22,13 +26,24 @@ type NamedServers = HashMap<SocketAddr, (Seat, Arc<str>)>;
 /// So many servers are few, and so much weight that they have together.
 const FEW: (usize, u32) = (100, 10_000);
 
+/// How far it is known who the servers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Search {
+    /// Somebody has not answered yet.
+    UnderWay,
+    /// Nobody is known, for all who were asked failed.
+    InVain,
+    /// It is.
+    Done,
+}
+
 /// One at a time takes in what changed.
 #[derive(Debug, Default)]
 pub(super) struct Refreshing {
     turn: Mutex<()>,
     /// Changes that nobody took in yet.
     changes: AtomicUsize,
-    /// Who the servers are was known the last time.
+    /// All who know the servers had answered the last time, one way or the other.
     knew: AtomicBool,
 }
 
@@ -38,7 +53,7 @@ impl Refreshing {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether all that changed is taken in, and who the servers are is known.
+    /// Whether all that changed is taken in, and nobody is waited for who knows the servers.
     pub(super) fn is_done(&self) -> bool {
         self.changes.load(Ordering::Acquire) == 0 && self.knew.load(Ordering::Acquire)
     }
@@ -100,13 +115,19 @@ impl Upstream {
         if self.retired.load(Ordering::Acquire) {
             return;
         }
+        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name, and one
+        // of before is better than none. What is known before it is taken is in it.
+        let [asked, answered] = self.source_was();
         let servers = self.servers();
         self.follow_names(&servers);
-        // Nobody leaves before it is known who comes in its place: a server may be there already, under another name. What is
-        // known before the addresses are taken is in them.
-        let is_known = self.is_known();
+        let asked = asked && self.names().values().all(|name| name.was_asked());
         let named = self.addresses(&servers);
-        let members = self.take_in(&named, is_known);
+        let search = match named.is_empty() {
+            _ if !asked => Search::UnderWay,
+            true if !(answered && servers.is_empty()) => Search::InVain,
+            _ => Search::Done,
+        };
+        let members = self.take_in(&named, search);
         let now = Instant::now();
         // What ends by the clock of the wall may end while all this is done: it is waited for even so.
         let next_end = self.next_end(&members, now);
@@ -116,14 +137,14 @@ impl Upstream {
         // Until then others serve under its name, and the edit may be refused.
         let in_effect = self.in_effect.load(Ordering::Acquire);
         if in_effect {
-            self.take_note(&members, &named, is_known, now);
+            self.take_note(&members, &named, search, now);
         }
         let pool = Pool::new(&members, self.spec.rules(), now);
         if in_effect {
             self.tell_panic(&pool, now);
         }
         self.pool.store(Arc::new(pool));
-        self.refreshing.knew.store(is_known, Ordering::Release);
+        self.refreshing.knew.store(asked, Ordering::Release);
         self.wait_for(next_end);
         drop(turn);
         // Who waits may go to one that came.
@@ -135,12 +156,13 @@ impl Upstream {
         &self,
         members: &[Arc<Endpoint>],
         named: &NamedServers,
-        is_known: bool,
+        search: Search,
         now: Instant,
     ) {
-        if is_known {
+        if search == Search::Done {
             self.tell_gone(members);
         }
+        self.tell_kept(search, members.len());
         match self.spec.outlier_ejection {
             Some(_) => self.make_room(members, now),
             // An earlier file that comes again puts nobody out for what was then.
@@ -149,7 +171,7 @@ impl Upstream {
             }),
         }
         let mut others = members.iter();
-        let serves = !self.is_beginning(is_known)
+        let serves = !self.is_beginning(search != Search::UnderWay)
             && others.any(|member| member.standing().ready_since().is_some());
         for member in members {
             if let Some((_, by)) = named.get(&member.address()) {
@@ -159,20 +181,53 @@ impl Upstream {
         }
     }
 
+    /// Whether its source was asked, and whether it ever knew an answer. The file always does.
+    fn source_was(&self) -> [bool; 2] {
+        let source = self.source();
+        source.as_ref().map_or([true; 2], |source| {
+            [source.was_asked(), source.was_answered()]
+        })
+    }
+
+    /// The servers of the one before it are its own for a while, as they were: with what the file said of them, and the probes
+    /// that they had.
+    pub(super) fn inherit(self: &Arc<Self>, before: &Self) {
+        let pool = before.pool();
+        let servers = pool.all().iter();
+        let inherited =
+            servers.map(|it| Arc::new(self.endpoint(it.address(), it.seat(), it.watch())));
+        *self.inherited() = inherited.collect();
+    }
+
+    fn inherited(&self) -> MutexGuard<'_, Vec<Arc<Endpoint>>> {
+        self.inherited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on these are the servers, and those of before if it is not known whether they left.
-    fn take_in(self: &Arc<Self>, wanted: &NamedServers, is_known: bool) -> Vec<Arc<Endpoint>> {
+    fn take_in(self: &Arc<Self>, wanted: &NamedServers, search: Search) -> Vec<Arc<Endpoint>> {
+        let stay = search != Search::Done;
+        let mut inherited = self.inherited();
+        inherited.retain(|server| stay && !wanted.contains_key(&server.address()));
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.retain(|member| match wanted.get(&member.address()) {
             Some((seat, _)) => *seat == member.seat(),
-            None => !is_known,
+            None => stay,
         });
         let there: HashSet<SocketAddr> = members.iter().map(|it| it.address()).collect();
         let came = wanted
             .iter()
             .filter(|(address, _)| !there.contains(address));
-        members.extend(came.map(|(address, (seat, _))| Arc::new(self.endpoint(*address, *seat))));
+        members.extend(came.map(|(address, (seat, _))| {
+            let watch = self.spec.check.as_ref();
+            let watch = watch.map(|check| self.live.watch(*address, check));
+            Arc::new(self.endpoint(*address, *seat, watch))
+        }));
         members.sort_by_key(|member| member.address());
-        members.clone()
+        let mut all = [members.as_slice(), inherited.as_slice()].concat();
+        all.sort_by_key(|member| member.address());
+        all
     }
 
     /// Follows the names of these servers, and no others.
@@ -193,13 +248,16 @@ impl Upstream {
         }
     }
 
-    /// Each address once; where servers overlap, the first one written decides the rest.
+    /// Each address once. Who writes an address out says more of it than who writes a name; else the first one written decides.
     fn addresses(&self, servers: &[ServerSpec]) -> NamedServers {
         let source: Option<Arc<str>> = self.source().as_ref().map(|source| source.label().into());
         let the_file: Arc<str> = THE_FILE.into();
         let names = self.names();
         let mut found = HashMap::new();
-        for server in servers {
+        let is_written = |server: &&ServerSpec| matches!(server.host, Host::Ip(_));
+        let written = servers.iter().filter(is_written);
+        let by_name = servers.iter().filter(|server| !is_written(server));
+        for server in written.chain(by_name) {
             let mut add = |ip: IpAddr, by: &Arc<str>| {
                 let address = SocketAddr::new(ip, server.port);
                 found
@@ -220,12 +278,15 @@ impl Upstream {
         found
     }
 
-    fn endpoint(self: &Arc<Self>, address: SocketAddr, seat: Seat) -> Endpoint {
-        let watch = self.spec.check.as_ref().map(|check| {
-            let watch = self.live.watch(address, check);
+    fn endpoint(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        seat: Seat,
+        watch: Option<Arc<Watch>>,
+    ) -> Endpoint {
+        if let Some(watch) = &watch {
             watch.changes.subscribe(Arc::downgrade(self));
-            watch
-        });
+        }
         let standing = self.live.standing(self.name(), address);
         if self.spec.outlier_ejection.is_some() {
             standing.changes.subscribe(Arc::downgrade(self));

@@ -7,7 +7,7 @@ use super::*;
 use crate::component;
 use crate::turns::Purpose;
 
-fn spec(check: &str) -> Spec {
+pub(super) fn spec(check: &str) -> Spec {
     let text = format!(
         "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], health_check: {check} }} }}"
     );
@@ -75,7 +75,7 @@ pub(super) fn plain(ports: &[u16]) -> Spec {
 /// An upstream of the file.
 pub(super) fn in_effect(spec: Spec, live: &Arc<Live>) -> Arc<Upstream> {
     let upstream = Upstream::start(spec, live);
-    upstream.step_forward();
+    upstream.step_forward(None);
     upstream.take_effect();
     upstream
 }
@@ -84,7 +84,7 @@ pub(super) fn in_effect(spec: Spec, live: &Arc<Live>) -> Arc<Upstream> {
 pub(super) fn edit(before: &Arc<Upstream>, spec: Spec, live: &Arc<Live>) -> Arc<Upstream> {
     let after = Upstream::start(spec, live);
     before.step_back();
-    after.step_forward();
+    after.step_forward(Some(before));
     after.take_effect();
     before.retire();
     after
@@ -156,7 +156,7 @@ async fn what_an_edit_says_of_a_server_is_told_when_it_takes_effect_and_once() {
     };
     assert_eq!(told(), [""; 0]);
     before.step_back();
-    after.step_forward();
+    after.step_forward(Some(&before));
     before.refresh();
     after.take_effect();
     before.retire();

@@ -41,6 +41,11 @@ pub(super) const HOLES: &[Hole] = &[
         ],
     ),
     (
+        "upstreams: { a: { discover: { dns: { srv: a, refresh: @ } } } }",
+        &["1s", "1000ms", "1h"],
+        &["999ms", "1ms", "0s"],
+    ),
+    (
         "upstreams: { a: { servers: [ 'a:1' ], dns_refresh: @ } }",
         &["1s", "1000ms", "1h", "0h1s"],
         &["999ms", "0s", "0m0999ms"],

@@ -255,3 +255,30 @@ async fn an_edit_of_how_it_is_asked_while_it_is_gone_keeps_the_servers() {
     let report = load.stop().await;
     assert_eq!(report.failures(), 0, "{report:?}");
 }
+
+#[tokio::test]
+async fn an_edit_that_asks_somebody_slow_loses_no_request() {
+    let (one, two) = (server("one").await, server("two").await);
+    let registry = Registry::start(Mood::Silent).await;
+    let named = format!(
+        "upstreams: {{ api: {{ servers: [ \"{}\" ] }} }}\nroutes: {{ all: {{ upstream: api }} }}\n",
+        one.address()
+    );
+    let gateway = Gateway::start(&named).await;
+    let load = Load::start(&gateway.url("/"), 2);
+    load.more(10).await;
+    let asked = registry.routing(", interval: 50ms, timeout: 2s");
+    gateway.reload(&asked).await;
+    answered_by(&gateway, ["one"]).await;
+    // Who could not be asked knows nobody better.
+    in_trouble(&gateway, "no answer within 2s").await;
+    answered_by(&gateway, ["one"]).await;
+    gateway.process.logged("those of before stay").await;
+    registry.is(Mood::Answers(200, "[\"nobody.invalid:80\"]".to_owned()));
+    well(&gateway).await;
+    answered_by(&gateway, ["one"]).await;
+    registry.is(list(&[&two]));
+    answered_by(&gateway, ["two"]).await;
+    let report = load.stop().await;
+    assert_eq!(report.failures(), 0, "{report:?}");
+}

@@ -1,7 +1,9 @@
 //! Servers that are names: a name stands for all its addresses, now and later. Each proxy runs with a name server of
 //! the test's own.
 
+mod edits;
 mod families;
+mod nowhere;
 mod registry;
 mod srv;
 

@@ -14,6 +14,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Vec<Diagnostic>) {
     for (name, upstream) in context.file.upstreams.iter() {
         one_source(context, name, upstream, found);
         twice(&format!("upstream `{name}`"), &upstream.servers, found);
+        nowhere(&upstream.servers, found);
         tiers(&upstream.servers, found);
         ends(&upstream.servers, found);
         bounds(upstream, found);
@@ -93,6 +94,15 @@ fn twice(place: &str, servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) 
             );
         } else {
             seen.insert(&address.value, address.span);
+        }
+    }
+}
+
+/// A list that is found out later may name such an address: it is left out there, and spoils no other.
+fn nowhere(servers: &[Spanned<Server>], found: &mut Vec<Diagnostic>) {
+    for address in servers.iter().map(|server| &server.address) {
+        if let Err(complaint) = address.value.clone().somewhere() {
+            found.push(complaint.into_diagnostic().at(address.span));
         }
     }
 }

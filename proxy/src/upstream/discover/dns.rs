@@ -22,6 +22,7 @@ use super::followed::Feed;
 use super::names::Pace;
 use super::names::resolver::Resolver;
 use super::names::srv;
+use super::service::{REFRESH_FLOOR, too_often};
 use crate::component::{Kind, Options};
 use crate::config::schema::places;
 use crate::config::schema::quantities::AtLeast;
@@ -53,7 +54,7 @@ struct Dns {
     srv: Option<Spanned<HostName>>,
     /// The longest time that an answer is believed; a shorter TTL wins. Default: `5s`.
     #[serde(default = "refresh")]
-    #[schemars(with = "AtLeast<1000>", extend("default" = "5s"))]
+    #[schemars(with = "AtLeast<REFRESH_FLOOR>", extend("default" = "5s"))]
     refresh: Spanned<config::Duration>,
 }
 
@@ -63,28 +64,40 @@ fn refresh() -> Spanned<config::Duration> {
 
 fn build(options: &Options) -> Result<Arc<dyn Source>, Vec<Diagnostic>> {
     let written: Dns = options.decode()?;
-    let asked = match (written.name, written.port, written.srv) {
-        (Some(name), Some(port), None) => Asked::Addresses(name.value, port.value),
-        (None, None, Some(service)) => Asked::Services(service.value),
+    let refresh = written.refresh.get();
+    match (asked(options, &written), too_often(written.refresh)) {
+        (Ok(asked), None) => Ok(Arc::new(Lookups { asked, refresh })),
+        (asked, refresh) => {
+            let wrong = asked.err().map(|problem| *problem);
+            Err(wrong.into_iter().chain(refresh).collect())
+        }
+    }
+}
+
+/// A name and a port, or a service.
+fn asked(options: &Options, written: &Dns) -> Result<Asked, Box<Diagnostic>> {
+    match (&written.name, written.port, &written.srv) {
+        (Some(name), Some(port), None) => Ok(Asked::Addresses(name.value.clone(), port.value)),
+        (None, None, Some(service)) => Ok(Asked::Services(service.value.clone())),
         (Some(name), _, Some(service)) => {
             let message = "`dns` has both `name` and `srv`";
-            return Err(vec![one_of_two(message, name.span, service.span)]);
+            Err(Box::new(one_of_two(message, name.span, service.span)))
         }
         (None, Some(port), Some(service)) => {
             let problem = one_of_two("`dns` has both `srv` and `port`", service.span, port.span);
-            return Err(vec![problem.note("an SRV record has its port")]);
+            Err(Box::new(problem.note("an SRV record has its port")))
         }
         (Some(_), None, None) => {
             let problem = missing("port", options);
-            return Err(vec![problem.label("an address has no port of its own")]);
+            Err(Box::new(problem.label("an address has no port of its own")))
         }
         (None, _, None) => {
             let problem = missing("name", options);
-            return Err(vec![problem.label("expected `name` and `port`, or `srv`")]);
+            Err(Box::new(
+                problem.label("expected `name` and `port`, or `srv`"),
+            ))
         }
-    };
-    let refresh = written.refresh.get();
-    Ok(Arc::new(Lookups { asked, refresh }))
+    }
 }
 
 fn one_of_two(message: &str, one: Span, other: Span) -> Diagnostic {

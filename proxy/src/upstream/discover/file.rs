@@ -72,7 +72,7 @@ impl List {
         let list = self.clone();
         let (inputs, found) = spawn_blocking(move || list.read()).await.ok()?;
         match found {
-            Ok(servers) => feed.found(servers),
+            Ok(servers) => feed.servers(servers, None),
             Err(why) => feed.failed(why),
         }
         Some(inputs)

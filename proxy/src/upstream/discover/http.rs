@@ -238,11 +238,11 @@ impl Source for Registry {
                 match registry.ask(&resolver, known).await {
                     Ok(Told::Servers(servers, mark)) => {
                         last = mark.map(|mark| (mark, servers.clone()));
-                        feed.found(servers);
+                        feed.servers(servers, None);
                     }
                     Ok(Told::Same) => {
                         if let Some((_, servers)) = &last {
-                            feed.found(servers.clone());
+                            feed.servers(servers.clone(), None);
                         }
                     }
                     Err(why) => feed.failed(why),

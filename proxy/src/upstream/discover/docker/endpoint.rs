@@ -49,7 +49,7 @@ impl FromStr for Endpoint {
                         .help(format!("write `tcp://{address}:2375`")));
                 }
                 let address: ServerAddress = address.parse()?;
-                Service::Tcp(address.to_string())
+                Service::Tcp(address.somewhere()?.to_string())
             }
             _ => {
                 let complaint = Complaint::new(
@@ -111,6 +111,7 @@ mod tests {
             "unix://run/x.sock",
             "ssh://me@host",
             "tcp://host",
+            "tcp://0.0.0.0:2375",
             "",
         ] {
             assert!(at(wrong).is_err(), "{wrong}");

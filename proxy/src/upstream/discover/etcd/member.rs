@@ -42,7 +42,7 @@ impl FromStr for Member {
                 .help(format!("write `http://{bare}:2379`")));
         }
         Ok(Self {
-            address: bare.parse()?,
+            address: bare.parse::<ServerAddress>()?.somewhere()?,
             written: text.to_owned(),
         })
     }
@@ -77,6 +77,7 @@ mod tests {
             "http://a",
             "unix:///x",
             "http://a:2379/v3",
+            "http://0.0.0.0:2379",
             "",
         ] {
             assert!(at(wrong).is_err(), "{wrong}");

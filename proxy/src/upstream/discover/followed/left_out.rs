@@ -1,10 +1,13 @@
 //! What a source names and what cannot be a server: the others are none the worse for it, and it is told once.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use tracing::warn;
 
-use super::brief;
+use super::{Feed, brief};
+use crate::config;
+use crate::upstream::{Host, ServerSpec};
 
 /// What is left out, and why.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,9 +39,47 @@ impl LeftOut {
     }
 }
 
+impl Feed<ServerSpec> {
+    /// These are all that are named. Those where no server can be are trouble, beside `trouble`; if there are no others, nothing
+    /// is found out.
+    pub(in crate::upstream::discover) fn servers(
+        &self,
+        named: Vec<ServerSpec>,
+        trouble: Option<String>,
+    ) {
+        let is_somewhere = |server: &ServerSpec| match server.host {
+            Host::Ip(ip) => config::nowhere(ip).is_none(),
+            Host::Name(_) => true,
+        };
+        let (servers, others): (Vec<_>, Vec<_>) = named.into_iter().partition(is_somewhere);
+        let Some(wrong) = nowhere(&others) else {
+            return self.found_in_part(servers, trouble);
+        };
+        let wrong = trouble.map_or_else(
+            || format!("names {wrong}"),
+            |trouble| format!("{trouble}; names {wrong}"),
+        );
+        match servers.is_empty() {
+            true => self.failed(wrong),
+            false => self.found_in_part(servers, Some(wrong)),
+        }
+    }
+}
+
+/// The first of these, at which no server can be, and how many more there are.
+pub(in crate::upstream::discover) fn nowhere<T: Display>(these: &[T]) -> Option<String> {
+    let first = these.first()?;
+    let more = match these.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("`{first}`, where no server can be{more}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::discover::followed::Followed;
 
     fn of(pairs: &[(&str, &str)]) -> LeftOut {
         let mut left_out = LeftOut::default();
@@ -46,6 +87,31 @@ mod tests {
             left_out.add((*what).to_owned(), (*why).to_owned());
         }
         left_out
+    }
+
+    #[tokio::test]
+    async fn who_is_named_where_no_server_can_be_is_left_out_and_alone_is_nobody() {
+        let mut feed = None;
+        let followed = Followed::start("it".to_owned(), None, |given| {
+            feed = Some(given);
+            std::future::pending()
+        });
+        let feed = feed.unwrap();
+        let named = |all: &[&str]| {
+            let at = |text: &&str| ServerSpec::at(text.parse().unwrap());
+            feed.servers(all.iter().map(at).collect(), None);
+            let found = followed.found().iter().map(ToString::to_string).collect();
+            let trouble = followed.report().trouble.map(|trouble| trouble.what);
+            (found, trouble.unwrap_or_default())
+        };
+        let one = || vec!["10.0.0.7:80".to_owned()];
+        let wrong = "names `0.0.0.0:80`, where no server can be";
+        let told = |text: &str| (one(), text.to_owned());
+        assert_eq!(named(&["10.0.0.7:80"]), told(""));
+        assert_eq!(named(&["0.0.0.0:80", "10.0.0.7:80"]), told(wrong));
+        let all = ["0.0.0.0:80", "[ff02::1]:80", "255.255.255.255:80"];
+        assert_eq!(named(&all), told(&format!("{wrong} (and 2 more)")));
+        assert_eq!(named(&[]), (Vec::new(), String::new()));
     }
 
     #[test]

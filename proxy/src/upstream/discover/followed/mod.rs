@@ -54,6 +54,7 @@ struct Known<T> {
     label: String,
     found: ArcSwap<Vec<T>>,
     asked: AtomicBool,
+    answered: AtomicBool,
     trouble: Mutex<Option<Told>>,
     answers: Count,
     failures: Count,
@@ -86,10 +87,12 @@ impl<T: PartialEq + Display + Send + Sync + 'static> Followed<T> {
     {
         // What was found when it was asked, and not what was before.
         let asked = kin.is_some_and(Self::was_asked);
+        let answered = kin.is_some_and(Self::was_answered);
         let known = Arc::new(Known {
             label,
             found: ArcSwap::new(kin.map(Self::found).unwrap_or_default()),
             asked: AtomicBool::new(asked),
+            answered: AtomicBool::new(answered),
             trouble: Mutex::new(kin.and_then(|kin| kin.known.trouble().clone())),
             answers: Count::default(),
             failures: Count::default(),
@@ -112,6 +115,11 @@ impl<T> Followed<T> {
     /// Whether the first question was answered, one way or the other.
     pub fn was_asked(&self) -> bool {
         self.known.asked.load(Ordering::Acquire)
+    }
+
+    /// Whether it was found out at least once, be it that there is nothing.
+    pub fn was_answered(&self) -> bool {
+        self.known.answered.load(Ordering::Acquire)
     }
 
     /// What the log calls it.
@@ -179,6 +187,7 @@ impl<T: PartialEq + Display> Feed<T> {
             None => (),
         }
         // Whoever sees that it was asked sees what it found.
+        known.answered.store(true, Ordering::Release);
         let is_first = !known.asked.swap(true, Ordering::AcqRel);
         if is_change || is_first {
             known.changes.announce();

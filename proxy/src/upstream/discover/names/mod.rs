@@ -3,8 +3,9 @@
 //! The system's resolver settings and hosts file are honoured. An answer is believed for its TTL, but never longer than
 //! the upstream's `dns_refresh`: Docker's own DNS, for one, gives ten minutes to names whose containers change by the
 //! second. A look-up that fails keeps the addresses that are known and says so once; one that fails for IPv4 or IPv6 keeps
-//! those of that kind. `resolver` is who knows, `srv` what servers are by SRV records.
+//! those of that kind. `resolver` is who knows, `found` what was found out, `srv` what servers are by SRV records.
 
+pub mod found;
 pub mod resolver;
 pub(super) mod srv;
 

@@ -23,29 +23,12 @@ use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::found::{Found, Missing};
 use super::srv::Service;
 
 /// Looks names up with their TTL where the system's settings can be read, and without it otherwise.
 pub struct Resolver {
     system: Option<System>,
-}
-
-/// What a name stands for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Sorted, and at least one.
-    pub addresses: Vec<IpAddr>,
-    /// How long they may be believed.
-    pub ttl: Duration,
-    /// The family that could not be found out, if there is one.
-    pub missing: Option<Missing>,
-}
-
-/// A family of addresses that could not be found out.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Missing {
-    is_v6: bool,
-    why: String,
 }
 
 /// What the system says of names.
@@ -76,24 +59,6 @@ struct Family {
     ttl: Duration,
     /// The name is there, with or without such addresses.
     exists: bool,
-}
-
-impl Found {
-    /// With those of `known` that are of the family that could not be found out; and what is wrong, in words that go on from
-    /// a label.
-    pub(in crate::upstream::discover) fn beside(
-        self,
-        known: impl Iterator<Item = IpAddr>,
-    ) -> (Vec<IpAddr>, Option<String>) {
-        let mut addresses = self.addresses;
-        let trouble = self.missing.map(|Missing { is_v6, why }| {
-            addresses.extend(known.filter(|ip| ip.is_ipv6() == is_v6));
-            addresses.sort_unstable();
-            let family = if is_v6 { "IPv6" } else { "IPv4" };
-            format!("does not resolve to {family}: {why}")
-        });
-        (addresses, trouble)
-    }
 }
 
 impl Resolver {
@@ -158,25 +123,16 @@ impl Resolver {
         };
         found.addresses.sort_unstable();
         found.addresses.dedup();
-        if found.addresses.is_empty() {
-            Err(NO_ADDRESSES.to_owned())
-        } else {
-            Ok(found)
+        found.leave_out();
+        match (found.addresses.is_empty(), found.nowhere()) {
+            (true, Some(wrong)) => Err(format!("it {wrong}")),
+            (true, None) => Err(NO_ADDRESSES.to_owned()),
+            _ => Ok(found),
         }
     }
 }
 
 const NO_ADDRESSES: &str = "it has no addresses";
-
-impl Found {
-    fn whole(addresses: Vec<IpAddr>, ttl: Duration) -> Self {
-        Self {
-            addresses,
-            ttl,
-            missing: None,
-        }
-    }
-}
 
 impl System {
     fn new() -> Result<Self, NetError> {
@@ -315,6 +271,7 @@ fn both(
         addresses,
         ttl: missing.as_ref().map_or(ttl, |_| ttl.min(AGAIN)),
         missing,
+        left_out: Vec::new(),
     })
 }
 

@@ -52,7 +52,7 @@ impl Course {
         if self.told || since.elapsed() >= Self::MOST {
             self.is_of_use();
         }
-        feed.found_in_part(servers, self.trouble.clone());
+        feed.servers(servers, self.trouble.clone());
     }
 
     /// Whether the conversation told a change just now.

@@ -40,6 +40,7 @@ pub(in crate::upstream::discover) fn plain(
         None => format!("{}:80", authority.trim_end_matches(':')),
     };
     let address: Result<ServerAddress, Complaint> = with_port.parse();
+    let address = address.and_then(ServerAddress::somewhere);
     let address =
         address.map_err(|complaint| Box::new(complaint.into_diagnostic().at(written.span)))?;
     let target = uri.path_and_query().map_or("", |target| target.as_str());
@@ -132,6 +133,7 @@ mod tests {
             ("http://", "no URL"),
             ("http://a b/", "no URL"),
             ("http://registry:0/", "port 0"),
+            ("http://0.0.0.0:8500/", "no server can be"),
             ("http://registry/#a", "no URL"),
             ("", "no URL"),
         ] {

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use http::Method;
-use serde_json::Value;
 use tidegate_tests::{Connection, Gateway, Load, Origin, PATIENCE, client, eventually};
 use tokio::sync::{Notify, Semaphore};
 

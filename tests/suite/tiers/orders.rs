@@ -168,3 +168,25 @@ async fn an_order_that_makes_no_sense_changes_nothing_and_is_told_why() {
     let held = upstream(&gateway).await["servers"][0]["order"].clone();
     assert_eq!(held["weight"]["value"], 3, "nothing was taken back: {held}");
 }
+
+#[tokio::test]
+async fn a_moment_of_the_file_is_shown_while_no_order_stands_above_it() {
+    let all = patients::<2>().await;
+    let [serves, drains] = &all;
+    let state = ", state: drain, until: 2099-12-01T18:00:00Z";
+    let servers = [server(serves, ""), server(drains, state)];
+    let gateway = Gateway::start(&routing(&servers, "")).await;
+    ready(&gateway, &[serves]).await;
+    let path = format!("/upstreams/api/servers/{}", drains.address());
+    let until = |said: &Value| {
+        let mut servers = said["servers"].as_array().unwrap().iter();
+        let one = servers.find(|one| one["address"] == drains.address().to_string());
+        one.unwrap()["until"].clone()
+    };
+    assert_eq!(until(&upstream(&gateway).await), "2099-12-01T18:00:00Z");
+    let (_, said) = gateway.tell(&format!("{path}?state=serve"), "").await;
+    assert_eq!(until(&said), Value::Null, "the order decides: {said}");
+    let url = format!("http://{}{path}", gateway.admin());
+    let back = reqwest::Client::new().delete(url).send().await.unwrap();
+    assert_eq!(until(&back.json().await.unwrap()), "2099-12-01T18:00:00Z");
+}

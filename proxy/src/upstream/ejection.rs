@@ -1,6 +1,6 @@
 //! Puts servers out and lets them come back: `outlier` says who is one, here is what follows.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::balance::Outcome;
@@ -43,8 +43,9 @@ impl Upstream {
     }
 
     fn figures(&self, bounds: &Bounds, now: Instant) -> Vec<Other> {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        let picked = members.iter().filter(|one| self.can_be_picked(one, now));
+        let (members, inherited) = self.everybody();
+        let everybody = members.iter().chain(&inherited);
+        let picked = everybody.filter(|one| self.can_be_picked(one, now));
         picked
             .map(|one| one.standing().outlier().as_other(now, bounds))
             .collect()
@@ -58,7 +59,8 @@ impl Upstream {
         bounds: &Bounds,
         now: Instant,
     ) -> Verdict {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let (members, inherited) = self.everybody();
+        let members: Vec<&Arc<Endpoint>> = members.iter().chain(&inherited).collect();
         let is_it = |one: &Endpoint| one.address() == server.address();
         // Or somebody else was faster.
         let is_here = members.iter().any(|member| is_it(member));

@@ -8,9 +8,9 @@
 //! servers that get everybody's requests fall, too. Without it, one server is enough and nobody is ever asked in spite of its probes.
 //!
 //! A server that comes up after it was down, or comes to others that serve already, gets its share little by little (`slow_start`): it
-//! passes on what it is picked for, each request with the chance that it has not yet earned, and the policy picks again. So the others
-//! share what it passes on as they share everything else. Earned is counted by the warmest: where all warm up alike, or a key decides,
-//! nothing is passed on.
+//! passes on what it is picked for, each request with the chance that it has not yet earned, and the policy picks another one. So the
+//! others share what it passes on as they share everything else. Earned is counted by the warmest: where all warm up alike, or a key
+//! decides, nothing is passed on.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -28,8 +28,8 @@ use crate::turns::Purpose;
 /// A server that has just come up gets at least this part of its share, so that it warms up at all.
 const COLDEST: f64 = 0.1;
 
-/// So often a request is passed on at most: one in a thousand gets as far where all but a few are cold.
-const PASSES: usize = 64;
+/// So often a request is passed on from one to another; then it goes to the warmest.
+const PASSES: usize = 8;
 
 /// Why nobody could be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,8 +174,13 @@ impl Pool {
         })
     }
 
+    /// Whether any client is kept with a server that gets no others.
+    pub fn keeps_any(&self) -> bool {
+        !self.keeping.is_empty()
+    }
+
     /// The server that keeps this client, if that is not one that may be picked anyway.
-    fn kept(&self, asked: &Asked<'_>) -> Option<&Arc<Endpoint>> {
+    pub fn kept(&self, asked: &Asked<'_>) -> Option<&Arc<Endpoint>> {
         let key = asked.key.filter(|_| !self.keeping.is_empty())?;
         let mut keeping = self.keeping.iter();
         let (_, server) = keeping.find(|(known, _)| *known == key)?;
@@ -292,13 +297,23 @@ impl Tier {
         let ready = self.ready.iter();
         let possible = ready.filter(|server| !asked.tried.contains(server.address()));
         let warmest = possible.fold(0.0, |most: f64, server| most.max(warmth(server)));
-        for _ in 0..PASSES {
+        let mut tried = asked.tried.clone();
+        for pass in 1..=PASSES {
             if fastrand::f64() * warmest < warmth(picked) {
-                break;
+                return picked;
             }
-            match self.picker.pick(&self.ready, asked) {
+            // Whoever has the least to do would be picked until it is let through.
+            tried = match pass {
+                PASSES => {
+                    let colder = self.ready.iter().filter(|it| warmth(it) < warmest);
+                    tried.with(colder.map(|server| server.address()))
+                }
+                _ => tried.with(std::iter::once(picked.address())),
+            };
+            let tried = &tried;
+            match self.picker.pick(&self.ready, &Asked { tried, ..*asked }) {
                 Some(next) => picked = next,
-                None => break,
+                None => return picked,
             }
         }
         picked

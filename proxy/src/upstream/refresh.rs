@@ -205,6 +205,16 @@ impl Upstream {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All servers, and of those that it has for a while only, the ones that it does not have anyway. Nobody comes or leaves until the
+    /// first is dropped.
+    pub(super) fn everybody(&self) -> (MutexGuard<'_, Vec<Arc<Endpoint>>>, Vec<Arc<Endpoint>>) {
+        let mut inherited = self.inherited().clone();
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = |one: &Endpoint| members.iter().any(|it| it.address() == one.address());
+        inherited.retain(|server| !is_there(server));
+        (members, inherited)
+    }
+
     /// From now on these are the servers, and those of before if it is not known whether they left.
     fn take_in(self: &Arc<Self>, wanted: &NamedServers, search: Search) -> Vec<Arc<Endpoint>> {
         let stay = search != Search::Done;
@@ -225,6 +235,8 @@ impl Upstream {
             Arc::new(self.endpoint(*address, *seat, watch))
         }));
         members.sort_by_key(|member| member.address());
+        let there: HashSet<SocketAddr> = members.iter().map(|it| it.address()).collect();
+        inherited.retain(|server| !there.contains(&server.address()));
         let mut all = [members.as_slice(), inherited.as_slice()].concat();
         all.sort_by_key(|member| member.address());
         all

@@ -133,11 +133,9 @@ impl Tally {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    /// Requests under way that were sent again in the share that may be.
+    /// Requests under way that were sent again, on the budget or its reserve.
     pub fn retrying(&self) -> usize {
-        let on_reserve = self.on_reserve.load(Ordering::Relaxed);
-        let all = self.retrying.load(Ordering::Relaxed);
-        all.saturating_sub(on_reserve)
+        self.retrying.load(Ordering::Relaxed)
     }
 
     /// How many more may be sent again once, whatever the share is.
@@ -161,7 +159,7 @@ impl Tally {
 
     /// How many may be under way on the budget now.
     pub fn allows(&self, budget: Budget) -> usize {
-        budget.allows(self.first_attempts(self.retrying.load(Ordering::Relaxed)))
+        budget.allows(self.first_attempts(self.retrying()))
     }
 
     fn first_attempts(&self, retrying: usize) -> usize {
@@ -347,7 +345,7 @@ mod tests {
         assert_eq!(tally.reserve(budget), 15);
         let retries: Vec<Retrying> = std::iter::from_fn(|| tally.retry(budget)).collect();
         // 20 % of the first attempts that are left, and 15.
-        assert_eq!((retries.len(), tally.retrying()), (8 + 15, 8));
+        assert_eq!((retries.len(), tally.retrying()), (8 + 15, 8 + 15));
         assert_eq!(tally.reserve(budget), 0);
         drop(retries);
         // What lasts has the share, and what goes well beside it.

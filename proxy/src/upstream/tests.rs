@@ -7,6 +7,22 @@ use super::*;
 use crate::component;
 use crate::turns::Purpose;
 
+pub(super) fn policy(written: &str) -> Arc<dyn balance::Policy> {
+    let text = format!(
+        "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], balance: {written} }} }}"
+    );
+    let surroundings = component::Surroundings::default();
+    let loaded = crate::config::parse("x", &text, &|_| None, None, |file, _| {
+        let written = file.upstreams.get("a").unwrap().balance.as_ref().unwrap();
+        component::build("", balance::KINDS, written, &surroundings)
+    });
+    loaded.unwrap().made.made
+}
+
+pub(super) fn sticky() -> Arc<dyn balance::Policy> {
+    policy("{ sticky: { cookie: c, secret: 0123456789abcdef } }")
+}
+
 pub(super) fn spec(check: &str) -> Spec {
     let text = format!(
         "listeners: {{ w: {{ address: '0.0.0.0:1' }} }}\nupstreams: {{ a: {{ servers: [ '127.0.0.1:1' ], health_check: {check} }} }}"
@@ -249,6 +265,42 @@ async fn what_a_newcomer_passes_on_is_shared_as_everything_else_is() {
     }
     for cold in [late, latest] {
         assert!((140..260).contains(&cold), "{picks:?}");
+    }
+}
+
+/// Whoever has the least to do is picked first: a newcomer always.
+#[tokio::test]
+async fn a_newcomer_has_its_little_share_also_where_it_has_the_least_to_do() {
+    fastrand::seed(14);
+    let live = Arc::new(Live::default());
+    for balance in ["least_request", "peak_ewma"] {
+        let with = |ports: &[u16]| Spec {
+            slow_start: Duration::from_secs(3600),
+            policy: policy(balance),
+            ..plain(ports)
+        };
+        let before = in_effect(with(&[1]), &live);
+        let after = edit(&before, with(&[1, 2]), &live);
+        let asked = Asked {
+            tried: Tried::NONE,
+            purpose: Purpose::Serve,
+            key: None,
+            now: Instant::now(),
+        };
+        let mut under_way = std::collections::VecDeque::new();
+        let mut late = 0;
+        for _ in 0..2000 {
+            let pool = after.pool();
+            let server = pool.pick(&asked).unwrap();
+            late += u32::from(server.address().port() == 2);
+            under_way.push_back(server.enter());
+            if under_way.len() > 20 {
+                under_way.pop_front();
+            }
+        }
+        assert!((100..300).contains(&late), "{balance}: {late}");
+        after.retire();
+        after.leave();
     }
 }
 

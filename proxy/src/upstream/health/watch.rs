@@ -72,7 +72,7 @@ struct Seen {
 #[derive(Debug, Clone, Copy, Default)]
 struct Course {
     streak: Streak,
-    /// When the latest one began.
+    /// When the latest one began that came to an end.
     asked: Option<Instant>,
 }
 
@@ -86,7 +86,10 @@ impl Watch {
             let Findings { reason, since, .. } = kin.findings();
             seen.note(kin.health(), reason);
             seen.findings().since = since;
-            *seen.course() = *kin.seen.course();
+            // Of one that nothing is known of everybody waits to hear.
+            if kin.health() != Health::Untried {
+                *seen.course() = *kin.seen.course();
+            }
         }
         let changes = Arc::new(Changes::default());
         let probing = probe_forever(address, check, Arc::downgrade(&seen), Arc::clone(&changes));
@@ -189,12 +192,10 @@ async fn probe_forever(
     }
     loop {
         let asked = Instant::now();
-        let Some(known) = seen.upgrade() else { return };
-        known.course().asked = Some(asked);
-        drop(known);
         let answer = check.ask(address).await;
         let Some(seen) = seen.upgrade() else { return };
         seen.count(answer.is_ok(), asked.elapsed());
+        seen.course().asked = Some(asked);
         let mut streak = seen.course().streak;
         let decided = streak.judge(
             &answer,

@@ -161,12 +161,7 @@ impl Gate {
         let mut state = self.lock();
         let old = state.queue.move_to(upstream);
         let rule = limits.unwrap_or_default();
-        if rule.has_connections() && !state.rule.has_connections() {
-            let pool = upstream.pool();
-            pool.all()
-                .iter()
-                .for_each(|server| server.close_uncounted());
-        }
+        let begins_to_count = rule.has_connections() && !state.rule.has_connections();
         state.rule = rule;
         state.adaptive = rule.adaptive.map(|bounds| match state.adaptive.take() {
             Some(mut known) => {
@@ -182,6 +177,11 @@ impl Gate {
         }
         self.serve_all(state);
         drop(old);
+        if begins_to_count {
+            let pool = upstream.pool();
+            let servers = pool.all().iter();
+            servers.for_each(|server| server.close_uncounted());
+        }
     }
 
     /// Asks for a place with a server. Attempts after the first one have their place with the upstream.
@@ -193,7 +193,9 @@ impl Gate {
     ) -> Answer {
         let mut state = self.lock();
         let mut wants = None;
-        if !is_first || !state.queue.has_plain() {
+        // Whoever is kept with a server that gets nobody else's requests takes nothing from those in line.
+        let is_apart = || upstream.pool().kept(asked).is_some();
+        if !is_first || !state.queue.has_plain() || is_apart() {
             match self.grant(&mut state, upstream, asked, is_first) {
                 Ok(grant) => return Answer::Granted(grant),
                 Err(No::Server(reason)) => return Answer::Unavailable(reason),
@@ -293,7 +295,8 @@ impl Gate {
                     let is_plain = wanted.is_none();
                     state.queue.wants(ticket, wanted);
                     // One that came before an edit asks for other servers.
-                    if is_plain && is_first && !upstream.is_still() {
+                    if is_plain && is_first && !upstream.is_still() && !upstream.pool().keeps_any()
+                    {
                         break;
                     }
                     continue;
@@ -348,11 +351,11 @@ impl Gate {
             let full = pool.all().iter().filter(|server| !has_room(server));
             let tried = &asked.tried.with(full.map(|server| server.address()));
             let next = pool.pick(&Asked { tried, ..*asked });
-            // A later tier is for what this one cannot do, not for what it has no room for yet.
+            // A later tier is for what this one cannot do, as for whom it failed, and not for what it has no room for yet.
             let is_of_tier = |next: &Endpoint| next.priority() == server.priority();
             server = next
                 .ok()
-                .filter(|next| is_of_tier(next) || pool.in_panic())
+                .filter(|next| !is_first || is_of_tier(next) || pool.in_panic())
                 .ok_or_else(no_room)?;
         }
         let server = Arc::clone(server);

@@ -389,11 +389,39 @@ async fn a_backup_is_for_who_is_down_and_not_for_who_is_full() {
     let upstream = in_effect(spec, &live);
     let both = [granted(ask(&upstream)), granted(ask(&upstream))];
     let mut waiting = waits(ask(&upstream));
-    // Who was failed by all of the tier goes on.
-    let tried = both.iter().map(|grant| grant.server.address());
-    let tried = Tried::NONE.with(tried);
+    // Whom one of the tier has failed goes on, even if the other has no room.
+    let tried = Tried::NONE.with(std::iter::once(both[0].server.address()));
+    drop(granted(ask_but(&upstream, &tried, false)));
+    let tried = Tried::NONE.with(both.iter().map(|grant| grant.server.address()));
     assert_eq!(port(&granted(ask_but(&upstream, &tried, false))), 3);
     assert!(given(&mut waiting).is_none());
     drop(both);
     assert!(port(&given(&mut waiting).unwrap()) < 3);
+}
+
+/// A client of the backup, from when the others were down.
+#[tokio::test]
+async fn who_is_kept_with_a_server_of_its_own_does_not_stand_behind_those_of_a_full_tier() {
+    let live = Arc::new(Live::default());
+    let mut spec = spec(&[1, 2], limits(None, Some(1), 10));
+    spec.policy = crate::upstream::tests::sticky();
+    spec.servers[1].seat.priority = Seat::BACKUP;
+    let upstream = in_effect(spec, &live);
+    let policy = &upstream.spec().policy;
+    let backup = upstream.pool().all()[1].clone();
+    let asked = Asked {
+        tried: Tried::NONE,
+        purpose: Purpose::Serve,
+        key: policy.keeps(&backup),
+        now: Instant::now(),
+    };
+    let _busy = granted(ask(&upstream));
+    let _waiting = waits(ask(&upstream));
+    let gate = upstream.gate().unwrap();
+    let own = granted(gate.ask(&upstream, &asked, true));
+    assert_eq!(port(&own), 2);
+    // The next one waits for that server, and gets it although others still wait before it.
+    let mut next = waits(gate.ask(&upstream, &asked, true));
+    drop(own);
+    assert_eq!(port(&given(&mut next).unwrap()), 2);
 }

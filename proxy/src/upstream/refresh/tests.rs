@@ -9,7 +9,7 @@ use crate::upstream::discover::followed::Feed;
 use crate::upstream::discover::names::resolver::Resolver;
 use crate::upstream::standing::Duty;
 use crate::upstream::tests::{edit, in_effect, plain};
-use crate::upstream::{Live, Spec};
+use crate::upstream::{Live, Spec, ejection};
 
 /// Somebody who knows servers, and says so when the test wants it.
 struct Told(&'static str, Mutex<Option<Feed<ServerSpec>>>);
@@ -233,4 +233,33 @@ async fn a_failure_takes_no_servers_away_as_long_as_nobody_else_is_known() {
     assert_eq!(ports(&after), [3]);
     let left = ["2 came by source", "2 left by source", "3 came by source"];
     assert_eq!(told(&live)[2..], left);
+}
+
+#[tokio::test]
+async fn a_source_that_failed_at_first_and_then_says_that_there_is_none_is_believed() {
+    let live = Arc::new(Live::default());
+    let source = Told::new("source");
+    let before = in_effect(plain(&[1]), &live);
+    let after = edit(&before, asking(&source), &live);
+    source.failed();
+    asked(&after).await;
+    assert_eq!(ports(&after), [1]);
+    source.found(&[]);
+    assert_eq!(ports(&after), [0; 0]);
+}
+
+#[tokio::test]
+async fn one_that_stays_for_now_is_put_out_if_it_fails() {
+    let live = Arc::new(Live::default());
+    let source = Told::new("source");
+    let with = |spec: Spec| Spec {
+        outlier_ejection: Some(ejection::tests::BOUNDS),
+        ..spec
+    };
+    let before = in_effect(with(plain(&[1, 2, 3])), &live);
+    let after = edit(&before, with(asking(&source)), &live);
+    ejection::tests::put_out(&after, 2);
+    let pool = after.pool();
+    let ready = pool.ready().iter().map(|it| it.address().port());
+    assert_eq!(ready.collect::<Vec<_>>(), [1, 3]);
 }

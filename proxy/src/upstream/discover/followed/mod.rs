@@ -187,8 +187,8 @@ impl<T: PartialEq + Display> Feed<T> {
             None => (),
         }
         // Whoever sees that it was asked sees what it found.
-        known.answered.store(true, Ordering::Release);
-        let is_first = !known.asked.swap(true, Ordering::AcqRel);
+        let is_first = !known.answered.swap(true, Ordering::AcqRel);
+        let is_first = !known.asked.swap(true, Ordering::AcqRel) || is_first;
         if is_change || is_first {
             known.changes.announce();
         }

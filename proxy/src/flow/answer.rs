@@ -54,7 +54,7 @@ pub fn answer(
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status, exchange);
         retry::answered(response, exchange);
-        exchange.has_answer();
+        exchange.begin_answer();
     } else if response.status.is_informational() {
         exchange.was_heard = true;
         return Ok(());
@@ -64,7 +64,7 @@ pub fn answer(
             .get_or_insert_with(|| exchange.started.elapsed());
         learn::answered(response.status, exchange);
         retry::answered(response, exchange);
-        exchange.has_answer();
+        exchange.begin_answer();
         strip_hop_by_hop(response);
         if asked.version <= Version::HTTP_10 {
             // It does not know chunks (RFC 9112, section 6.1): the end of the connection is the end of the body.

@@ -224,7 +224,7 @@ impl Exchange {
     }
 
     /// Its answer has begun: it waits for no server any more, however long the rest takes.
-    pub fn has_answer(&mut self) {
+    pub fn begin_answer(&mut self) {
         let adapts = self.target().is_some_and(|it| it.upstream.adapts());
         if let Some(under_way) = &mut self.under_way {
             under_way.answered();

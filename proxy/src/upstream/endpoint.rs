@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -12,14 +12,13 @@ use pingora::upstreams::peer::HttpPeer;
 use super::health::{Findings, Health, Watch};
 use super::kept::Kept;
 use super::latency::Latency;
+use super::ongoing::{Ongoing, Stage};
 use super::standing::{Duty, Standing};
 
 /// What a server carries at this moment, shared by all upstreams that name its address.
 #[derive(Debug, Default)]
 pub struct Load {
-    in_flight: AtomicUsize,
-    /// Of those in flight, those whose answer has begun.
-    answered: AtomicUsize,
+    in_flight: Ongoing,
     kept: Kept,
     latency: Latency,
 }
@@ -245,21 +244,20 @@ impl Endpoint {
 
     /// Requests under way.
     pub fn in_flight(&self) -> usize {
-        self.load.in_flight.load(Ordering::Relaxed)
+        self.load.in_flight.all()
     }
 
     /// Requests under way whose answer has not begun.
     pub fn awaiting(&self) -> usize {
-        let answered = self.load.answered.load(Ordering::Relaxed);
-        self.in_flight().saturating_sub(answered)
+        self.load.in_flight.awaiting()
     }
 
     /// Counts a request until the returned value is dropped.
     pub fn enter(&self) -> InFlight {
-        self.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.load.in_flight.begin();
         InFlight {
             load: Arc::clone(&self.load),
-            is_answered: false,
+            stage: Stage::default(),
         }
     }
 }
@@ -268,23 +266,18 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct InFlight {
     load: Arc<Load>,
-    is_answered: bool,
+    stage: Stage,
 }
 
 impl InFlight {
     /// Its answer has begun.
     pub fn answered(&mut self) {
-        if !std::mem::replace(&mut self.is_answered, true) {
-            self.load.answered.fetch_add(1, Ordering::Relaxed);
-        }
+        self.load.in_flight.answer(&mut self.stage);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.is_answered {
-            self.load.answered.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.load.in_flight.end(self.stage);
     }
 }

@@ -7,6 +7,7 @@
 //! | `pool` | the servers of one moment and who may be picked from them |
 //! | `standing` | what is known of a server within its upstream, over reloads |
 //! | `tally` | what was asked and how it ended, counted, over reloads |
+//! | `ongoing` | what is under way, and how much of it waits for its answer |
 //! | `retry` | when a request is sent again, as the file says |
 //! | `hedge` | how long a request waits before a second server is asked |
 //! | `limits/` | how much is let through at a time, and who waits |
@@ -36,6 +37,7 @@ pub mod latency;
 pub mod limits;
 pub mod live;
 mod news;
+mod ongoing;
 pub mod outlier;
 mod pool;
 mod refresh;

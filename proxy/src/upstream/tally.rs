@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::hedge::Latencies;
+use super::ongoing::{Ongoing, Stage};
 use super::retry::{Budget, EARN_ONE};
 use crate::config::RetryWhen;
 
@@ -80,9 +81,7 @@ impl Retries {
 /// The requests for an upstream.
 #[derive(Debug, Default)]
 pub struct Tally {
-    under_way: AtomicUsize,
-    /// Of those under way, those whose answer has begun.
-    answered: AtomicUsize,
+    under_way: Ongoing,
     /// Requests that were sent again, those on the reserve included.
     retrying: AtomicUsize,
     on_reserve: AtomicUsize,
@@ -130,7 +129,7 @@ pub struct Tally {
 impl Tally {
     /// Requests that have asked for a server and are not answered to the end.
     pub fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+        self.under_way.all()
     }
 
     /// Requests under way that were sent again, on the budget or its reserve.
@@ -153,8 +152,7 @@ impl Tally {
 
     /// Requests under way whose answer has not begun: a tunnel that stays for hours asks for nothing.
     pub fn awaiting(&self) -> usize {
-        let answered = self.answered.load(Ordering::Relaxed);
-        self.under_way().saturating_sub(answered)
+        self.under_way.awaiting()
     }
 
     /// How many may be under way on the budget now.
@@ -219,10 +217,10 @@ impl Tally {
     /// Counts a request until the returned value is dropped.
     pub fn enter(self: &Arc<Self>) -> UnderWay {
         self.requests.note();
-        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.under_way.begin();
         UnderWay {
             tally: Arc::clone(self),
-            is_answered: false,
+            stage: Stage::default(),
         }
     }
 }
@@ -231,24 +229,19 @@ impl Tally {
 #[derive(Debug)]
 pub struct UnderWay {
     tally: Arc<Tally>,
-    is_answered: bool,
+    stage: Stage,
 }
 
 impl UnderWay {
     /// Its answer has begun.
     pub fn answered(&mut self) {
-        if !std::mem::replace(&mut self.is_answered, true) {
-            self.tally.answered.fetch_add(1, Ordering::Relaxed);
-        }
+        self.tally.under_way.answer(&mut self.stage);
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.tally.under_way.fetch_sub(1, Ordering::Relaxed);
-        if self.is_answered {
-            self.tally.answered.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.tally.under_way.end(self.stage);
     }
 }
 

@@ -70,7 +70,6 @@ fn low(values: impl Iterator<Item = f64>) -> Option<f64> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::middle;
     use super::*;
     use crate::config::{Factor, Share};
     use crate::upstream::outlier::{Latency, OVER};
@@ -146,6 +145,5 @@ mod tests {
         };
         assert!(!usual.explains(&slow(1.0), &BOUNDS, begin + PAUSE, look));
         assert_eq!(looks, 2);
-        assert_eq!(middle([0.1, 0.2].into_iter()), Some(0.1));
     }
 }
